@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+#
+# Makefile: one make for everything; nothing recursive. Each folder says in its own *.mk what it adds.
+#
+#   make run-monolithic   set up, build, run every workload on the monolithic kernel (same for other architectures)
+#   make check            set up, build, pass all tests
+#   make bench            simulated speed, printed with this machine's name
+#   make build            build only; `make setup` installs what is missing
+#
+# Everything is built under build/.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.SECONDARY:
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+BUILD := build
+CC := gcc
+AR := ar
+JOBS ?= $(shell nproc)
+
+.PHONY: all build setup check bench clean
+all: build
+
+# Unicorn 2.1.x: from the system if it has it, else unpacked below build/deps by `make setup`; or UNICORN_PREFIX=.
+UNICORN_PREFIX ?= $(wildcard $(CURDIR)/$(BUILD)/deps/unicorn/usr)
+ifneq ($(UNICORN_PREFIX),)
+UNICORN_LIBDIR := $(firstword $(wildcard $(UNICORN_PREFIX)/lib/x86_64-linux-gnu $(UNICORN_PREFIX)/lib))
+UNICORN_CFLAGS := -I$(UNICORN_PREFIX)/include
+UNICORN_LIBS := -L$(UNICORN_LIBDIR) -Wl,-rpath,$(UNICORN_LIBDIR) -lunicorn
+else
+UNICORN_CFLAGS := $(shell pkg-config --cflags unicorn 2>/dev/null)
+UNICORN_LIBS := $(shell pkg-config --libs unicorn 2>/dev/null || echo -lunicorn)
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
+HOST_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_GNU_SOURCE -I. $(UNICORN_CFLAGS)
+HOST_LIBS := $(UNICORN_LIBS) -lcapstone -lelf -ljansson -linih -lm
+
+# Code that runs on the simulated machine. Services are compiled with exactly these flags, once, for every placement
+# and for the host's tests (DESIGN.md, Services).
+GUEST_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
+    -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none -I.
+
+include $(wildcard */*.mk)
+
+build: $(ALL)
+
+# host objects: build/host/DIR/x.o from DIR/x.c; the same with sanitizers in build/asan/
+$(BUILD)/host/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/asan/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(HOST_CFLAGS) -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -MMD -MP -c $< -o $@
+# guest objects: build/guest/DIR/x.o
+$(BUILD)/guest/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/guest/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -D__ASSEMBLER__ -MMD -MP -c $< -o $@
+
+clean:
+	rm -rf $(BUILD)/host $(BUILD)/asan $(BUILD)/guest $(BUILD)/lib $(BUILD)/images $(BUILD)/programs $(BUILD)/tests $(BUILD)/ringside
+
+-include $(shell find $(BUILD)/host $(BUILD)/asan $(BUILD)/guest -name '*.d' 2>/dev/null)

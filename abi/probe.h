@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * abi/probe.h: how guest code talks to the instrument.
+ *
+ * A probe is CPUID with a leaf that no processor defines. It clobbers registers
+ * only, costs nothing on the modelled clock, works at every privilege level and
+ * is harmless on real hardware (Intel SDM vol. 2A, CPUID: a leaf above the
+ * maximum returns the data of the highest basic leaf).
+ *
+ *   in   EAX = PROBE_LEAF, ECX = probe number, RDX RSI RDI = arguments
+ *   out  EAX = PROBE_LEAF if the machine answered, RDX = result, EBX ECX undefined
+ *
+ * A probe names things and marks regions. It never counts: no counter depends
+ * on a guest's honesty.
+ */
+#ifndef RINGSIDE_ABI_PROBE_H
+#define RINGSIDE_ABI_PROBE_H
+
+#define PROBE_LEAF 0x52494e47u /* "RING" */
+
+enum probe {
+    PROBE_PRESENT = 0,      /* result: 1 */
+    PROBE_DOMAIN = 1,       /* RDX = CR3 (0: the current one), RSI = name (NUL-terminated, mapped), RDI = ring */
+    PROBE_REGION_BEGIN = 2, /* the measured region begins: counters restart from 0 */
+    PROBE_REGION_END = 3,   /* RDX = operations done in the region */
+    PROBE_WARN = 4,         /* RDX = enum probe_warning, RSI = value. Reported once for each pair */
+    PROBE_FREE_FRAMES = 5,  /* RDX = free frames, RSI = 0 before the first program, 1 after the last */
+    PROBE_SPACE_GONE = 6,   /* RDX = CR3 of an address space that was destroyed; its name is forgotten */
+    PROBE_BOOTED = 7,       /* the first program is about to execute its first instruction */
+};
+
+enum probe_warning {
+    PROBE_WARN_ENOSYS = 1,         /* value: the call number that no service implements */
+    PROBE_WARN_NOT_APPLICABLE = 2, /* a workload that this architecture cannot run; value: 0 */
+};
+
+#ifndef __ASSEMBLER__
+static inline unsigned long probe(unsigned number, unsigned long a, unsigned long b, unsigned long c)
+{
+    unsigned eax = PROBE_LEAF, ecx = number;
+    unsigned long rdx = a;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx), "+d"(rdx) : "S"(b), "D"(c) : "rbx", "memory");
+    return eax == PROBE_LEAF ? rdx : 0;
+}
+#endif
+
+#endif

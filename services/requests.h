@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * services/requests.h: what services ask of one another (struct request).
+ *
+ * This is the whole coupling between services. Each op states arguments, payload
+ * and result. All may answer -errno; those marked (W) may answer CALL_WAIT. In a
+ * kernel a request is a function call, between servers it is a message: so
+ * arguments are words, and the payload is one buffer.
+ */
+#ifndef RINGSIDE_SERVICES_REQUESTS_H
+#define RINGSIDE_SERVICES_REQUESTS_H
+
+/* fs: descriptors, files, the disk. `handle` names an open file, not a process's descriptor. */
+enum fs_request {
+    FS_FORK = 1,   /* pid = child, arg0 = parent: the child gets the parent's descriptors and cwd */
+    FS_EXEC,       /* pid: close close-on-exec descriptors */
+    FS_EXIT,       /* pid: close all descriptors */
+    FS_OPEN_EXEC,  /* pid, arg0 = path in the caller's memory, or 0 and data = path: handle of a regular file
+                      with execute permission, one reference. (W) */
+    FS_FILE_OF,    /* pid, arg0 = descriptor: handle of that regular file, one reference; -ENODEV if it cannot be mapped */
+    FS_HOLD,       /* arg0 = handle: one more reference */
+    FS_RELEASE,    /* arg0 = handle: one reference less */
+    FS_READ_AT,    /* arg0 = handle, arg1 = offset, data_out: bytes read, short at end of file. (W) */
+    FS_STAT_OF,    /* arg0 = handle, data_out = struct fs_identity */
+};
+
+/* What vm needs to share pages of a file between processes. */
+struct fs_identity {
+    unsigned long inode;   /* unique while a handle is held */
+    unsigned long version; /* changes with every change of the contents */
+    unsigned long size;    /* bytes */
+};
+
+/* proc: processes and signals. */
+enum proc_request {
+    PROC_SIGNAL = 1, /* pid, arg0 = signal, arg1 = si_code, arg2 = si_addr: send it (SIGPIPE from fs, …) */
+    PROC_PENDING,    /* pid: 1 if an unblocked signal is pending, else 0 */
+};
+
+/* vm: address spaces. A space belongs to one pid, or to two between vfork and exec. */
+enum vm_request {
+    VM_CREATE = 1, /* pid: an empty space (the first process) */
+    VM_FORK,       /* pid = child, arg0 = parent: copy-on-write copy */
+    VM_SHARE,      /* pid = child, arg0 = parent: the same space (vfork) */
+    VM_EXEC,       /* pid: leave the old space (destroyed if no one else uses it), get an empty one */
+    VM_EXIT,       /* pid: leave the space */
+    VM_MAP_FILE,   /* pid, arg0 = address, arg1 = bytes of memory, arg2 = handle (vm takes its own reference),
+                      arg3 = file offset, arg4 = bytes that come from the file (the rest is zero), arg5 = PROT_* */
+    VM_MAP_ANON,   /* pid, arg0 = address, arg1 = bytes, arg2 = PROT_*, arg3 = VM_ANON_* flags */
+    VM_SET_BRK,    /* pid, arg0 = start of the heap */
+    VM_USAGE,      /* pid: resident pages */
+};
+#define VM_ANON_STACK 1 /* grows down: faults below it, within the stack limit, extend it */
+
+/* Access kinds of a CALL_FAULT. */
+#define VM_READ 1
+#define VM_WRITE 2
+#define VM_EXEC_ACCESS 4
+
+/* tty: terminals. `line` 0: standard input and output, 1: standard error. */
+enum tty_request {
+    TTY_READ = 1, /* arg0 = line, arg1 = address in the caller's memory, arg2 = bytes, arg3 = nonblocking: bytes read, 0 at end. (W) */
+    TTY_WRITE,    /* arg0 = line, arg1 = address, arg2 = bytes, arg3 = nonblocking: bytes written; progress in call->done. (W) */
+    TTY_IOCTL,    /* arg0 = line, arg1 = request, arg2 = address: as ioctl(2); -ENOTTY if not a terminal. (W) */
+    TTY_POLL,     /* arg0 = line: POLLIN | POLLOUT; arms the line: its next change wakes CHANNEL_POLL */
+    TTY_DRAIN,    /* all output has left for the device. (W) */
+};
+
+/* blk: the disk, in sectors of 512 bytes. */
+enum blk_request {
+    BLK_READ = 1, /* arg0 = sector, arg1 = bytes (a multiple of 512), arg2 = DMA address: a ticket > 0. (W: queue full) */
+    BLK_WRITE,    /* same */
+    BLK_FLUSH,    /* a ticket: all writes completed before it are durable when it is done. (W) */
+    BLK_DONE,     /* arg0 = ticket: 0 done (forgets the ticket), -EIO, or CALL_WAIT with the channel of the ticket. (W) */
+    BLK_SIZE,     /* size of the disk in sectors */
+};
+
+/* pipe has no requests: fs links it as a library of pipe objects (services/pipe/pipe.h). */
+
+#endif
