@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+#
+# sim/sim.mk: the machine as a host library (libsim.a) and the command line `ringside` (sim/cli/).
+# build/asan/ holds the same compiled with AddressSanitizer and UBSan.
+
+SIM_SOURCES := $(wildcard sim/*.c)
+CLI_SOURCES := $(wildcard sim/cli/*.c)
+
+define sim_variant
+$(BUILD)/$(1)/libsim.a: $(SIM_SOURCES:%.c=$(BUILD)/$(1)/%.o)
+	@rm -f $$@
+	$(AR) rcsD $$@ $$^
+endef
+$(eval $(call sim_variant,host))
+$(eval $(call sim_variant,asan))
+
+# The services' fs archive is linked for mkfs (sim/disk.c): the source that mounts a disk also makes it.
+$(BUILD)/ringside: $(CLI_SOURCES:%.c=$(BUILD)/host/%.o) $(BUILD)/host/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
+	$(CC) -o $@ $^ $(HOST_LIBS)
+$(BUILD)/asan/ringside: $(CLI_SOURCES:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
+	$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
+
+ALL += $(BUILD)/ringside
