@@ -14,8 +14,9 @@ struct virtio_console;
 
 struct console_streams {
     void *ctx;
-    /* Up to `bytes` of input: count, 0 at end, blocking on the host if it must. NULL: no input (end at once). At end of
-     * input the device completes the posted buffer with length 0, again and again. */
+    /* Up to `bytes` of input: count, 0 at end, blocking on the host if it must; negative: nothing yet, ask again 1 ms
+     * of simulated time later (a terminal). NULL: no input (end at once). At end of input the device completes the
+     * posted buffer with length 0, again and again. */
     long (*input)(void *ctx, void *to, size_t bytes);
     void (*output)(void *ctx, const void *from, size_t bytes);
 };
