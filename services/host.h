@@ -36,11 +36,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/errno.h>
+
 #include "abi/calls.h"
 
 /* Beyond Linux's errno range (-4095…-1), so no result can be mistaken for it. */
 #define CALL_WAIT (-65536L)
-/* As in the Linux kernel: "restart me, or EINTR": never reaches a program. */
+/* As in the Linux kernel: "restart me, or EINTR": never reaches a program. (The uapi header gives the name
+ * to a STREAMS error, 85, that nothing uses.) */
+#undef ERESTART
 #define ERESTART 512
 
 enum call_flags {

@@ -50,15 +50,28 @@ struct service proc_service(struct proc *proc);
  * service's own memory. `call` is a scratch call with pid 1 and nr CALL_execve. */
 long proc_start(struct proc *proc, struct call *call, const char *path, const char *const argv[], const char *const envp[]);
 
-/* Before a thread returns to user mode. `result` is the call's result (or -ERESTART…), valid if the context's
- * vector is VECTOR_SYSCALL_ENTRY: proc writes it to rax, restarts the call, or builds a signal frame on the
- * user stack. Returns 0 (go), CALL_WAIT (the stack page must come in: wait and call again), or 1 (the
- * process was killed: do not return to it). */
+/* Before a thread returns to user mode, for the first time too (a new child may have something to do). `result` is
+ * the call's result (or -ERESTART…), valid if the context's vector is VECTOR_SYSCALL_ENTRY: proc writes it to rax,
+ * restarts the call, or builds a signal frame on the user stack. `call`: the thread's, pid is what matters; its
+ * channel and until are set with CALL_WAIT. Returns 0 (go), CALL_WAIT (the stack page must come in, or the process is
+ * stopped: wait and call again with the same result), or 1 (the process was killed: do not return to it). */
 long proc_deliver(struct proc *proc, struct call *call, long result);
-/* 1 when proc_deliver has anything to do beyond writing rax. Cheap: once for each return to user mode. */
+/* 1 when proc_deliver has anything to do beyond writing rax. Cheap: once for each return to user mode. Also worth a
+ * look when a call has just answered CALL_WAIT: if 1, hand the call in again with CALL_INTERRUPTED before sleeping. */
 int proc_pending(const struct proc *proc, int pid);
 
-/* An exception that vm did not resolve: send the signal that Linux would. vector 0…31. */
+/* The vector proc leaves in a context that it has replaced as a whole (a signal frame was built, rt_sigreturn, execve).
+ * Return to it by IRETQ: RCX and R11 are the program's, and RAX must not be overwritten with a result. */
+#define VECTOR_RESTORED 0x101
+
+/* An exception that vm did not resolve: send the signal that Linux would. vector 0…31; `error` is the hardware's error
+ * code, for a page fault together with what CALL_FAULT answered: error | PROC_FAULT(result). */
 void proc_exception(struct proc *proc, int pid, unsigned vector, uint64_t error, uint64_t address);
+#define PROC_FAULT(result) ((uint64_t)-(long)(result) << 32)
+
+/* alarm and setitimer: when the next one is due, in ns since boot (CALL_FOREVER: none), and the moment itself. The
+ * placement looks after every call of proc, programs its timer, and calls proc_timer at or after that time. */
+uint64_t proc_next_timer(const struct proc *proc);
+void proc_timer(struct proc *proc);
 
 #endif

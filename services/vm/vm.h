@@ -43,11 +43,30 @@ struct vm_host {
 
 struct vm;
 
+/*
+ * CALL_FAULT (arg[0] address, arg[1] VM_READ, VM_WRITE or VM_EXEC_ACCESS) answers
+ *     0          resolved (or there was nothing to do): run the instruction again;
+ *     CALL_WAIT  the page comes from the disk;
+ *     -EFAULT    nothing is mapped there           SIGSEGV, SEGV_MAPERR
+ *     -EACCES    mapped, but not for this access   SIGSEGV, SEGV_ACCERR
+ *     -EIO       beyond the end of a mapped file   SIGBUS
+ *     -ENOMEM    no frame left                     SIGKILL
+ * For a program's own access the placement hands the result on to proc_exception with PROC_FAULT; in
+ * copy_in and copy_out each failure is -EFAULT.
+ *
+ * Limits, said here because programs can see them: a file is mapped as it was when it was mapped (its version);
+ * MAP_SHARED of a file cannot be writable (-ENODEV); fault by fault, one page each.
+ */
+#define VM_USER_END 0x7ffffffff000ul   /* programs live below this address */
+#define VM_MMAP_TOP 0x7ffff7fff000ul   /* mmap hands out addresses downwards from here */
+#define VM_STACK_LIMIT (8ul << 20)     /* bytes that a stack may grow to */
+
 /* `frame_limit`: physical addresses of frames are below it. NULL without memory. */
 struct vm *vm_create(const struct host *host, const struct vm_host *pages, uint64_t frame_limit);
 void vm_destroy(struct vm *vm); /* all spaces must be gone */
 struct service vm_service(struct vm *vm);
-/* Gives cached file pages that no space maps back to the placement; returns how many. */
+/* Gives cached file pages that no space maps back to the placement, and the file handles that only they needed to
+ * fs; returns how many pages. Before the last CALL_SYNC_ALL and before counting free frames. */
 size_t vm_shrink(struct vm *vm);
 
 #endif
