@@ -31,7 +31,7 @@
 #define NO_LINE UINT64_MAX
 #define CPUS_MAX 8
 
-_Static_assert((CACHE_ADDRESS_MAX / 16 - 1) << TAG_SHIFT < (FREE & ~FLAGS), "a tag fits an entry");
+_Static_assert((CACHE_ADDRESS_MAX / 32 - 1) << TAG_SHIFT < (FREE & ~FLAGS), "a tag fits an entry");
 
 struct cache {
     uint32_t *entries; /* NULL: this level does not exist */

@@ -37,7 +37,7 @@ struct cache_result {
 struct cache_system *cache_create(const struct cpu_model *model, unsigned cpus); /* NULL without memory; cpus: 1…8 */
 void cache_destroy(struct cache_system *caches);
 
-/* Physical addresses are below this (16 GiB with the smallest lines). */
+/* Physical addresses are below this: 16 GiB. Lines are of 32 bytes or more. */
 #define CACHE_ADDRESS_MAX (1ull << 34)
 
 /* One access of CPU `cpu` to the line of `address` (physical). CACHE_CODE: `write` is false. */

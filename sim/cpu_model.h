@@ -15,7 +15,7 @@
 struct cache_geometry {
     uint32_t bytes;      /* total; bytes / (ways * line) is a power of two; 0: no such cache (L3 only) */
     uint32_t ways;       /* 1…32 */
-    uint32_t line;       /* bytes; 64 on all known models */
+    uint32_t line;       /* bytes, 32…256, a power of two, the same in all caches; 64 on all known models */
     uint32_t latency;    /* cycles, load to use on a hit; the cost charged is latency minus the L1's */
 };
 
