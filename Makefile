@@ -2,12 +2,14 @@
 #
 # Makefile: one make for everything; nothing recursive. Each folder says in its own *.mk what it adds.
 #
-#   make run-monolithic   set up, build, run every workload on the monolithic kernel (same for other architectures)
+#   make run-monolithic   set up, build, run every workload on the monolithic kernel (same for other architectures);
+#                         ARGS="--cpu zen4 sqlite" adds to the command line
 #   make check            set up, build, pass all tests
-#   make bench            simulated speed, printed with this machine's name
-#   make build            build only; `make setup` installs what is missing
+#   make bench            set up, build, print the simulator's speed with this machine's name
+#   make build            build only; `make setup` installs what is missing; `make` does both
 #
-# Everything is built under build/.
+# Everything is built under build/. The targets that set up start make once more when that is done: what set-up brings
+# (Unicorn's place) is looked up when this file is read.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -20,9 +22,30 @@ BUILD := build
 CC := gcc
 AR := ar
 JOBS ?= $(shell nproc)
+ARGS ?=
+comma := ,
 
-.PHONY: all build setup check bench clean
-all: build
+# make again, in parallel unless the caller said how
+AGAIN = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+
+.PHONY: all setup build check bench clean
+all: setup
+	+@$(AGAIN) build
+
+setup:
+	@tools/setup.sh
+
+run-%: setup
+	+@$(AGAIN) build
+	@$(BUILD)/ringside run $* $(ARGS)
+
+check: setup
+	+@$(AGAIN) do-check
+
+bench:
+	@tools/setup.sh bench
+	+@$(AGAIN) build
+	@tools/bench.sh
 
 # Unicorn 2.1.x: from the system if it has it, else unpacked below build/deps by `make setup`; or UNICORN_PREFIX=.
 UNICORN_PREFIX ?= $(wildcard $(CURDIR)/$(BUILD)/deps/unicorn/usr)
@@ -64,6 +87,6 @@ $(BUILD)/guest/%.o: %.S
 	$(CC) $(GUEST_CFLAGS) -D__ASSEMBLER__ -MMD -MP -c $< -o $@
 
 clean:
-	rm -rf $(BUILD)/host $(BUILD)/asan $(BUILD)/guest $(BUILD)/lib $(BUILD)/images $(BUILD)/programs $(BUILD)/tests $(BUILD)/ringside
+	rm -rf $(filter-out $(BUILD)/deps,$(wildcard $(BUILD)/*))
 
 -include $(shell find $(BUILD)/host $(BUILD)/asan $(BUILD)/guest -name '*.d' 2>/dev/null)

@@ -2,23 +2,35 @@
 #
 # tests/tests.mk: every tests/LAYER/test_NAME.c is one CMocka program, build/tests/LAYER/test_NAME.
 #
-#   sim/       the machine, by byte snippets and brute-force references; linked with libsim.a (also with sanitizers)
+#   sim/       the machine, by byte snippets and brute-force references; linked with libsim.a
 #   services/  the services on the host; linked with the very archives that the kernels link
 #   arch/      booted kernels, through the library or the command line
 #   cli/       the command line and bad input
 #   linux/     the differential suite: the host's Linux is the oracle
 #
-# Other sources in a layer's folder (without test_) are shared by its tests.
+# Other sources in a layer's folder (without test_) are shared by its tests. Layers in ASAN_LAYERS are built and run a
+# second time with AddressSanitizer and UBSan, in build/asan/tests/. Tests run in the top folder and may use everything
+# that `make build` makes, and build/asan/ringside. A folder's own *.mk may add further files that they need to TEST_NEEDS.
 
 TEST_LAYERS := sim services arch cli linux
+ASAN_LAYERS := sim
 TEST_LIBS := -lcmocka
 
-define test_layer
-TEST_SHARED_$(1) := $(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c))
-TESTS_$(1) := $(patsubst tests/$(1)/%.c,$(BUILD)/tests/$(1)/%,$(wildcard tests/$(1)/test_*.c))
-$(BUILD)/tests/$(1)/%: $(BUILD)/host/tests/$(1)/%.o $$(TEST_SHARED_$(1):%.c=$(BUILD)/host/%.o) $(BUILD)/host/libsim.a $(SERVICE_ARCHIVES)
+# $(1) layer, $(2) where its programs go, $(3) objects: host or asan, $(4) link flags
+define test_programs
+TESTS += $(patsubst tests/$(1)/%.c,$(2)/$(1)/%,$(wildcard tests/$(1)/test_*.c))
+$(2)/$(1)/%: $(BUILD)/$(3)/tests/$(1)/%.o $(patsubst %.c,$(BUILD)/$(3)/%.o,$(filter-out tests/$(1)/test_%,$(wildcard tests/$(1)/*.c))) \
+    $(BUILD)/$(3)/libsim.a $(SERVICE_ARCHIVES)
 	@mkdir -p $$(@D)
-	$(CC) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(TEST_LIBS) $(HOST_LIBS)
-TESTS += $$(TESTS_$(1))
+	$(CC) $(4) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(TEST_LIBS) $(HOST_LIBS)
 endef
-$(foreach l,$(TEST_LAYERS),$(eval $(call test_layer,$(l))))
+$(foreach l,$(TEST_LAYERS),$(eval $(call test_programs,$(l),$(BUILD)/tests,host,)))
+$(foreach l,$(ASAN_LAYERS),$(eval $(call test_programs,$(l),$(BUILD)/asan/tests,asan,-fsanitize=address$(comma)undefined)))
+
+TEST_NEEDS += $(if $(CLI_SOURCES),$(BUILD)/asan/ringside)
+
+-include $(wildcard tests/*/*.mk)
+
+.PHONY: do-check
+do-check: $(ALL) $(TESTS) $(TEST_NEEDS)
+	@tools/run_tests.sh $(TESTS)

@@ -88,8 +88,8 @@ static void write_log(const char *base, const char *name)
         const char *method = methods[next_random(&seed) % 5], *path = paths[next_random(&seed) % 7];
         unsigned client = (unsigned)(next_random(&seed) % 40);
 
-        fprintf(file, "%s 10.0.%u.%u %s %d %lu\n", method, client % 4, client, path,
-                statuses[next_random(&seed) % 10], next_random(&seed) % 20000);
+        fprintf(file, "%s 10.0.%u.%u %s %d %lu\n", method, client % 4, client, path, statuses[next_random(&seed) % 10],
+                next_random(&seed) % 20000);
     }
     finish(file, name);
 }
