@@ -13,7 +13,8 @@
 
 struct proc_host {
     void *ctx;
-    /* A thread for `child` with a copy of parent's context; not started. 0 or -ENOMEM. */
+    /* A thread for `child` with a copy of parent's context; not started. 0 or -ENOMEM. Its space is assigned (vm_host)
+     * after this and before thread_start; if the fork fails in between, thread_exit ends it. */
     long (*thread_create)(void *ctx, int child, int parent);
     void (*thread_start)(void *ctx, int pid);
     /* The thread never runs in user mode again; its call, if one waits, is dropped. May be the caller's own:
