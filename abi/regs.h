@@ -9,10 +9,14 @@
 #define RINGSIDE_ABI_REGS_H
 
 #define REGS_R15 0
+#define REGS_R11 48
+#define REGS_RCX 80
 #define REGS_RAX 112
 #define REGS_VECTOR 120
 #define REGS_ERROR 128
 #define REGS_RIP 136
+#define REGS_CS 144
+#define REGS_RFLAGS 152
 #define REGS_RSP 160
 #define REGS_SIZE 176
 
@@ -27,9 +31,13 @@ struct user_regs {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+_Static_assert(offsetof(struct user_regs, r11) == REGS_R11, "entry frame");
+_Static_assert(offsetof(struct user_regs, rcx) == REGS_RCX, "entry frame");
 _Static_assert(offsetof(struct user_regs, rax) == REGS_RAX, "entry frame");
 _Static_assert(offsetof(struct user_regs, vector) == REGS_VECTOR, "entry frame");
 _Static_assert(offsetof(struct user_regs, rip) == REGS_RIP, "entry frame");
+_Static_assert(offsetof(struct user_regs, cs) == REGS_CS, "entry frame");
+_Static_assert(offsetof(struct user_regs, rflags) == REGS_RFLAGS, "entry frame");
 _Static_assert(offsetof(struct user_regs, rsp) == REGS_RSP, "entry frame");
 _Static_assert(sizeof(struct user_regs) == REGS_SIZE, "entry frame");
 

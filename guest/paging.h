@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest/paging.h: address spaces as 4-level page tables.
+ *
+ * All spaces share the kernel half (guest/layout.h). The program's half is one space's own. Changes of a space flush
+ * what this CPU may hold of it: page by page for a few pages, all of it for many; spaces that are not loaded are flushed
+ * when they are loaded next.
+ */
+#ifndef RINGSIDE_GUEST_PAGING_H
+#define RINGSIDE_GUEST_PAGING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPACES_MAX 1024
+
+#define PAGE_READ 1u
+#define PAGE_WRITE 2u
+#define PAGE_EXEC 4u
+
+struct space {
+    uint64_t root;      /* physical; 0: this slot is free */
+    uint64_t user_root; /* with page-table isolation: loaded while ring 3 runs */
+    uint64_t kept_on;   /* CPUs (bit = number) whose TLB may keep translations of this space across a switch */
+    uint16_t pcid;
+};
+
+struct paging_options {
+    bool pcid;     /* tag translations by space, if the CPU can */
+    bool isolated; /* page-table isolation */
+};
+
+/* Builds the kernel's own tables and switches to them. After frames_init and cpu_init. */
+void paging_init(const struct paging_options *options);
+
+/* NULL without memory or when there are SPACES_MAX. */
+struct space *space_create(void);
+/* Frees its tables, not what they map. Leaves it first, if it is loaded. */
+void space_destroy(struct space *space);
+/* A small positive number and back; NULL if there is no such space. */
+long space_number(const struct space *space);
+struct space *space_of(long number);
+/* From now on user addresses mean this space; NULL: none (the kernel's own root). */
+void space_switch(struct space *space);
+
+/* Rights PAGE_*; 0 maps with no access. Replaces. 0 or -ENOMEM. */
+long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned rights);
+void space_unmap(struct space *space, uint64_t address, size_t pages);
+/* Changes the rights of the mapped pages of a range. */
+void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights);
+
+/* A page of the kernel's region for stacks. */
+void stack_page_map(uint64_t address, uint64_t frame);
+/* The frame that was there. The caller flushes. */
+uint64_t stack_page_unmap(uint64_t address);
+/* Drops every translation that this CPU holds, of all spaces and global ones. */
+void flush_everything(void);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest/sched.c: the scheduler.
+ *
+ * One queue of threads that can run, first in first out. Sleepers hang in a hash table by channel; those with a deadline are
+ * on a second list as well, by time. A CPU without work idles in the thread that went to sleep last (there is no idle
+ * thread to switch to and back), interrupts on only there.
+ *
+ * The timer is one shot and armed only when something will have to happen: a deadline, or the end of a slice while another
+ * thread waits for the CPU. A program that runs alone is never interrupted.
+ *
+ * A dead thread cannot free the stack it runs on: the next one to run does.
+ */
+#include "guest/clock.h"
+#include "guest/cpu.h"
+#include "guest/print.h"
+#include "guest/sched.h"
+#include "guest/x86.h"
+
+#define TIMESLICE_NS 10000000ul
+#define BUCKETS 64
+#define NOT_ARMED UINT64_MAX
+
+static struct {
+    struct list ready;
+    struct list sleepers[BUCKETS]; /* by hash of the channel */
+    struct list deadlines;         /* earliest first */
+    struct list dead;
+    uint64_t armed;   /* when the timer will fire, or NOT_ARMED */
+    uint64_t charged; /* up to when CPU time is accounted */
+} sched;
+
+void sched_init(void)
+{
+    list_init(&sched.ready);
+    list_init(&sched.deadlines);
+    list_init(&sched.dead);
+    for (unsigned i = 0; i < BUCKETS; i++)
+        list_init(&sched.sleepers[i]);
+    sched.armed = NOT_ARMED;
+    sched.charged = clock_ns();
+}
+
+static struct list *bucket_of(uint64_t channel)
+{
+    return &sched.sleepers[channel * 0x9e3779b97f4a7c15ul >> 58];
+}
+
+static void arm(uint64_t when, uint64_t now)
+{
+    if (sched.armed <= when)
+        return;
+    sched.armed = when;
+    lapic_timer(when > now ? when - now : 0);
+}
+
+static void arm_slice(void)
+{
+    if (sched.armed == NOT_ARMED) {
+        uint64_t now = clock_ns();
+
+        arm(now + TIMESLICE_NS, now);
+    }
+}
+
+static void charge(uint64_t now)
+{
+    thread_current()->used_ns += now - sched.charged;
+    sched.charged = now;
+}
+
+void sched_ready(struct thread *thread)
+{
+    thread->state = THREAD_READY;
+    list_add(&sched.ready, &thread->link);
+    if (thread_current()->state == THREAD_RUNNING)
+        arm_slice();
+}
+
+static void reap(void)
+{
+    while (!list_empty(&sched.dead)) {
+        struct thread *thread = LIST_MEMBER(sched.dead.next, struct thread, link);
+
+        if (thread == thread_current())
+            return;
+        list_remove(&thread->link);
+        thread_fini(thread);
+        thread->release(thread);
+    }
+}
+
+static void idle(void)
+{
+    charge(clock_ns());
+    while (list_empty(&sched.ready))
+        wait_for_interrupt();
+    sched.charged = clock_ns();
+}
+
+/* The current thread is queued somewhere, or asleep, or dead. Returns when it runs again. */
+static void schedule(void)
+{
+    struct thread *next;
+
+    if (list_empty(&sched.ready))
+        idle();
+    next = LIST_MEMBER(sched.ready.next, struct thread, link);
+    list_remove(&next->link);
+    next->state = THREAD_RUNNING;
+    this_cpu()->reschedule = false;
+    if (!list_empty(&sched.ready))
+        arm_slice();
+    if (next != thread_current())
+        thread_switch(next);
+    reap();
+}
+
+static void deadline_add(struct thread *thread)
+{
+    struct list *place = sched.deadlines.next;
+
+    while (place != &sched.deadlines && LIST_MEMBER(place, struct thread, deadline)->until <= thread->until)
+        place = place->next;
+    list_add(place, &thread->deadline);
+    arm(thread->until, clock_ns());
+}
+
+enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible)
+{
+    struct thread *self = thread_current();
+
+    self->state = THREAD_SLEEPING;
+    self->channel = channel;
+    self->until = until;
+    self->interruptible = interruptible;
+    if (channel)
+        list_add(bucket_of(channel), &self->link);
+    if (until != SCHED_FOREVER)
+        deadline_add(self);
+    schedule();
+    return self->reason;
+}
+
+static void resume(struct thread *thread, enum wake_reason reason)
+{
+    list_remove(&thread->link);
+    list_remove(&thread->deadline);
+    thread->reason = reason;
+    sched_ready(thread);
+}
+
+void sched_wake(uint64_t channel)
+{
+    struct list *bucket = bucket_of(channel), *link = bucket->next;
+
+    while (link != bucket) {
+        struct thread *thread = LIST_MEMBER(link, struct thread, link);
+
+        link = link->next;
+        if (thread->channel == channel)
+            resume(thread, WAKE_CHANNEL);
+    }
+}
+
+void sched_interrupt(struct thread *thread)
+{
+    if (thread->state == THREAD_SLEEPING && thread->interruptible)
+        resume(thread, WAKE_INTERRUPT);
+}
+
+void sched_yield(void)
+{
+    struct thread *self = thread_current();
+
+    this_cpu()->reschedule = false;
+    if (list_empty(&sched.ready))
+        return;
+    self->state = THREAD_READY;
+    list_add(&sched.ready, &self->link);
+    schedule();
+}
+
+void sched_kill(struct thread *thread)
+{
+    list_remove(&thread->link);
+    list_remove(&thread->deadline);
+    thread->state = THREAD_DEAD;
+    list_add(&sched.dead, &thread->link);
+}
+
+void sched_exit(void)
+{
+    sched_kill(thread_current());
+    schedule();
+    panic("sched: a dead thread ran");
+}
+
+void sched_timer(void)
+{
+    uint64_t now = clock_ns();
+
+    sched.armed = NOT_ARMED;
+    if (thread_current()->state == THREAD_RUNNING)
+        charge(now);
+    while (!list_empty(&sched.deadlines)) {
+        struct thread *first = LIST_MEMBER(sched.deadlines.next, struct thread, deadline);
+
+        if (first->until > now) {
+            arm(first->until, now);
+            break;
+        }
+        resume(first, WAKE_TIME);
+    }
+    if (thread_current()->state == THREAD_RUNNING && !list_empty(&sched.ready)) {
+        this_cpu()->reschedule = true;
+        arm(now + TIMESLICE_NS, now);
+    }
+}
+
+uint64_t sched_used_ns(struct thread *thread)
+{
+    charge(clock_ns());
+    return thread->used_ns;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest/sched.h: which thread runs: round robin with a time slice, and sleeping on channels.
+ *
+ * Kernels do not preempt themselves: a thread gives the CPU up in sched_sleep, sched_yield and sched_exit alone. The time slice
+ * sets cpu->reschedule, which is looked at before ring 3 resumes.
+ */
+#ifndef RINGSIDE_GUEST_SCHED_H
+#define RINGSIDE_GUEST_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guest/thread.h"
+
+#define SCHED_FOREVER UINT64_MAX
+
+void sched_init(void);
+/* A new thread may run from now on. */
+void sched_ready(struct thread *thread);
+/* The current thread waits for a wake-up of `channel` (0: none), until `until` (ns since power on), or, if interruptible,
+ * for sched_interrupt. Says which came. */
+enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible);
+void sched_wake(uint64_t channel);
+void sched_interrupt(struct thread *thread);
+/* Lets all others that can run go first. */
+void sched_yield(void);
+/* The current thread, or another one that is not running, never runs again and is released soon. */
+_Noreturn void sched_exit(void);
+void sched_kill(struct thread *thread);
+/* The timer's interrupt. */
+void sched_timer(void);
+/* CPU time of a thread in ns. Sampled: at time slices, at idling and here. */
+uint64_t sched_used_ns(struct thread *thread);
+
+#endif

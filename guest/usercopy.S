@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest/usercopy.S: the only code that touches a program's memory.
+ *
+ * Each copy is one run of REP MOVS. A page fault in it enters the kernel's page-fault handler, which either
+ * makes the page present, so that the same REP MOVS goes on, or resumes at the address that .fixup_table pairs with
+ * the faulting one. The caller has checked that the range is below USER_TOP.
+ */
+#include "guest/layout.h"
+
+    .macro fixup from, to
+    .pushsection .fixup_table, "a"
+    .quad \from, \to
+    .popsection
+    .endm
+
+    .macro allow_user
+    testb $FEATURE_SMAP, %gs:CPU_FEATURES
+    jz .Lno_stac\@
+    stac
+.Lno_stac\@:
+    .endm
+
+    .macro forbid_user
+    testb $FEATURE_SMAP, %gs:CPU_FEATURES
+    jz .Lno_clac\@
+    clac
+.Lno_clac\@:
+    .endm
+
+    .text
+
+/* size_t copy_user(void *to, const void *from, size_t bytes): how many bytes were not copied; 0 when all were.
+ * Multiples of 8 go by quad words; the rest by bytes where the CPU is fast at that (ERMS), else by both. */
+    .globl copy_user
+copy_user:
+    allow_user
+    movq %rdx, %rcx
+    testb $7, %dl
+    jnz 2f
+    shrq $3, %rcx
+1:  rep movsq
+    fixup 1b, .Lquads_left
+    forbid_user
+    xorl %eax, %eax
+    ret
+2:  testb $FEATURE_ERMS, %gs:CPU_FEATURES
+    jz 4f
+3:  rep movsb
+    fixup 3b, .Lbytes_left
+    forbid_user
+    xorl %eax, %eax
+    ret
+4:  shrq $3, %rcx
+    andl $7, %edx
+5:  rep movsq
+    fixup 5b, .Lquads_left
+    movl %edx, %ecx
+6:  rep movsb
+    fixup 6b, .Lbytes_left
+    forbid_user
+    xorl %eax, %eax
+    ret
+
+.Lquads_left:
+    forbid_user
+    leaq (,%rcx,8), %rax
+    ret
+.Lbytes_left:
+    forbid_user
+    movq %rcx, %rax
+    ret
+
+/* long peek_user_string(char *to, const char *from, size_t size): at most size - 1 bytes and a NUL: the length, or -1
+ * when the program's memory cannot be read. For names in reports; not a copy of payload. */
+    .globl peek_user_string
+peek_user_string:
+    allow_user
+    xorl %eax, %eax
+1:  leaq 1(%rax), %rcx
+    cmpq %rdx, %rcx
+    jae 3f
+2:  movb (%rsi,%rax), %cl
+    fixup 2b, .Lno_string
+    movb %cl, (%rdi,%rax)
+    testb %cl, %cl
+    jz 4f
+    incq %rax
+    jmp 1b
+3:  movb $0, (%rdi,%rax)
+4:  forbid_user
+    ret
+.Lno_string:
+    forbid_user
+    movq $-1, %rax
+    ret
