@@ -108,6 +108,7 @@ struct reading {
     FILE *file;
     char *error; /* the caller's */
     bool failed;
+    int failed_line;
     bool partial;          /* the line being read has not ended yet */
     int line;              /* of the text last given to the parser; from 1 */
     int set_at[FIELDS];    /* line that set the key; 0: not yet */
@@ -119,6 +120,7 @@ __attribute__((format(printf, 3, 4))) static void complain(struct reading *readi
     if (reading->failed)
         return;
     reading->failed = true;
+    reading->failed_line = line;
     int used = snprintf(reading->error, CPU_MODEL_ERROR_MAX, "%.120s:%d: ", reading->path, line);
     va_list args;
     va_start(args, format);
@@ -244,6 +246,8 @@ static void parse(struct reading *reading)
     int bad_line = ini_parse_stream(read_line, reading, take_pair, reading);
     if (ferror(reading->file))
         complain(reading, reading->line, "cannot be read to its end; is it a regular file?");
+    if (bad_line > 0 && bad_line < reading->failed_line)
+        reading->failed = false; /* libinih tells at the end, but this line comes first */
     if (bad_line > 0)
         complain(reading, bad_line, "neither `[section]` nor `key = value` nor `; comment`; correct the line");
     else if (bad_line < 0)
