@@ -120,7 +120,7 @@ static const struct bad bad[] = {
     {"l3", "line", "line = 32", 0, "`line` of [l3] differs from that of [l1d]"},
     {"l1d", "line", "line = 48", 0, "`line` of [l1d] is not a power of two"},
     {"l2", "latency", "latency = 0", 0, "out of range"},
-    {"l1d", "latency", "latency = 12", 14, "[l2] is faster than a first-level cache"},
+    {"l1d", "latency", "latency = 12", 7, "[l2] is faster than a first-level cache"},
     {"memory", "memory_latency", "memory_latency = 10", 0, "memory is faster than the last cache"},
     {"itlb", "ways_4k", "ways_4k = 0", 0, "`ways_4k` of [itlb] does not divide 16 entries into a power of two of sets; use 16"},
     {"itlb", "ways_4k", "ways_4k = 3", 0, "does not divide 16 entries"},
@@ -135,7 +135,7 @@ static void check_bad(const char *tiny, const struct bad *one)
 {
     static char text[MAX_TEXT];
     char error[CPU_MODEL_ERROR_MAX], where[16];
-    const char *at;
+    const char *at = tiny;
     struct cpu_model model = {.hz = 77};
     int line = find_line(tiny, one->section, one->line, &at) + one->error_after;
     const char *rest = strchr(at, '\n');
