@@ -18,8 +18,8 @@
 /* The first thread: on a stack of its own, all of guest/ initialised. Does not return. */
 _Noreturn void kernel_main(const struct boot_info *boot);
 
-/* A SYSCALL. `regs` is the thread's own context. True: nothing but rax was changed, since then or while waiting,
- * and the thread's user state is loaded, so the short way back is right. */
+/* A SYSCALL. `regs` is the thread's own context. The thread's user state is loaded afterwards; true: nothing of regs
+ * but rax was changed, so the short way back is right. */
 bool kernel_syscall(struct user_regs *regs);
 
 /* An exception or interrupt came from ring 3 and has been handled: the last thing before ring 3 resumes. */

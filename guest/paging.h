@@ -41,6 +41,11 @@ void space_destroy(struct space *space);
 /* A small positive number and back; NULL if there is no such space. */
 long space_number(const struct space *space);
 struct space *space_of(long number);
+/* The root that is loaded while ring 3 runs in it: the name by which the machine knows the space. */
+static inline uint64_t space_user_root(const struct space *space)
+{
+    return space->user_root ? space->user_root : space->root;
+}
 /* From now on user addresses mean this space; NULL: none (the kernel's own root). */
 void space_switch(struct space *space);
 

@@ -100,7 +100,7 @@ bool thread_init(struct thread *thread, void (*begin)(void *), void *argument, v
 {
     uint64_t *frame;
 
-    *thread = (struct thread){.release = release, .state = THREAD_NEW};
+    *thread = (struct thread){.release = release, .state = THREAD_NEW, .changed = true};
     if (!stack_take(&thread->stack))
         return false;
     list_init(&thread->link);
@@ -160,12 +160,8 @@ struct user_context *thread_context_write(struct thread *thread)
         save_fpu(thread->context->fx);
         cpu->user_state = NULL;
     }
+    thread->changed = true;
     return thread->context;
-}
-
-bool thread_user_state_loaded(const struct thread *thread)
-{
-    return this_cpu()->user_state == thread;
 }
 
 /* A program chose some of these (sigreturn, execve, arch_prctl), so none may fault in ring 0 or grant anything. */
@@ -203,7 +199,9 @@ void thread_load_user_state(void)
         return;
     if (cpu->user_state)
         save_fpu(cpu->user_state->context->fx);
-    context_sanitise(self->context);
+    if (self->changed)
+        context_sanitise(self->context);
+    self->changed = false;
     load_bases(cpu, self->context);
     load_fpu(self->context->fx);
     cpu->user_state = self;

@@ -25,6 +25,7 @@ struct thread {
     uint64_t parked;              /* stack pointer while it does not run */
     struct space *space;          /* loaded when it runs; NULL: whichever is */
     unsigned stack;               /* slot in the stacks' region */
+    bool changed;                 /* the context was written to since it was last loaded */
     /* guest/sched.c */
     enum thread_state state;
     enum wake_reason reason;
@@ -51,8 +52,6 @@ struct user_context *thread_context_write(struct thread *thread);
 /* Loads FPU and segment bases of the current thread unless they are loaded, and makes the registers that ring 3 is
  * about to get ones that it may have. Before every entry into ring 3. */
 void thread_load_user_state(void);
-/* Whether they are loaded and nobody asked to change the context since. */
-bool thread_user_state_loaded(const struct thread *thread);
 _Noreturn void return_to_user(struct user_regs *regs);
 
 /* Frees stacks kept for later. Only when no thread but the caller will run any more: drops all translations. */
