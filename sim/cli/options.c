@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/options.c: see options.h. One table says everything about an option; its value is "--name VALUE" or
+ * "--name=VALUE". "--" ends the options of exec and begins the program.
+ */
+#include "sim/cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/cli/suggest.h"
+
+#define OPS_MAX 1000000000ull
+#define TIME_LIMIT_MAX_MS (1000ull * 3600 * 24 * 365)
+
+struct option {
+    const char *name;  /* with its dashes */
+    const char *value; /* what help calls it; NULL: none. "[…]": optional, only as --name=VALUE */
+    unsigned commands;
+    bool (*take)(struct options *options, const char *name, const char *value, struct error *error);
+    const char *help;
+};
+
+/* ---- values ---- */
+
+static bool parse_number(const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *number, struct error *error)
+{
+    char *end;
+
+    errno = 0;
+    *number = isdigit((unsigned char)*text) ? strtoull(text, &end, 0) : (end = (char *)text, 0);
+    if (end == text || *end || errno || *number < low || *number > high)
+        return fail(error, STATUS_USAGE, "%s wants a number from %llu to %llu, not '%s'", name, (unsigned long long)low,
+                    (unsigned long long)high, text);
+    return true;
+}
+
+static bool append(const char **list, size_t *count, const char *name, const char *value, struct error *error)
+{
+    if (*count == WORDS_MAX)
+        return fail(error, STATUS_USAGE, "%s is given more than %d times", name, WORDS_MAX);
+    list[(*count)++] = value;
+    return true;
+}
+
+static bool take_cpu(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->cpu = value;
+    return *value || fail(error, STATUS_USAGE, "%s wants the name of a CPU model (see 'ringside list cpus')", name);
+}
+
+static bool take_cpus(struct options *o, const char *name, const char *value, struct error *error)
+{
+    uint64_t number;
+
+    if (!parse_number(name, value, 1, MACHINE_CPUS_MAX, &number, error))
+        return false;
+    o->cpus = (unsigned)number;
+    return true;
+}
+
+static bool take_model(struct options *o, const char *name, const char *value, struct error *error)
+{
+    static const char *const models[] = {[MODEL_TIMING] = "timing", [MODEL_COUNT] = "count"};
+    char hint[HINT_MAX];
+
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(value, models[i]) == 0) {
+            o->model = (enum machine_model)i;
+            return true;
+        }
+    return fail(error, STATUS_USAGE, "%s is timing or count, not '%s'%s", name, value, suggest_hint(hint, value, models, 2));
+}
+
+static bool take_ops(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return parse_number(name, value, 1, OPS_MAX, &o->ops, error);
+}
+
+static bool take_time_limit(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return parse_number(name, value, 1, TIME_LIMIT_MAX_MS, &o->time_limit_ms, error);
+}
+
+static bool take_seed(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return parse_number(name, value, 0, UINT64_MAX, &o->seed, error);
+}
+
+static bool take_set(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return append(o->set, &o->sets, name, value, error);
+}
+
+static bool take_json(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->json = true;
+    o->json_file = value;
+    return !value || *value || fail(error, STATUS_USAGE, "%s= wants a file's name", name);
+}
+
+static bool take_csv(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->csv = true;
+    return true;
+}
+
+static bool take_root(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->root = value;
+    return true;
+}
+
+static bool take_stdin(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->input = value;
+    return true;
+}
+
+static bool take_save(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->save = value;
+    return true;
+}
+
+static bool take_cwd(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->cwd = value;
+    if (*value != '/')
+        return fail(error, STATUS_USAGE, "%s wants an absolute path of the guest, not '%s'", name, value);
+    return strlen(value) < 256 || fail(error, STATUS_USAGE, "%s: the path is too long", name);
+}
+
+static bool take_env(struct options *o, const char *name, const char *value, struct error *error)
+{
+    if (!strchr(value, '=') || *value == '=')
+        return fail(error, STATUS_USAGE, "%s wants NAME=VALUE, not '%s'", name, value);
+    return append(o->env, &o->envs, name, value, error);
+}
+
+static bool take_help(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->help = true;
+    return true;
+}
+
+#define MACHINE (COMMAND_RUN | COMMAND_EXEC)
+#define ANY (COMMAND_RUN | COMMAND_EXEC | COMMAND_LIST | COMMAND_DOCTOR)
+
+static const struct option table[] = {
+    {"--cpu", "NAME", MACHINE, take_cpu, "CPU model, or the path of a model file (default skylake)"},
+    {"--cpus", "N", MACHINE, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
+    {"--model", "timing|count", MACHINE, take_model, "timing counts everything; count leaves cycles and misses out, and is fast"},
+    {"--ops", "N", COMMAND_RUN, take_ops, "operations in the measured region (default: the workload's)"},
+    {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
+    {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
+    {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
+    {"--json", "[FILE]", ANY, take_json, "results as JSON: run and list on standard output, exec on descriptor 3; or in FILE"},
+    {"--csv", NULL, COMMAND_RUN, take_csv, "results as comma-separated values"},
+    {"--root", "DIR", COMMAND_EXEC, take_root, "the guest's file system starts as a copy of DIR"},
+    {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
+    {"--cwd", "DIR", COMMAND_EXEC, take_cwd, "working directory in the guest (default /)"},
+    {"--env", "NAME=VALUE", COMMAND_EXEC, take_env, "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
+    {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
+    {"--help", NULL, ANY, take_help, "this"},
+};
+#define OPTIONS (sizeof table / sizeof *table)
+
+/* ---- parsing ---- */
+
+static bool unknown_option(enum command_bit command, const char *word, int bytes, struct error *error)
+{
+    const char *names[OPTIONS];
+    char hint[HINT_MAX], typed[64];
+
+    for (size_t i = 0; i < OPTIONS; i++)
+        names[i] = table[i].commands & command ? table[i].name : NULL;
+    snprintf(typed, sizeof typed, "%.*s", bytes, word);
+    return fail(error, STATUS_USAGE, "unknown option '%s'%s (see --help)", typed, suggest_hint(hint, typed, names, OPTIONS));
+}
+
+static const struct option *find_option(enum command_bit command, const char *word, size_t bytes)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        if ((table[i].commands & command) && strlen(table[i].name) == bytes && memcmp(table[i].name, word, bytes) == 0)
+            return &table[i];
+    return NULL;
+}
+
+/* The option at argv[*at]; *at is moved over its value. */
+static bool parse_option(struct options *o, enum command_bit command, char *const argv[], int argc, int *at, struct error *error)
+{
+    const char *word = argv[*at], *value = strchr(word, '=');
+    size_t bytes = value ? (size_t)(value - word) : strlen(word);
+    const struct option *option = find_option(command, word, bytes);
+
+    if (!option)
+        return unknown_option(command, word, (int)bytes, error);
+    if (value && !option->value)
+        return fail(error, STATUS_USAGE, "%s takes no value", option->name);
+    if (value)
+        return option->take(o, option->name, value + 1, error);
+    if (option->value && *option->value != '[') {
+        if (*at + 1 == argc)
+            return fail(error, STATUS_USAGE, "%s wants a value: %s %s", option->name, option->name, option->value);
+        value = argv[++*at];
+    }
+    return option->take(o, option->name, value, error);
+}
+
+bool parse_options(struct options *o, enum command_bit command, int argc, char *const argv[], struct error *error)
+{
+    *o = (struct options){.cpus = 1, .model = MODEL_TIMING, .seed = 1};
+    for (int at = 0; at < argc; at++) {
+        const char *word = argv[at];
+
+        if (strcmp(word, "--") == 0) {
+            o->program = argv + at + 1;
+            break;
+        }
+        if (strcmp(word, "-h") == 0)
+            word = "--help", o->help = true;
+        else if (word[0] == '-' && word[1]) {
+            if (!parse_option(o, command, argv, argc, &at, error))
+                return false;
+        } else if (!append(o->word, &o->words, "a word", word, error))
+            return false;
+    }
+    if (o->json && o->csv && !o->json_file)
+        return fail(error, STATUS_USAGE, "--json and --csv both want standard output; give --json=FILE");
+    return true;
+}
+
+void print_options(enum command_bit command, FILE *file)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const struct option *option = &table[i];
+        char left[40];
+
+        if (!(option->commands & command))
+            continue;
+        if (option->value && *option->value == '[')
+            snprintf(left, sizeof left, "%s[=FILE]", option->name);
+        else
+            snprintf(left, sizeof left, "%s %s", option->name, option->value ? option->value : "");
+        fprintf(file, "  %-22s %s\n", left, option->help);
+    }
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/record.c: see record.h; this file copies results, record_json.c and record_text.c print them.
+ */
+#include "sim/cli/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *copy_of(const void *from, size_t bytes)
+{
+    void *to = malloc(bytes ? bytes : 1);
+
+    return to && bytes ? memcpy(to, from, bytes) : to;
+}
+
+/* A kernel that says how many frames are free must say the same before and after. */
+static bool warn_of_leak(struct record *r, const struct machine_result *result)
+{
+    char (*more)[160];
+
+    if (result->free_frames_before == result->free_frames_after)
+        return true;
+    more = realloc(r->warnings, (r->warning_count + 1) * sizeof *more);
+    if (!more)
+        return false;
+    r->warnings = more;
+    snprintf(more[r->warning_count++], sizeof *more, "free frames: %llu before the first program, %llu after the last",
+             (unsigned long long)result->free_frames_before, (unsigned long long)result->free_frames_after);
+    return true;
+}
+
+bool record_take(struct record *r, const struct machine_result *result)
+{
+    r->ops = result->region && result->ops ? result->ops : 1;
+    r->exit_status = result->exit_status;
+    memcpy(r->counter, result->counters.value, sizeof r->counter);
+    memcpy(r->cause, result->causes, sizeof r->cause);
+    r->instructions = result->total_instructions;
+    r->domain_count = result->domain_count;
+    r->domains = copy_of(result->domains, result->domain_count * sizeof *result->domains);
+    r->warning_count = result->warning_count;
+    r->warnings = copy_of(result->warnings, result->warning_count * sizeof *result->warnings);
+    return r->domains && r->warnings && (r->end != END_POWER_OFF || warn_of_leak(r, result));
+}
+
+void record_free(struct record *r)
+{
+    free(r->domains);
+    free(r->warnings);
+    r->domains = NULL;
+    r->warnings = NULL;
+}
+
+bool record_has(const struct record *r, enum counter counter)
+{
+    return r->model == MODEL_TIMING || counter_info[counter].in_count_model;
+}
+
+double record_per_op(const struct record *r, enum counter counter)
+{
+    return (double)r->counter[counter] / (double)r->ops;
+}

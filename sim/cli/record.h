@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/record.h: the result of one run, kept after its machine is gone, and its three forms: JSON, CSV, table.
+ *
+ * JSON is the schema "ringside.run/1". Only host{} may differ between two runs of one command. A counter that the model
+ * cannot see is absent in JSON, empty in CSV, "-" in the table.
+ */
+#ifndef RINGSIDE_SIM_CLI_RECORD_H
+#define RINGSIDE_SIM_CLI_RECORD_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "sim/cli/catalogue.h"
+#include "sim/machine.h"
+
+#define RECORD_NAME_MAX 64
+
+struct record {
+    const struct arch *arch;
+    char workload[RECORD_NAME_MAX]; /* or the program's name */
+    char cpu[32];
+    unsigned cpus;
+    enum machine_model model;
+    char settings[SETTINGS_TEXT_MAX]; /* "key=value key=value" */
+    uint64_t ops;                     /* at least 1: without a measured region, the whole run is one */
+
+    enum machine_end end;
+    int exit_status;
+    uint64_t counter[COUNTER_COUNT];
+    uint64_t cause[CAUSE_COUNT];
+    struct domain_result *domains;
+    size_t domain_count;
+    char (*warnings)[160];
+    size_t warning_count;
+
+    double seconds; /* of the host */
+    uint64_t instructions; /* of the whole run, boot included */
+};
+
+/* Copies what `result` says; false without memory. */
+bool record_take(struct record *record, const struct machine_result *result);
+void record_free(struct record *record);
+bool record_has(const struct record *record, enum counter counter);
+double record_per_op(const struct record *record, enum counter counter);
+
+/* {"schema":…,"results":[…]}, a new reference; NULL without memory. */
+json_t *records_json(const struct record *records, size_t count);
+void records_csv(const struct record *records, size_t count, FILE *out);
+/* One row a record, in at most `width` columns of text: figures that do not fit are left out, the least important first. */
+void records_table(const struct record *records, size_t count, unsigned width, FILE *out);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/record_json.c: records as JSON, schema "ringside.run/1".
+ */
+#include <string.h>
+
+#include "sim/cli/record.h"
+
+static const char *const model_name[] = {[MODEL_TIMING] = "timing", [MODEL_COUNT] = "count"};
+
+static json_t *number(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *settings_json(const char *text)
+{
+    json_t *object = json_object();
+
+    for (size_t bytes; *text; text += bytes, text += *text == ' ') {
+        size_t key_bytes = strcspn(text, "=");
+        char key[64];
+
+        bytes = strcspn(text, " ");
+        snprintf(key, sizeof key, "%.*s", (int)key_bytes, text);
+        json_object_set_new(object, key, json_stringn(text + key_bytes + 1, bytes - key_bytes - 1));
+    }
+    return object;
+}
+
+/* Whole numbers stay whole. */
+static json_t *per_op_json(const struct record *r, enum counter counter)
+{
+    if (r->counter[counter] % r->ops == 0)
+        return number(r->counter[counter] / r->ops);
+    return json_real(record_per_op(r, counter));
+}
+
+static json_t *counters_json(const struct record *r, json_t *(*value)(const struct record *r, enum counter counter))
+{
+    json_t *object = json_object();
+
+    for (enum counter c = 0; c < COUNTER_COUNT; c++)
+        if (record_has(r, c))
+            json_object_set_new(object, counter_info[c].name, value(r, c));
+    return object;
+}
+
+static json_t *total_json(const struct record *r, enum counter counter)
+{
+    return number(r->counter[counter]);
+}
+
+static json_t *causes_json(const struct record *r)
+{
+    json_t *object = json_object();
+
+    for (enum cause c = 0; c < CAUSE_COUNT && record_has(r, COUNTER_cycles); c++)
+        json_object_set_new(object, cause_info[c].name, number(r->cause[c]));
+    return object;
+}
+
+static json_t *domains_json(const struct record *r)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < r->domain_count; i++) {
+        const struct domain_result *d = &r->domains[i];
+        json_t *object = json_pack("{s:s, s:i, s:I}", "name", d->name, "ring", (int)d->ring, "space", (json_int_t)d->space);
+
+        if (record_has(r, COUNTER_cycles))
+            json_object_set_new(object, "cycles", number(d->cycles));
+        json_object_set_new(object, "instructions", number(d->instructions));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+static json_t *warnings_json(const struct record *r)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < r->warning_count; i++)
+        json_array_append_new(array, json_string(r->warnings[i]));
+    return array;
+}
+
+static json_t *host_json(const struct record *r)
+{
+    double mips = r->seconds > 0 ? (double)r->instructions / r->seconds / 1e6 : 0;
+
+    return json_pack("{s:f, s:f}", "seconds", r->seconds, "mips", mips);
+}
+
+static json_t *record_json(const struct record *r)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name,
+                     "variant", r->arch->variant, "workload", r->workload, "cpu", r->cpu, "cpus", (json_int_t)r->cpus,
+                     "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings", settings_json(r->settings),
+                     "per_op", counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains",
+                     domains_json(r), "causes", causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status,
+                     "host", host_json(r));
+}
+
+json_t *records_json(const struct record *records, size_t count)
+{
+    json_t *results = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(results, record_json(&records[i]));
+    return json_pack("{s:s, s:o}", "schema", "ringside.run/1", "results", results);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/session.h: what run and exec share: from checked words to a machine that ran and a record of it.
+ */
+#ifndef RINGSIDE_SIM_CLI_SESSION_H
+#define RINGSIDE_SIM_CLI_SESSION_H
+
+#include "sim/cli/catalogue.h"
+#include "sim/cli/options.h"
+#include "sim/cli/record.h"
+#include "sim/cli/streams.h"
+
+/* Everything that is the same for all runs of one command. */
+struct session {
+    const struct options *options;
+    struct home home;
+    const struct arch *arch;
+    struct cpu_model cpu;
+    char settings[SETTINGS_TEXT_MAX];
+};
+
+/* One run: a first program on a disk. Everything stays the caller's. */
+struct job {
+    const char *name; /* in the record */
+    const char *const *argv;
+    const char *const *envp;
+    const char *cwd;
+    void *disk;
+    size_t disk_bytes;
+    struct stream *console, *stderr_console;
+    uint32_t tty_mask;
+    bool progress;
+    /* the program's file, for symbols; may be NULL */
+    const void *program;
+    size_t program_bytes;
+};
+
+/* Checks architecture, settings, CPU model and that the images are there. `arch` NULL: the command has no such word. */
+bool session_open(struct session *session, const struct options *options, const char *arch, struct error *error);
+
+/* Runs it. false: `error` says why there is no result, or why it is none to rely on (crash, time limit); the record is
+ * filled (and to be freed) whenever record->arch is not NULL afterwards. A crash is reported on standard error. */
+bool session_run(const struct session *session, const struct job *job, struct record *record, struct error *error);
+
+/* Arguments and environment fit into what the machine hands a kernel? */
+bool check_text(const struct job *job, struct error *error);
+
+/* Writes JSON to a file, or to `fd` if `path` is NULL. */
+bool write_json(json_t *json, const char *path, int fd, struct error *error);
+
+#endif
