@@ -44,8 +44,7 @@ check: setup
 
 bench:
 	@tools/setup.sh bench
-	+@$(AGAIN) build
-	@tools/bench.sh
+	+@$(AGAIN) do-bench
 
 # Unicorn 2.1.x: from the system if it has it, else unpacked below build/deps by `make setup`; or UNICORN_PREFIX=.
 UNICORN_PREFIX ?= $(wildcard $(CURDIR)/$(BUILD)/deps/unicorn/usr)

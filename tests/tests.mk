@@ -32,5 +32,5 @@ TEST_NEEDS += $(if $(CLI_SOURCES),$(BUILD)/asan/ringside)
 -include $(wildcard tests/*/*.mk)
 
 .PHONY: do-check
-do-check: $(ALL) $(TESTS) $(TEST_NEEDS)
+do-check: build $(TESTS) $(TEST_NEEDS)
 	@tools/run_tests.sh $(TESTS)

@@ -21,7 +21,8 @@ $(LINUX_ROOT)/bin/%-glibc: tests/linux/programs/%.c tests/linux/programs/show.h
 	@mkdir -p $(@D)
 	$(CC) $(LINUX_CFLAGS) -o $@ $< -lm
 
-$(BUILD)/programs/linux.done: $(ROOT)/bin/busybox $(BUILD)/programs/data.done tests/linux/linux.mk $(wildcard tests/linux/data/*)
+# (workloads.mk is read after this file: its variables may stand in recipes only)
+$(BUILD)/programs/linux.done: $(BUILD)/programs/root/bin/busybox $(BUILD)/programs/data.done tests/linux/linux.mk $(wildcard tests/linux/data/*)
 	@mkdir -p $(LINUX_ROOT)/bin $(LINUX_ROOT)/data $(LINUX_ROOT)/tmp
 	cp $(ROOT)/bin/busybox $(LINUX_ROOT)/bin/
 	@for applet in $(LINUX_APPLETS); do ln -sfn busybox $(LINUX_ROOT)/bin/$$applet; done
