@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/block.c: see block.h. A hash table with linear probing; cleared by an epoch when
+ * it is half full or code changed. Capstone decodes each block once.
+ */
+#include "sim/block.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/counters.h"
+
+enum { TABLE_SIZE = 1 << 17, TABLE_LIMIT = TABLE_SIZE / 2 };
+
+struct block_table {
+    struct block slots[TABLE_SIZE];
+    uint32_t epoch, used;
+    const struct cpu_model *model;
+    csh capstone;
+    cs_insn *insn;
+};
+
+struct block_table *block_table_create(const struct cpu_model *model)
+{
+    struct block_table *t = aligned_alloc(64, sizeof *t);
+
+    if (!t)
+        return NULL;
+    memset(t, 0, sizeof *t);
+    t->epoch = 1;
+    t->model = model;
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &t->capstone) != CS_ERR_OK) {
+        free(t);
+        return NULL;
+    }
+    cs_option(t->capstone, CS_OPT_DETAIL, CS_OPT_ON);
+    t->insn = cs_malloc(t->capstone);
+    if (!t->insn) {
+        block_table_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void block_table_destroy(struct block_table *table)
+{
+    if (!table)
+        return;
+    if (table->insn)
+        cs_free(table->insn, 1);
+    cs_close(&table->capstone);
+    free(table);
+}
+
+void block_table_clear(struct block_table *table)
+{
+    table->used = 0;
+    if (++table->epoch == 0) { /* wrapped: old epochs could look new */
+        memset(table->slots, 0, sizeof table->slots);
+        table->epoch = 1;
+    }
+}
+
+void block_drop_page(struct block_table *table, uint64_t frame)
+{
+    for (uint32_t i = 0; i < TABLE_SIZE; i++) {
+        struct block *b = &table->slots[i];
+        uint64_t first = b->address >> 12, last = (b->address + (uint64_t)b->size - 1) >> 12;
+
+        if (b->epoch == table->epoch && b->size && (first == frame || last == frame))
+            b->size = 0; /* keeps its slot, so that longer probes still pass; no block is that short */
+    }
+}
+
+static uint32_t slot_of(uint64_t address)
+{
+    return (uint32_t)(address * 0x9e3779b1u) >> (32 - 17);
+}
+
+const struct block *block_find(const struct block_table *table, uint64_t address, uint32_t size)
+{
+    for (uint32_t i = slot_of(address);; i = (i + 1) & (TABLE_SIZE - 1)) {
+        const struct block *b = &table->slots[i];
+
+        if (b->epoch != table->epoch)
+            return NULL;
+        if (b->address == (uint32_t)address && b->size == size)
+            return b;
+    }
+}
+
+static bool is_mmu_register(unsigned reg)
+{
+    return reg >= X86_REG_CR0 && reg <= X86_REG_CR15;
+}
+
+static enum special special_move(const cs_x86 *x)
+{
+    const cs_x86_op *to = &x->operands[0];
+
+    if (x->op_count < 1 || to->type != X86_OP_REG)
+        return SPECIAL_NONE;
+    if (to->reg == X86_REG_CR3)
+        return SPECIAL_CR3;
+    if (is_mmu_register(to->reg))
+        return SPECIAL_CR;
+    return to->reg == X86_REG_SS ? SPECIAL_SHADOW : SPECIAL_NONE;
+}
+
+static enum special special_of(const cs_insn *insn)
+{
+    const cs_x86 *x = &insn->detail->x86;
+
+    switch (insn->id) {
+    case X86_INS_MOV:
+        return special_move(x);
+    case X86_INS_CLTS:
+    case X86_INS_LMSW:
+        return SPECIAL_CR;
+    case X86_INS_INVLPG:
+        return SPECIAL_INVLPG;
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+    case X86_INS_LJMP:
+    case X86_INS_LCALL:
+        return SPECIAL_RETURN;
+    case X86_INS_SYSRET:
+        return SPECIAL_SYSRET;
+    case X86_INS_STI:
+        return SPECIAL_SHADOW;
+    case X86_INS_POPF:
+    case X86_INS_POPFD:
+    case X86_INS_POPFQ:
+        return SPECIAL_FLAGS;
+    default:
+        return SPECIAL_NONE;
+    }
+}
+
+/* Bytes of an element of a string instruction; 0: not one. */
+static unsigned string_element(unsigned id, bool *moves)
+{
+    static const struct {
+        unsigned id, bytes;
+        bool moves;
+    } strings[] = {
+        {X86_INS_MOVSB, 1, true},  {X86_INS_MOVSW, 2, true},  {X86_INS_MOVSD, 4, true},  {X86_INS_MOVSQ, 8, true},
+        {X86_INS_STOSB, 1, false}, {X86_INS_STOSW, 2, false}, {X86_INS_STOSD, 4, false}, {X86_INS_STOSQ, 8, false},
+        {X86_INS_LODSB, 1, false}, {X86_INS_LODSW, 2, false}, {X86_INS_LODSD, 4, false}, {X86_INS_LODSQ, 8, false},
+        {X86_INS_CMPSB, 1, false}, {X86_INS_CMPSW, 2, false}, {X86_INS_CMPSD, 4, false}, {X86_INS_CMPSQ, 8, false},
+        {X86_INS_SCASB, 1, false}, {X86_INS_SCASW, 2, false}, {X86_INS_SCASD, 4, false}, {X86_INS_SCASQ, 8, false},
+    };
+
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
+        if (strings[i].id == id) {
+            *moves = strings[i].moves;
+            return strings[i].bytes;
+        }
+    return 0;
+}
+
+static bool has_rep(const cs_insn *insn)
+{
+    return insn->detail->x86.prefix[0] == X86_PREFIX_REP || insn->detail->x86.prefix[0] == X86_PREFIX_REPNE;
+}
+
+/* Cost beyond the base cost, in cycles: of the kind `work` or `transition`. */
+static void extra_cost(const struct cpu_model *m, const cs_insn *insn, uint32_t *work, uint32_t *transition)
+{
+    switch (insn->id) {
+    case X86_INS_SWAPGS:
+        *transition += m->swapgs_cost;
+        break;
+    case X86_INS_RDMSR:
+        *work += m->msr_read_cost;
+        break;
+    case X86_INS_WRMSR:
+        *work += m->msr_write_cost;
+        break;
+    case X86_INS_LGDT:
+    case X86_INS_LIDT:
+        *work += m->lgdt_cost;
+        break;
+    case X86_INS_LTR:
+        *work += m->ltr_cost;
+        break;
+    case X86_INS_FXSAVE:
+    case X86_INS_FXSAVE64:
+    case X86_INS_FXRSTOR:
+    case X86_INS_FXRSTOR64:
+        *work += m->fxsave_cost;
+        break;
+    default:
+        break;
+    }
+    if (insn->detail->x86.prefix[0] == X86_PREFIX_LOCK)
+        *work += m->lock_cost;
+}
+
+static bool reloads(const cs_insn *insn)
+{
+    return insn->id == X86_INS_WRMSR || insn->id == X86_INS_LGDT || insn->id == X86_INS_LIDT || insn->id == X86_INS_LTR;
+}
+
+static void decode_last(struct block *b, const cs_insn *insn)
+{
+    bool moves = false;
+
+    b->special = (uint8_t)special_of(insn);
+    if (has_rep(insn) && (b->element = (uint8_t)string_element(insn->id, &moves)) != 0) {
+        b->special = SPECIAL_REP;
+        b->is_copy = moves && !b->in_copy_routine;
+    }
+}
+
+static void decode_into(struct block_table *t, struct block *b, const uint8_t *code, size_t left, uint64_t pc)
+{
+    uint32_t work = 0, transition = 0, instructions = 0;
+    const uint64_t start = pc;
+
+    while (left > 0 && cs_disasm_iter(t->capstone, &code, &left, &pc, t->insn)) {
+        instructions++;
+        b->reloads |= reloads(t->insn);
+        b->last = (uint16_t)(t->insn->address - start);
+        extra_cost(t->model, t->insn, &work, &transition);
+        if (left == 0)
+            decode_last(b, t->insn);
+    }
+    if (left > 0) { /* Capstone does not know it: one instruction, to the end */
+        instructions++;
+        b->last = (uint16_t)(pc - start);
+    }
+    if (b->reloads && b->special == SPECIAL_NONE)
+        b->special = SPECIAL_RELOAD;
+    b->instructions = (uint16_t)instructions;
+    b->cost_256 = instructions * t->model->instruction_cost_256 + (work << 8);
+    b->transition = (uint16_t)transition;
+}
+
+const struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
+                                 const struct block_place *place)
+{
+    uint32_t i;
+    struct block *b;
+
+    if (table->used >= TABLE_LIMIT)
+        block_table_clear(table);
+    for (i = slot_of(address); table->slots[i].epoch == table->epoch; i = (i + 1) & (TABLE_SIZE - 1))
+        ;
+    b = &table->slots[i];
+    *b = (struct block){.address = (uint32_t)address,
+                        .epoch = table->epoch,
+                        .size = (uint16_t)size,
+                        .cause = place->cause,
+                        .event = place->event,
+                        .in_copy_routine = place->in_copy_routine};
+    decode_into(table, b, code, size, pc);
+    table->used++;
+    return b;
+}
+
+void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
+                  uint32_t *instructions, uint32_t *cost_256, uint32_t *transition)
+{
+    uint32_t work = 0;
+    size_t left = size;
+
+    *instructions = 0;
+    *transition = 0;
+    while (pc < rip && left > 0 && cs_disasm_iter(table->capstone, &code, &left, &pc, table->insn)) {
+        (*instructions)++;
+        extra_cost(table->model, table->insn, &work, transition);
+    }
+    *cost_256 = *instructions * table->model->instruction_cost_256 + (work << 8);
+}
+
+unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes)
+{
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return 0;
+    snprintf(text, text_bytes, "%s %s", table->insn->mnemonic, table->insn->op_str);
+    return table->insn->size;
+}
+
+/* The stack slot of PUSH, CALL, POP, RET and so on, and the elements of string instructions, are not operands to Capstone
+ * or only partly: add what [RSP], [RSI], [RDI] they touch. */
+static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, unsigned), void *ctx, struct operand out[OPERANDS_MAX], size_t n)
+{
+    uint64_t rsp = reg(ctx, X86_REG_RSP);
+    uint64_t enter = insn->id == X86_INS_ENTER ? 64 : 8;
+
+    for (uint8_t i = 0; i < insn->detail->groups_count; i++)
+        if (insn->detail->groups[i] == CS_GRP_CALL && n < OPERANDS_MAX)
+            out[n++] = (struct operand){rsp - 8, 8, true};
+    switch (insn->id) {
+    case X86_INS_PUSH:
+    case X86_INS_PUSHF:
+    case X86_INS_PUSHFQ:
+    case X86_INS_ENTER:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp - enter, (uint32_t)enter, true};
+        break;
+    case X86_INS_POP:
+    case X86_INS_POPF:
+    case X86_INS_POPFQ:
+    case X86_INS_RET:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp, 8, false};
+        break;
+    case X86_INS_LEAVE:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){reg(ctx, X86_REG_RBP), 8, false};
+        break;
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp, 40, false};
+        break;
+    default:
+        break;
+    }
+    return n;
+}
+
+size_t block_operands(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc,
+                      uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX])
+{
+    const cs_x86 *x;
+    size_t n = 0;
+
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return 0;
+    x = &table->insn->detail->x86;
+    for (uint8_t i = 0; i < x->op_count && n < OPERANDS_MAX - 2; i++) {
+        const cs_x86_op *op = &x->operands[i];
+        uint64_t address;
+
+        if (op->type != X86_OP_MEM)
+            continue;
+        address = (uint64_t)op->mem.disp;
+        if (op->mem.base == X86_REG_RIP)
+            address += pc; /* cs_disasm_iter has moved pc to the next instruction */
+        else if (op->mem.base != X86_REG_INVALID)
+            address += read_register(ctx, op->mem.base);
+        if (op->mem.index != X86_REG_INVALID)
+            address += read_register(ctx, op->mem.index) * (uint64_t)op->mem.scale;
+        if (x->addr_size == 4)
+            address = (uint32_t)address;
+        if (op->mem.segment == X86_REG_FS || op->mem.segment == X86_REG_GS)
+            address += read_register(ctx, op->mem.segment);
+        /* BT and its kin with a register bit offset reach beyond; FXSAVE reports odd sizes: be generous. */
+        out[n++] = (struct operand){address, op->size ? op->size : 8, (op->access & CS_AC_WRITE) != 0};
+    }
+    return implicit_operands(table->insn, read_register, ctx, out, n);
+}

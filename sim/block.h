@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/block.h: what a translated block is made of, decoded once.
+ *
+ * Keyed by the physical address of its first byte and its size, because the same
+ * text is in many address spaces. Everything the block hook needs is in one
+ * descriptor of 32 bytes.
+ */
+#ifndef RINGSIDE_SIM_BLOCK_H
+#define RINGSIDE_SIM_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/cpu_model.h"
+
+/* What the last instruction does that the model must know of. */
+enum special {
+    SPECIAL_NONE,
+    SPECIAL_REP,     /* REP string instruction: may run again */
+    SPECIAL_CR3,     /* MOV CR3 */
+    SPECIAL_CR,      /* MOV CR0, CR4, CR8; CLTS; LMSW */
+    SPECIAL_INVLPG,
+    SPECIAL_RELOAD,  /* nothing but `reloads` */
+    SPECIAL_RETURN,  /* IRET, far return: the CPL may change */
+    SPECIAL_SYSRET,
+    SPECIAL_SHADOW,  /* STI, MOV SS, POP SS: one instruction without interrupts */
+    SPECIAL_FLAGS,   /* POPF: interrupts may be on now */
+};
+
+enum block_event {
+    BLOCK_EVENT_NONE,
+    BLOCK_EVENT_COPY,    /* first block of a copy routine */
+    BLOCK_EVENT_MESSAGE, /* first block of a message transfer routine */
+};
+
+struct block {
+    uint32_t address;      /* physical */
+    uint32_t epoch;        /* of the table: an older one is empty */
+    uint32_t cost_256;     /* base cost of all instructions in 1/256 cycles */
+    uint16_t size;         /* bytes */
+    uint16_t instructions;
+    uint16_t transition;   /* cycles of transition instructions in it (SWAPGS, …) */
+    uint16_t last;         /* offset of the last instruction */
+    uint8_t special;       /* enum special */
+    uint8_t cause;         /* enum cause of its base cost */
+    uint8_t event;         /* enum block_event */
+    uint8_t element;       /* REP: bytes of an element */
+    uint8_t is_copy;       /* REP MOVS outside a copy routine */
+    uint8_t in_copy_routine;
+    uint8_t reloads; /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
+    uint8_t spare[5];
+};
+
+_Static_assert(sizeof(struct block) == 32, "two descriptors a cache line");
+
+struct block_table;
+
+/* NULL without memory. */
+struct block_table *block_table_create(const struct cpu_model *model);
+void block_table_destroy(struct block_table *table);
+/* Forgets all. */
+void block_table_clear(struct block_table *table);
+
+/* Forgets the blocks that start in a physical page, or in the one before and reach into it. */
+void block_drop_page(struct block_table *table, uint64_t frame);
+
+/* What the symbols say of a place in the code. */
+struct block_place {
+    uint8_t cause, event, in_copy_routine;
+};
+
+/* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. */
+const struct block *block_find(const struct block_table *table, uint64_t address, uint32_t size);
+/* Decodes it: `code` is its bytes, `pc` its virtual address. Never NULL; valid until the next clear or decode. */
+const struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
+                                 const struct block_place *place);
+/* Of the `size` bytes of code at pc: how many instructions start before `rip`, and their cost. */
+void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
+                  uint32_t *instructions, uint32_t *cost_256, uint32_t *transition);
+
+/* One memory operand of an instruction, for CR2 and INVLPG. */
+struct operand {
+    uint64_t address;
+    uint32_t bytes;
+    bool write;
+};
+#define OPERANDS_MAX 6
+/* Decodes the instruction in `code` at `pc` and evaluates its memory operands, implicit ones too. `read_register`
+ * gives a register's value by its Capstone number (segment bases: X86_REG_FS, X86_REG_GS). Returns how many. */
+size_t block_operands(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc,
+                      uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX]);
+/* The instruction as text and its length, for reports; 0 if it cannot be decoded. */
+unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes);
+
+#endif

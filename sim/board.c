@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/board.c: what hangs on the machine's buses: the register window, I/O ports, the
+ * local APICs and the way an interrupt takes to a CPU.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/devices.h"
+#include "sim/cpu.h"
+
+/* The page behind the devices stands for physical memory where nothing is. */
+#define WINDOW_BYTES (MMIO_END - MMIO_BASE + PAGE_BYTES)
+
+/* ---- the register window ---- */
+
+static struct bus_device *device_at(struct machine *m, uint64_t offset)
+{
+    uint64_t page = offset / PAGE_BYTES;
+
+    return page < sizeof m->devices / sizeof m->devices[0] ? &m->devices[page] : NULL;
+}
+
+static uint64_t read_clock(struct cpu *cpu, uint64_t offset)
+{
+    return offset == CLOCK_CYCLES ? cpu->clock : offset == CLOCK_HZ ? cpu->machine->model.hz : 0;
+}
+
+static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *user)
+{
+    struct cpu *cpu = user;
+    uint64_t address = MMIO_BASE + offset, within = offset & (PAGE_BYTES - 1);
+    struct bus_device *device = device_at(cpu->machine, offset);
+
+    (void)uc;
+    if (!cpu->machine->timing) /* the timing model charged it in the memory hook */
+        cpu->clock++;
+    if ((address & PAGE_MASK) == MMIO_LAPIC)
+        return lapic_read(cpu->lapic, within, cpu->clock);
+    if ((address & PAGE_MASK) == MMIO_CLOCK)
+        return read_clock(cpu, within);
+    if (device && device->read)
+        return device->read(device->self, within, width);
+    return address >= MMIO_END ? UINT64_MAX : 0;
+}
+
+static void on_write(uc_engine *uc, uint64_t offset, unsigned width, uint64_t value, void *user)
+{
+    struct cpu *cpu = user;
+    uint64_t address = MMIO_BASE + offset, within = offset & (PAGE_BYTES - 1);
+    struct bus_device *device = device_at(cpu->machine, offset);
+
+    (void)uc;
+    if ((address & PAGE_MASK) == MMIO_LAPIC)
+        lapic_write(cpu->lapic, within, (uint32_t)value, cpu->clock);
+    else if (device && device->write)
+        device->write(device->self, within, width, value);
+    run_set_attention(cpu);
+    if (lapic_pending(cpu->lapic) >= 0)
+        cpu->attention = 0;
+}
+
+/* ---- interrupts ---- */
+
+static void wake(struct cpu *cpu)
+{
+    cpu->attention = 0;
+}
+
+static void bus_interrupt(void *ctx, unsigned vector)
+{
+    struct machine *m = ctx;
+
+    lapic_raise(m->cpus[0].lapic, vector);
+    wake(&m->cpus[0]);
+}
+
+struct ipi {
+    struct cpu *target;
+    enum lapic_delivery delivery;
+    uint8_t vector;
+};
+
+static void ipi_arrives(void *self)
+{
+    struct ipi *ipi = self;
+    char error[MACHINE_ERROR_MAX];
+
+    if (ipi->delivery == LAPIC_FIXED || ipi->delivery == LAPIC_LOWEST)
+        lapic_raise(ipi->target->lapic, ipi->vector);
+    else if (ipi->delivery == LAPIC_SIPI && !ipi->target->started)
+        run_start_cpu(ipi->target, (uint64_t)ipi->vector << 12, error);
+    wake(ipi->target);
+    free(ipi);
+}
+
+static void send_ipi(void *ctx, const struct lapic_ipi *message)
+{
+    struct cpu *cpu = ctx;
+    struct machine *m = cpu->machine;
+    const struct lapic *lapics[MACHINE_CPUS_MAX];
+    uint32_t targets;
+
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        lapics[i] = m->cpus[i].lapic;
+    targets = lapic_destinations(lapics, m->cpu_count, message);
+    charge_timing(cpu, CAUSE_device, m->model.ipi_cost);
+    for (unsigned i = 0; i < m->cpu_count; i++) {
+        struct ipi *ipi = targets >> i & 1 ? malloc(sizeof *ipi) : NULL;
+
+        if (!ipi)
+            continue;
+        count(cpu, COUNTER_ipis);
+        *ipi = (struct ipi){&m->cpus[i], message->delivery, message->vector};
+        if (!event_at(m, cpu->clock + m->model.ipi_latency, ipi_arrives, ipi))
+            free(ipi);
+    }
+}
+
+/* ---- ports ---- */
+
+static void log_character(struct machine *m, char c)
+{
+    if (c != '\n')
+        m->log_line[m->log_used++] = c;
+    if (c != '\n' && m->log_used < sizeof m->log_line - 1)
+        return;
+    m->log_line[m->log_used] = 0;
+    m->log_used = 0;
+    if (m->config.log)
+        m->config.log(m->config.ctx, m->log_line);
+}
+
+/* SDM vol. 1 §19.5: IOPL; there is no I/O bitmap, so below IOPL all ports are refused. */
+static bool port_allowed(struct cpu *cpu)
+{
+    uint64_t flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
+
+    if (cpu->cpl <= (flags >> 12 & 3))
+        return true;
+    uc_context_save(cpu->engine.uc, cpu->engine.context); /* RIP is at the instruction */
+    cpu->redo = REDO_GP;
+    uc_emu_stop(cpu->engine.uc);
+    return false;
+}
+
+static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *user)
+{
+    struct cpu *cpu = user;
+
+    (void)uc;
+    (void)port;
+    (void)size;
+    if (port_allowed(cpu))
+        charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
+    return UINT32_MAX;
+}
+
+static void power(struct cpu *cpu, uint32_t value)
+{
+    cpu->machine->result.exit_status = value & 0xff;
+    if (value & POWER_PANIC)
+        run_crash(cpu, "the kernel panicked");
+    else
+        run_end(cpu->machine, END_POWER_OFF);
+    uc_emu_stop(cpu->engine.uc);
+}
+
+static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void *user)
+{
+    struct cpu *cpu = user;
+
+    (void)uc;
+    (void)size;
+    if (!port_allowed(cpu))
+        return;
+    charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
+    if (port == PORT_DEBUG)
+        log_character(cpu->machine, (char)value);
+    else if (port == PORT_POWER)
+        power(cpu, value);
+}
+
+/* ---- the bus that devices see ---- */
+
+static bool bus_dma_read(void *ctx, uint64_t address, void *to, size_t bytes)
+{
+    return ram_dma_read(ctx, address, to, bytes);
+}
+
+static bool bus_dma_write(void *ctx, uint64_t address, const void *from, size_t bytes)
+{
+    return ram_dma_write(ctx, address, from, bytes);
+}
+
+static uint64_t bus_now(void *ctx)
+{
+    struct machine *m = ctx;
+
+    return m->cpus[m->current].clock;
+}
+
+static void bus_at(void *ctx, uint64_t when, void (*fire)(void *self), void *self)
+{
+    event_at(ctx, when, fire, self);
+}
+
+static bool make_console(struct machine *m, struct virtio_console **out, uint64_t address, unsigned vector,
+                         const struct console_streams *streams)
+{
+    *out = virtio_console_create(&m->bus, vector, streams);
+    if (*out)
+        m->devices[(address - MMIO_BASE) / PAGE_BYTES] = virtio_console_device(*out);
+    return *out != NULL;
+}
+
+bool board_open(struct machine *m, char error[MACHINE_ERROR_MAX])
+{
+    const struct machine_config *c = &m->config;
+    bool ok;
+
+    m->bus = (struct bus){m, bus_dma_read, bus_dma_write, bus_now, bus_at, bus_interrupt, m->model.hz};
+    ok = make_console(m, &m->console, MMIO_VIRTIO_CONSOLE, VECTOR_VIRTIO_CONSOLE, &c->console) &&
+         make_console(m, &m->stderr_console, MMIO_VIRTIO_STDERR, VECTOR_VIRTIO_STDERR, &c->stderr_console);
+    if (ok && c->disk) {
+        m->blk = virtio_blk_create(&m->bus, &m->model, VECTOR_VIRTIO_BLK, c->disk, c->disk_bytes);
+        ok = m->blk != NULL;
+        if (ok)
+            m->devices[(MMIO_VIRTIO_BLK - MMIO_BASE) / PAGE_BYTES] = virtio_blk_device(m->blk);
+    }
+    if (!ok)
+        snprintf(error, MACHINE_ERROR_MAX, "no memory on the host for the devices");
+    return ok;
+}
+
+void board_close(struct machine *m)
+{
+    if (m->blk)
+        virtio_blk_destroy(m->blk);
+    if (m->console)
+        virtio_console_destroy(m->console);
+    if (m->stderr_console)
+        virtio_console_destroy(m->stderr_console);
+    for (size_t i = 0; i < m->event_count; i++)
+        if (m->events[i].fire == ipi_arrives)
+            free(m->events[i].self);
+    free(m->events);
+}
+
+bool board_attach(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
+{
+    uc_engine *uc = cpu->engine.uc;
+    uc_hook hook;
+    uc_err err = uc_mmio_map(uc, MMIO_BASE, WINDOW_BYTES, on_read, cpu, on_write, cpu);
+
+    lapic_create(cpu->lapic, cpu->index, send_ipi, cpu);
+    if (!err)
+        err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_in, cpu, 1, 0, UC_X86_INS_IN);
+    if (!err)
+        err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_out, cpu, 1, 0, UC_X86_INS_OUT);
+    if (err)
+        snprintf(error, MACHINE_ERROR_MAX, "Unicorn cannot attach the devices: %s", uc_strerror(err));
+    return !err;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cpu.h: the inside of a machine: struct machine and struct cpu, for sim/ only.
+ *
+ * How one CPU runs (rules before code):
+ *  - Unicorn executes translated blocks. The block hook fires before each: it first
+ *    *settles* the previous block (applies what its last instruction did to the modelled
+ *    state: MOV CR3, IRETQ, INVLPG, …), then charges this one (instructions, base cost,
+ *    instruction TLB and cache).
+ *  - A block that faults in the middle was charged whole: the rest is given back by RIP,
+ *    and its last instruction is not settled.
+ *  - The memory hook (timing model only) charges data TLB and caches for each access.
+ *  - The TLB fill callback is the MMU: it answers what the modelled TLB holds or the page
+ *    tables say, or it refuses; then the engine stops and we deliver #PF.
+ *  - Anything that cannot be done inside a callback is asked for with `redo` or `attention`
+ *    and done by the CPU's loop (run.c) while the engine stands still.
+ *
+ * The soft TLB is Unicorn's own cache of fills. It is not modelled; it only must never
+ * allow what the modelled state would not: a store to a page table, a change of CR3 or
+ * of rights drops it.
+ */
+#ifndef RINGSIDE_SIM_CPU_H
+#define RINGSIDE_SIM_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ucontext.h>
+
+#include "abi/boot.h"
+#include "sim/block.h"
+#include "sim/bus.h"
+#include "sim/cache.h"
+#include "sim/engine.h"
+#include "sim/image.h"
+#include "sim/lapic.h"
+#include "sim/machine.h"
+#include "sim/tlb.h"
+
+#define PAGE_BYTES 4096ul
+
+/* What the machine puts into low RAM before it starts (abi/boot.h); all below BOARD_LOW_END. */
+#define BOARD_BOOT_INFO 0x1000ul /* struct boot_info */
+#define BOARD_STUB 0x8000ul
+#define BOARD_GDT 0x8100ul
+#define BOARD_GDTR 0x8200ul
+#define BOARD_STACK_TOP 0xa000ul
+#define BOARD_TABLES 0x10000ul   /* PML4, three PDPTs, four PDs */
+#define BOARD_LOW_END 0x20000ul
+#define PAGE_MASK (~(PAGE_BYTES - 1))
+
+/* CR0, CR4, EFER, RFLAGS, page-table bits: Intel SDM vol. 3A §2.5, §2.2.1, §4.5. */
+enum {
+    CR0_WP = 1 << 16,
+    CR0_PG = 1u << 31,
+    CR4_TSD = 1 << 2,
+    CR4_PGE = 1 << 7,
+    CR4_PCIDE = 1 << 17,
+    CR4_SMEP = 1 << 20,
+    CR4_SMAP = 1 << 21,
+    EFER_SCE = 1 << 0,
+    EFER_NXE = 1 << 11,
+    FLAG_TF = 1 << 8,
+    FLAG_IF = 1 << 9,
+    FLAG_DF = 1 << 10,
+    FLAG_NT = 1 << 14,
+    FLAG_RF = 1 << 16,
+    FLAG_AC = 1 << 18,
+};
+
+enum {
+    MSR_EFER = 0xc0000080,
+    MSR_STAR = 0xc0000081,
+    MSR_LSTAR = 0xc0000082,
+    MSR_FMASK = 0xc0000084,
+};
+
+enum vector {
+    VECTOR_DE = 0,
+    VECTOR_DB = 1,
+    VECTOR_DF = 8,
+    VECTOR_TS = 10,
+    VECTOR_NP = 11,
+    VECTOR_SS = 12,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
+};
+
+/* What must be done while the engine stands still, before the same instruction runs (again). */
+enum redo {
+    REDO_NONE,
+    REDO_GP,         /* an IN or OUT that is not allowed: back to before it, then #GP */
+};
+
+/* Flags of a physical page. */
+enum page_flag {
+    PAGE_IS_CODE = 1 << 0,  /* some engine may hold translations of it */
+    PAGE_IS_DATA = 1 << 1,  /* some soft TLB may hold it writable */
+    PAGE_IS_TABLE = 1 << 2, /* a page walk read it */
+};
+
+/* Alias slots: the same RAM at several Unicorn-physical bases, so that the address a memory hook gets tells the
+ * virtual page. Slot 0 is for code, devices and physical reads; LINEAR slots have a constant distance; REVERSE slots
+ * a table. */
+enum {
+    SLOT_SHIFT = 40,
+    SLOT_PLAIN = 0,
+    SLOT_DIRECT = 1,   /* BOOT_DIRECT_MAP */
+    SLOT_KERNEL = 2,   /* BOOT_KERNEL_BASE */
+    SLOT_REVERSE = 3,  /* first of the reverse slots */
+    SLOT_COUNT = 8,
+    REVERSE_SLOTS = SLOT_COUNT - SLOT_REVERSE,
+};
+#define SLOT_BASE(slot) ((uint64_t)(slot) << SLOT_SHIFT)
+#define SLOT_OFFSET_MASK ((1ul << SLOT_SHIFT) - 1)
+
+struct reverse_entry {
+    uint64_t page; /* virtual address >> 12 */
+    uint32_t epoch;
+};
+
+#define STALE_CODE_PAGES 32
+/* Unicorn drops translations by virtual address only: while `dropping_code` is set, a physical page can be named in this
+ * window, which no guest can reach (it is not canonical). */
+#define DROP_WINDOW 0x4000000000000000ul
+
+#define TRANSITIONS_KEPT 16
+
+enum transition_kind { TRANSITION_SYSCALL, TRANSITION_EXCEPTION, TRANSITION_INTERRUPT, TRANSITION_RETURN, TRANSITION_CR3 };
+
+struct transition {
+    enum transition_kind kind;
+    uint8_t from_cpl, to_cpl;
+    uint16_t vector;
+    uint64_t from_rip, to_rip, cycles, detail; /* detail: call number, error code, CR3 */
+};
+
+/* Cycles and instructions of one domain. */
+struct domain {
+    char name[32];
+    unsigned ring;
+    uint64_t space; /* physical address of the root table; 0 for a ring that is in every space */
+    bool gone;      /* its space was destroyed; the entry waits for a new space of the same name */
+    uint64_t number;
+    uint64_t instructions;
+    uint64_t cycles[CAUSE_COUNT];
+    struct symbols *symbols;
+};
+
+/* A REP string run that an exception or interrupt interrupted. */
+struct suspended_rep {
+    uint64_t pc, rcx, rdi, cr3;
+};
+#define SUSPENDED_REPS 8
+
+struct cpu {
+    struct machine *machine;
+    unsigned index;
+    struct engine engine;
+    struct tlb *tlb;
+    struct lapic *lapic;
+
+    /* architectural state, mirrored from the engine when it changes */
+    uint64_t cr0, cr3, cr4, efer, star, lstar, fmask;
+    uint64_t table_base[3], table_limit[3]; /* GDT, IDT, TSS: see enum descriptor_table */
+    uint16_t pcid;
+    uint8_t cpl;
+
+    /* clock */
+    uint64_t clock;     /* cycles since power on, halted ones included */
+    uint64_t attention; /* the block hook takes the slow way when clock >= this */
+    uint32_t carry_256; /* 1/256 cycles not yet charged */
+    bool started, halted;
+
+    /* the block being executed */
+    const struct block *block; /* NULL: nothing to settle */
+    uint64_t block_pc;
+    uint64_t last_pc; /* of the block before: the symboliser's hint after a wild jump */
+    uint64_t rep_pc;  /* address of the REP instruction that is running, 0: none */
+    uint64_t rep_left; /* elements of it that are still to come */
+    bool rep_first;   /* its first element has not been settled */
+    bool rep_single;  /* RCX was 0 or 1: the engine comes by once more if it was 1 */
+    bool shadow;      /* interrupt shadow of STI, MOV SS */
+    bool in_copy_routine;
+    struct suspended_rep suspended[SUSPENDED_REPS];
+    unsigned suspended_next;
+
+    /* the current domain's account */
+    struct domain *domain;
+    uint64_t user_space; /* root table of the last user code */
+
+    /* filters: the last pages that hit, valid while *tlb_epoch is unchanged */
+    const uint64_t *tlb_epoch;
+    uint64_t code_page, code_frame, code_epoch;
+    uint64_t data_page, data_epoch;
+    bool data_dirty; /* its entry is known to be dirty */
+    const uint64_t *filter_code, *filter_read, *filter_write;
+    uint32_t filter_code_mask, filter_data_mask;
+
+    /* soft TLB bookkeeping */
+    uint32_t soft_epoch; /* counts its flushes */
+    struct reverse_entry *reverse[REVERSE_SLOTS];
+    bool flush_soft;  /* drop the soft TLB at the next block */
+    uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
+    unsigned stale_code_count;
+    bool dropping_code; /* the fill callback answers for DROP_WINDOW */
+    enum redo redo;
+
+    /* a fault found by the fill callback, delivered by the loop */
+    struct {
+        bool valid;
+        uint64_t page; /* address without its low 12 bits */
+        uint32_t error;
+        bool fetch, write;
+        bool canonical; /* false: #GP, not #PF (SDM vol. 1 §3.3.7.1) */
+    } fault;
+
+    /* fiber */
+    ucontext_t fiber;
+    void *stack;
+    size_t stack_bytes;
+    void *asan_fake_stack;
+
+    struct transition transitions[TRANSITIONS_KEPT];
+    uint64_t transition_count;
+};
+
+enum descriptor_table { TABLE_GDT, TABLE_IDT, TABLE_TSS };
+
+struct event {
+    uint64_t when, order;
+    void (*fire)(void *self);
+    void *self;
+};
+
+struct machine {
+    struct machine_config config;
+    struct cpu_model model;
+    bool timing;
+
+    uint8_t *ram;
+    uint64_t ram_bytes;
+    uint8_t *page_flags; /* one for each physical page */
+
+    struct cpu cpus[MACHINE_CPUS_MAX];
+    unsigned cpu_count;
+    unsigned current; /* whose fiber runs */
+    struct cache_system *caches;
+    struct block_table *blocks;
+
+    struct virtio_blk *blk;
+    struct virtio_console *console, *stderr_console;
+    struct bus bus;
+    struct bus_device devices[16]; /* by page above MMIO_BASE; empty: reads 0 */
+    struct event *events;          /* a binary heap by (when, order) */
+    size_t event_count, event_room;
+    uint64_t event_order;
+
+    struct symbols *kernel_symbols;
+    struct {
+        char domain[32];
+        struct symbols *symbols;
+    } programs[32];
+    size_t program_count;
+    uint64_t load_end; /* physical: the first free byte */
+    uint64_t kernel_entry;
+    struct boot_info *boot;
+
+    struct counters counters;
+    struct domain **domains;
+    size_t domain_count;
+    bool region_done;
+    struct machine_result result;
+    bool result_frozen; /* the region's figures are in result */
+    struct domain_result *result_domains;
+    char (*warnings)[160];
+    size_t warning_count;
+    uint64_t total_instructions, total_cycles; /* of what region begin reset */
+
+    volatile bool stop_wanted;
+    bool ended;
+    enum machine_end end;
+    char crash_reason[256];
+    struct cpu *crashed;
+    uint64_t crash_address; /* CR2 of a crash by page fault, else 0 */
+    char log_line[512];
+    size_t log_used;
+    ucontext_t scheduler;
+    void *asan_scheduler_stack;
+    size_t asan_scheduler_bytes;
+    const void *asan_scheduler_bottom;
+    uint64_t started_host_ns;
+    uint64_t next_progress;
+};
+
+static inline void count(struct cpu *cpu, enum counter counter)
+{
+    cpu->machine->counters.value[counter]++;
+}
+
+static inline void count_n(struct cpu *cpu, enum counter counter, uint64_t n)
+{
+    cpu->machine->counters.value[counter] += n;
+}
+
+/* Every cycle goes through here: on the clock, and to a domain and a cause. */
+static inline void charge(struct cpu *cpu, enum cause cause, uint64_t cycles)
+{
+    cpu->clock += cycles;
+    cpu->domain->cycles[cause] += cycles;
+}
+
+/* Charges only in the timing model: the count model's clock is its instructions. */
+static inline void charge_timing(struct cpu *cpu, enum cause cause, uint64_t cycles)
+{
+    if (cpu->machine->timing)
+        charge(cpu, cause, cycles);
+}
+
+/* ram.c */
+static inline uint64_t ram_word(const struct machine *m, uint64_t address)
+{
+    return *(const uint64_t *)(m->ram + address);
+}
+bool ram_open(struct machine *m, char error[MACHINE_ERROR_MAX]);
+void ram_close(struct machine *m);
+bool ram_map(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+/* A device or the loader changes RAM: caches and translations of it are dropped. */
+bool ram_dma_write(struct machine *m, uint64_t address, const void *from, size_t bytes);
+bool ram_dma_read(struct machine *m, uint64_t address, void *to, size_t bytes);
+
+/* mmu.c */
+enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_FETCH = 2 };
+/* A translation for an access by `cpu` at its present privilege (or as supervisor). Counted: TLBs, walks and their
+ * cost. false: *error is the #PF error code. */
+bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, bool supervisor, struct translation *out, uint32_t *error);
+/* The same without effect on counters, TLBs or A/D bits: what the page tables say now. */
+bool mmu_peek(const struct cpu *cpu, uint64_t address, struct translation *out);
+bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
+void mmu_flush_soft(struct cpu *cpu);
+void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
+/* Reads guest memory by virtual address without effects; false if not mapped. */
+bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes);
+/* Address of `count` bytes of this page's frame + offset */
+static inline uint64_t translation_address(const struct translation *t, uint64_t address)
+{
+    return (t->frame + ((address >> 12) - t->page)) << 12 | (address & (PAGE_BYTES - 1));
+}
+
+/* execute.c: the hooks */
+bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+void execute_settle(struct cpu *cpu);
+void execute_drop_filters(struct cpu *cpu); /* another address space, or another PCID */
+/* The memory operands of the instruction at `rip`. */
+size_t execute_operands(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MAX]);
+/* The current block stopped before the instruction at `rip`: give back what was charged beyond it. */
+void execute_cancel(struct cpu *cpu, uint64_t rip);
+void execute_data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
+
+/* deliver.c: ways into ring 0 */
+void deliver_syscall(struct cpu *cpu);
+void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool software);
+void deliver_page_fault(struct cpu *cpu, uint64_t address, uint32_t error);
+void deliver_interrupt(struct cpu *cpu, unsigned vector);
+void deliver_return(struct cpu *cpu, uint64_t from_rip, bool sysret); /* settles IRETQ, SYSRET, RETF */
+void deliver_reload(struct cpu *cpu); /* re-reads control registers, MSRs and tables from the engine */
+
+/* trap.c: Unicorn's hooks for them */
+bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+
+/* account.c: domains, regions, results */
+void account_enter(struct cpu *cpu); /* CPL or CR3 changed: find the current domain */
+void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *name);
+void account_space_gone(struct cpu *cpu, uint64_t space);
+void account_user_resumes(struct cpu *cpu);
+void account_region_begin(struct machine *m);
+void account_region_end(struct machine *m, uint64_t ops);
+void account_result(struct machine *m);
+void account_warn(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void account_close(struct machine *m);
+
+/* probe.c */
+int probe_cpuid(uc_engine *uc, void *user);
+
+/* events.c */
+bool event_at(struct machine *m, uint64_t when, void (*fire)(void *self), void *self);
+void event_run(struct machine *m, uint64_t now);
+uint64_t event_next(const struct machine *m); /* UINT64_MAX: none */
+
+/* run.c: the loop of a CPU, and the scheduler of the fibers */
+enum machine_end run_all(struct machine *m);
+void run_yield(struct cpu *cpu);
+/* A page that was translated changes: all engines forget its translations before their next block. */
+void run_drop_code(struct machine *m, uint64_t frame);
+void run_poll(struct cpu *cpu); /* time limit, stop from outside, progress */
+void run_set_attention(struct cpu *cpu);
+void run_end(struct machine *m, enum machine_end end);
+void run_crash(struct cpu *cpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX]);
+
+/* board.c: devices on the bus, ports, APICs */
+bool board_open(struct machine *m, char error[MACHINE_ERROR_MAX]);
+void board_close(struct machine *m);
+bool board_attach(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/trap.c: Unicorn's hooks for SYSCALL, exceptions and unknown instructions, and the
+ * two instructions that the machine executes in their stead: RDTSC at CPL 3 (CR4.TSD is
+ * set, so it faults here; answered from the cycle clock) and INVPCID (Unicorn lacks it).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/cpu.h"
+
+static void finish_hook(struct cpu *cpu)
+{
+    if (cpu->machine->ended)
+        uc_emu_stop(cpu->engine.uc);
+}
+
+static void on_syscall(uc_engine *uc, void *user)
+{
+    struct cpu *cpu = user;
+    uint64_t rip;
+
+    (void)uc;
+    if (cpu->efer & EFER_SCE) {
+        deliver_syscall(cpu);
+        return;
+    }
+    deliver_exception(cpu, 6, 0, false);
+    rip = engine_get(&cpu->engine, UC_X86_REG_RIP); /* the engine adds 2 after this hook */
+    engine_set(&cpu->engine, UC_X86_REG_RIP, rip - 2);
+    finish_hook(cpu);
+}
+
+/* The block stops here; this instruction was executed by the machine. */
+static void skip_instruction(struct cpu *cpu, uint64_t rip, unsigned bytes, enum cause cause, uint32_t cycles)
+{
+    execute_cancel(cpu, rip);
+    cpu->domain->instructions++;
+    count(cpu, COUNTER_instructions);
+    charge_timing(cpu, cause, cycles);
+    engine_set(&cpu->engine, UC_X86_REG_RIP, rip + bytes);
+}
+
+/* RDTSC: 0f 31. RDTSCP: 0f 01 f9. */
+static bool emulate_rdtsc(struct cpu *cpu, uint64_t rip)
+{
+    uint8_t code[3] = {0};
+    bool rdtsc, rdtscp;
+
+    if (cpu->cpl != 3 || !(cpu->cr4 & CR4_TSD) || !mmu_read(cpu, rip, code, 2))
+        return false;
+    rdtsc = code[0] == 0x0f && code[1] == 0x31;
+    rdtscp = code[0] == 0x0f && code[1] == 0x01 && mmu_read(cpu, rip, code, 3) && code[2] == 0xf9;
+    if (!rdtsc && !rdtscp)
+        return false;
+    skip_instruction(cpu, rip, rdtsc ? 2 : 3, CAUSE_work, cpu->machine->model.rdtsc_cost);
+    engine_set(&cpu->engine, UC_X86_REG_RAX, (uint32_t)cpu->clock);
+    engine_set(&cpu->engine, UC_X86_REG_RDX, cpu->clock >> 32);
+    if (rdtscp)
+        engine_set(&cpu->engine, UC_X86_REG_RCX, cpu->index);
+    return true;
+}
+
+static const int general_registers[16] = {
+    UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX, UC_X86_REG_RSP, UC_X86_REG_RBP,
+    UC_X86_REG_RSI, UC_X86_REG_RDI, UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+    UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
+};
+
+static void invpcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2])
+{
+    bool one_page = type == 0;
+
+    tlb_invpcid(cpu->tlb, (unsigned)type, descriptor[1] >> 12 & ((1ul << 52) - 1), descriptor[0] & 0xfff);
+    mmu_flush_soft(cpu);
+    execute_drop_filters(cpu);
+    count(cpu, one_page ? COUNTER_tlb_page_flushes : COUNTER_tlb_flushes);
+}
+
+/* INVPCID r64, m128: 66 [REX] 0f 38 82 /r (SDM vol. 2A). */
+static bool emulate_invpcid(struct cpu *cpu, uint64_t rip)
+{
+    uint8_t code[15] = {0};
+    struct operand operands[OPERANDS_MAX];
+    uint64_t descriptor[2], type;
+    unsigned rex, at;
+    char text[64];
+
+    if (cpu->cpl != 0 || !mmu_read(cpu, rip, code, 9) || code[0] != 0x66)
+        return false;
+    rex = (code[1] & 0xf0) == 0x40 ? code[1] : 0;
+    at = rex ? 2 : 1;
+    if (code[at] != 0x0f || code[at + 1] != 0x38 || code[at + 2] != 0x82 || execute_operands(cpu, rip, operands) == 0)
+        return false;
+    type = engine_get(&cpu->engine, general_registers[(code[at + 3] >> 3 & 7) | (rex & 4 ? 8 : 0)]);
+    if (!mmu_read(cpu, operands[0].address, descriptor, sizeof descriptor) || type > 3 || descriptor[0] >> 12)
+        return false;
+    mmu_read(cpu, rip, code, sizeof code);
+    skip_instruction(cpu, rip, block_disassemble(cpu->machine->blocks, code, sizeof code, rip, text, sizeof text), CAUSE_tlb,
+                     cpu->machine->model.invpcid_cost);
+    invpcid(cpu, type, descriptor);
+    return true;
+}
+
+static void on_exception(uc_engine *uc, uint32_t vector, void *user)
+{
+    struct cpu *cpu = user;
+    struct engine_exception e = engine_take_exception(&cpu->engine);
+    uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
+
+    (void)uc;
+    if (vector == VECTOR_GP && !e.is_int && emulate_rdtsc(cpu, rip))
+        return;
+    if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip))
+        return;
+    deliver_exception(cpu, vector & 0xff, e.error_code, e.is_int);
+    finish_hook(cpu);
+}
+
+/* #UD then comes to on_exception as vector 6. */
+static bool on_invalid(uc_engine *uc, void *user)
+{
+    (void)uc;
+    (void)user;
+    return true;
+}
+
+bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
+{
+    uc_engine *uc = cpu->engine.uc;
+    uc_hook hook;
+    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_syscall, cpu, 1, 0, UC_X86_INS_SYSCALL);
+
+    if (!err)
+        err = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_exception, cpu, 1, 0);
+    if (!err)
+        err = uc_hook_add(uc, &hook, UC_HOOK_INSN_INVALID, (void *)on_invalid, cpu, 1, 0);
+    if (err)
+        snprintf(error, MACHINE_ERROR_MAX, "Unicorn refuses a hook: %s", uc_strerror(err));
+    return !err;
+}
