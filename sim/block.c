@@ -23,7 +23,7 @@ struct block_table {
 
 struct block_table *block_table_create(const struct cpu_model *model)
 {
-    struct block_table *t = aligned_alloc(64, sizeof *t);
+    struct block_table *t = aligned_alloc(64, (sizeof *t + 63) & ~63ul);
 
     if (!t)
         return NULL;

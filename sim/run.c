@@ -198,7 +198,6 @@ static void handle_fault(struct cpu *cpu)
     uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
 
     cpu->fault.valid = false;
-    engine_take_exception(&cpu->engine);
     if (cpu->fault.canonical)
         deliver_page_fault(cpu, fault_address(cpu, rip), cpu->fault.error);
     else
