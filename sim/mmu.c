@@ -352,18 +352,21 @@ static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum
     out->perms = UC_PROT_READ | (writable ? UC_PROT_WRITE : 0);
 }
 
-/* Instruction fetches are translated here without effect; the block hook makes the counted look-up when the code runs. */
+/* Instruction fetches are translated here without effect; the block hook makes the counted look-up when the code runs.
+ * The count model makes none: there the accessed bits are set here. */
 static bool translate_fetch(struct cpu *cpu, uint64_t address, struct translation *t, uint32_t *error)
 {
     bool supervisor = cpu->cpl != 3;
     bool present;
-    struct walk w = {.cpu = cpu, .address = address};
+    struct walk w = {.cpu = cpu, .address = address, .touch = !cpu->machine->timing};
 
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, t);
-    if (present && allowed(cpu, t->flags, ACCESS_FETCH, supervisor, false))
+    if (present && allowed(cpu, t->flags, ACCESS_FETCH, supervisor, false)) {
+        set_bits(&w, w.entry_address, PTE_A);
         return true;
+    }
     *error = error_code(cpu, present, w.reserved, ACCESS_FETCH, supervisor);
     return false;
 }
