@@ -3,9 +3,9 @@
 # arch-monolithic/domains.mk: the architecture in a few lines.
 #
 #   domain   image               ring  services linked
-#   kernel   monolithic/kernel   0     fs proc vm pipe tty blk
+#   kernel   monolithic/kernel   0     all (virtio: the virtqueues that blk and tty share)
 #   app      (the program)       3     none
 
-MONOLITHIC_OBJECTS := $(patsubst %.c,$(BUILD)/guest/%.o,$(wildcard arch-monolithic/*.c))
-
-$(eval $(call guest_image,monolithic/kernel,$(MONOLITHIC_OBJECTS),$(SERVICE_ARCHIVES)))
+IMAGES += monolithic/kernel
+IMAGE_SERVICES_monolithic/kernel := fs proc vm pipe tty blk virtio
+IMAGE_SOURCES_monolithic/kernel := $(wildcard arch-monolithic/*.c)

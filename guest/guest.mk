@@ -2,10 +2,11 @@
 #
 # guest/guest.mk: mechanism for code that runs on the machine (libguest.a), and one rule to link any kernel image.
 #
-# An architecture's domains.mk says
-#     $(eval $(call guest_image,monolithic/kernel,<objects>,<archives>))
-# and gets build/images/monolithic/kernel.elf. The image's objects come first, so that its upcalls
-# (guest/kernel.h) are what libguest.a resolves against.
+# An architecture's domains.mk (read before this file) says of an image NAME
+#     IMAGES += NAME
+#     IMAGE_SOURCES_NAME := its own sources
+#     IMAGE_SERVICES_NAME := the services whose archives it links
+# and gets build/images/NAME.elf.
 
 GUEST_OBJECTS := $(patsubst %,$(BUILD)/guest/%.o,$(basename $(wildcard guest/*.c guest/*.S)))
 GUEST_ARCHIVE := $(BUILD)/lib/libguest.a
@@ -15,11 +16,17 @@ $(GUEST_ARCHIVE): $(GUEST_OBJECTS)
 	@rm -f $@
 	$(AR) rcsD $@ $^
 
-# $(1) name below build/images, $(2) objects, $(3) archives
+# The mechanism's own test: a kernel that exercises it and reports to the log (tests/arch/test_guest.c reads that).
+IMAGES += guest/selftest
+IMAGE_SOURCES_guest/selftest := $(wildcard guest/selftest/*.c)
+
+IMAGE_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--build-id=none
+
+# $(1) name, $(2) objects, $(3) archives
 define guest_image
 $(BUILD)/images/$(1).elf: $(2) $(3) $(GUEST_ARCHIVE) guest/image.ld
 	@mkdir -p $$(@D)
-	$(CC) -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--build-id=none \
-	    -Wl,--no-warn-rwx-segments -T guest/image.ld -o $$@ $(2) -Wl,--start-group $(3) $(GUEST_ARCHIVE) -Wl,--end-group
+	$(CC) $(IMAGE_LDFLAGS) -T guest/image.ld -o $$@ $(2) -Wl,--start-group $(3) $(GUEST_ARCHIVE) -Wl,--end-group
 ALL += $(BUILD)/images/$(1).elf
 endef
+$(foreach i,$(IMAGES),$(eval $(call guest_image,$(i),$(IMAGE_SOURCES_$(i):%.c=$(BUILD)/guest/%.o),$(IMAGE_SERVICES_$(i):%=$(BUILD)/lib/lib%.a))))

@@ -63,8 +63,8 @@ static struct slab *slab_create(size_t c)
     if (!frame)
         return NULL;
     *slab = (struct slab){.class = (uint16_t)c, .magic = SLAB_MAGIC};
-    for (size_t at = PAGE_BYTES - class_bytes[c]; at >= sizeof(*slab); at -= class_bytes[c]) {
-        struct free_object *object = (struct free_object *)((char *)slab + at);
+    for (size_t n = (PAGE_BYTES - sizeof(*slab)) / class_bytes[c]; n > 0; n--) {
+        struct free_object *object = (struct free_object *)((char *)slab + PAGE_BYTES - n * class_bytes[c]);
 
         object->next = slab->free;
         slab->free = object;
