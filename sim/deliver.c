@@ -107,13 +107,6 @@ static uint64_t read_word(struct cpu *cpu, uint64_t address, struct trouble *tro
     return value;
 }
 
-/* Unicorn 2.1.1 writes what is meant for CR2 into CR3 as well (its register switch falls through). */
-static void set_cr2(struct cpu *cpu, uint64_t address)
-{
-    engine_set(&cpu->engine, UC_X86_REG_CR2, address);
-    engine_set(&cpu->engine, UC_X86_REG_CR3, cpu->cr3);
-}
-
 /* ---- through the IDT ---- */
 
 struct gate {
@@ -264,7 +257,7 @@ static void deliver(struct cpu *cpu, struct frame *f)
         if (t.vector == NO_TROUBLE)
             return;
         if (t.vector == VECTOR_PF)
-            set_cr2(cpu, t.address);
+            engine_set_cr2(&cpu->engine, t.address);
         if (in_double_fault) {
             cpu->machine->crash_address = t.vector == VECTOR_PF ? t.address : 0;
             run_crash(cpu, "triple fault: exception %u while delivering a double fault", t.vector);
@@ -305,7 +298,7 @@ void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool so
 
 void deliver_page_fault(struct cpu *cpu, uint64_t address, uint32_t error)
 {
-    set_cr2(cpu, address);
+    engine_set_cr2(&cpu->engine, address);
     deliver_exception(cpu, VECTOR_PF, error, false);
 }
 

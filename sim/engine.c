@@ -165,11 +165,29 @@ static bool find_ring_words(struct probe *p, struct engine_layout *layout)
     return layout->cs_selector && layout->ss_selector && layout->cs_flags && layout->ss_flags && layout->hflags;
 }
 
+/* Register numbers CR2 and CR3 are next to each other in the state, and a write to CR2 goes to both: the lower is CR2. */
+static bool find_cr2(const struct probe *p, struct engine_layout *layout)
+{
+    const uint64_t mark = 0x5ca1ab1e;
+    uint64_t pair[2];
+
+    if (uc_reg_write(p->uc, UC_X86_REG_CR3, &mark) || uc_reg_write(p->uc, UC_X86_REG_CR2, &mark) ||
+        uc_context_save(p->uc, p->int_n))
+        return false;
+    for (unsigned at = HEADER_BYTES; at + sizeof pair <= p->size && !layout->cr2; at += 4) {
+        memcpy(pair, (const char *)p->int_n + at, sizeof pair);
+        if (pair[0] == mark && pair[1] == mark)
+            layout->cr2 = at;
+    }
+    return layout->cr2 != 0;
+}
+
 static bool probe_layout(struct probe *p, struct engine_layout *layout)
 {
     memset(layout, 0, sizeof *layout);
     p->size = uc_context_size(p->uc);
-    return probe_setup(p) && probe_run(p) && find_exception_words(p, layout) && find_ring_words(p, layout);
+    return probe_setup(p) && probe_run(p) && find_exception_words(p, layout) && find_ring_words(p, layout) &&
+           find_cr2(p, layout);
 }
 
 static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MAX])
@@ -260,6 +278,13 @@ struct engine_exception engine_take_exception(struct engine *engine)
     set_word(engine->context, engine->layout.exception_is_int, 0);
     uc_context_restore(engine->uc, engine->context);
     return e;
+}
+
+void engine_set_cr2(struct engine *engine, uint64_t address)
+{
+    uc_context_save(engine->uc, engine->context);
+    memcpy((char *)engine->context + engine->layout.cr2, &address, sizeof address);
+    uc_context_restore(engine->uc, engine->context);
 }
 
 void engine_enter_ring0(struct engine *engine, uint16_t cs, uint16_t ss, uint64_t rip, uint64_t rsp, uint64_t rflags)

@@ -23,6 +23,7 @@ struct engine_layout {
     unsigned cs_selector, cs_flags, ss_selector, ss_flags; /* flags: DPL in bits 13-14 */
     unsigned old_exception; /* -1: no exception is being delivered */
     unsigned error_code;
+    unsigned cr2; /* 64 bits */
     unsigned exception_is_int; /* 1: INT n, INT3, INTO; RIP is behind it */
 };
 
@@ -50,6 +51,9 @@ struct engine_exception engine_take_exception(struct engine *engine);
 
 /* Continue at CPL 0 with these values. Everything else stays. */
 void engine_enter_ring0(struct engine *engine, uint16_t cs, uint16_t ss, uint64_t rip, uint64_t rsp, uint64_t rflags);
+
+/* CR2. Not by uc_reg_write: 2.1.1 writes CR3 as well (its register switch falls through) and drops the soft TLB. */
+void engine_set_cr2(struct engine *engine, uint64_t address);
 
 static inline uint64_t engine_get(const struct engine *engine, int reg)
 {
