@@ -70,13 +70,14 @@ include $(wildcard */*.mk)
 
 build: $(ALL)
 
-# host objects: build/host/DIR/x.o from DIR/x.c; the same with sanitizers in build/asan/
+# host objects: build/host/DIR/x.o from DIR/x.c; the same with sanitizers in build/asan/ (-w: under sanitizers gcc warns of
+# what cannot happen, and the host build warns of the rest)
 $(BUILD)/host/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/asan/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -MMD -MP -c $< -o $@
+	$(CC) $(HOST_CFLAGS) -O1 -w -fsanitize=address,undefined -fno-omit-frame-pointer -MMD -MP -c $< -o $@
 # guest objects: build/guest/DIR/x.o
 $(BUILD)/guest/%.o: %.c
 	@mkdir -p $(@D)
