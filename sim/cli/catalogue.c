@@ -51,7 +51,7 @@ static const struct arch *unknown_arch(const char *name, struct error *error)
 
     for (size_t i = 0; i < arch_count; i++)
         names[i] = archs[i].name;
-    fail(error, STATUS_USAGE, "unknown architecture '%s'%s (see 'ringside list archs')", name,
+    refuse(error, STATUS_USAGE, "unknown architecture '%s'%s (see 'ringside list archs')", name,
          suggest_hint(hint, name, names, arch_count));
     return NULL;
 }
@@ -65,7 +65,7 @@ static const struct arch *unknown_variant(const char *name, size_t arch_bytes, s
     for (size_t i = 0; i < arch_count; i++)
         if (names_arch(&archs[i], name, arch_bytes))
             names[count++] = archs[i].variant;
-    fail(error, STATUS_USAGE, "architecture '%.*s' has no variant '%s'%s (see 'ringside list archs')", (int)arch_bytes, name,
+    refuse(error, STATUS_USAGE, "architecture '%.*s' has no variant '%s'%s (see 'ringside list archs')", (int)arch_bytes, name,
          name + arch_bytes + 1, suggest_hint(hint, name + arch_bytes + 1, names, count));
     return NULL;
 }
@@ -96,7 +96,7 @@ const struct workload *find_workload(const char *name, struct error *error)
             return &workloads[i];
         names[i] = workloads[i].name;
     }
-    fail(error, STATUS_USAGE, "unknown workload '%s'%s (see 'ringside list workloads')", name,
+    refuse(error, STATUS_USAGE, "unknown workload '%s'%s (see 'ringside list workloads')", name,
          suggest_hint(hint, name, names, workload_count));
     return NULL;
 }
@@ -124,7 +124,7 @@ static bool unknown_setting(const struct arch *arch, const char *key, int key_by
         if (strcmp(settings[i].arch, arch->name) == 0)
             names[count++] = settings[i].key;
     snprintf(typed, sizeof typed, "%.*s", key_bytes, key);
-    return fail(error, STATUS_USAGE, "architecture '%s' has no setting '%s'%s (see 'ringside list archs')", arch->name, typed,
+    return refuse(error, STATUS_USAGE, "architecture '%s' has no setting '%s'%s (see 'ringside list archs')", arch->name, typed,
                 suggest_hint(hint, typed, names, count));
 }
 
@@ -134,7 +134,7 @@ static int check_setting(const struct arch *arch, const char *chosen, size_t byt
     size_t key_bytes = strcspn(chosen, "= ");
 
     if (key_bytes >= bytes || chosen[key_bytes] != '=' || key_bytes == 0) {
-        fail(error, STATUS_USAGE, "--set wants KEY=VALUE, not '%.*s'", (int)bytes, chosen);
+        refuse(error, STATUS_USAGE, "--set wants KEY=VALUE, not '%.*s'", (int)bytes, chosen);
         return -1;
     }
     for (size_t i = 0; i < setting_count; i++) {
@@ -143,7 +143,7 @@ static int check_setting(const struct arch *arch, const char *chosen, size_t byt
             continue;
         if (has_value(&settings[i], chosen + key_bytes + 1, bytes - key_bytes - 1))
             return (int)i;
-        fail(error, STATUS_USAGE, "setting '%s' cannot be '%.*s'; it is one of %s", settings[i].key,
+        refuse(error, STATUS_USAGE, "setting '%s' cannot be '%.*s'; it is one of %s", settings[i].key,
              (int)(bytes - key_bytes - 1), chosen + key_bytes + 1, settings[i].values);
         return -1;
     }

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool fail(struct error *error, int status, const char *format, ...)
+bool refuse(struct error *error, int status, const char *format, ...)
 {
     va_list arguments;
 

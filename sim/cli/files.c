@@ -21,14 +21,14 @@ static bool read_whole(int fd, const char *path, struct file *f, struct error *e
 
     f->data = malloc(room + 1);
     if (!f->data)
-        return fail(error, STATUS_HOST, "%s: out of memory", path);
+        return refuse(error, STATUS_HOST, "%s: out of memory", path);
     while (f->bytes < room) {
         ssize_t got = read(fd, (char *)f->data + f->bytes, room - f->bytes);
 
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return fail(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
+            return refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
         if (got == 0)
             break;
         f->bytes += (size_t)got;
@@ -39,10 +39,10 @@ static bool read_whole(int fd, const char *path, struct file *f, struct error *e
 static bool check_regular(const char *path, const struct stat *st, struct error *error)
 {
     if (S_ISDIR(st->st_mode))
-        return fail(error, STATUS_USAGE, "%s: a directory, not a file", path);
+        return refuse(error, STATUS_USAGE, "%s: a directory, not a file", path);
     if (!S_ISREG(st->st_mode))
-        return fail(error, STATUS_USAGE, "%s: not a regular file", path);
-    return (unsigned long long)st->st_size <= FILE_MAX_BYTES || fail(error, STATUS_USAGE, "%s: larger than 1 GiB", path);
+        return refuse(error, STATUS_USAGE, "%s: not a regular file", path);
+    return (unsigned long long)st->st_size <= FILE_MAX_BYTES || refuse(error, STATUS_USAGE, "%s: larger than 1 GiB", path);
 }
 
 bool read_file(const char *path, struct file *f, struct error *error)
@@ -52,9 +52,9 @@ bool read_file(const char *path, struct file *f, struct error *error)
 
     *f = (struct file){0};
     if (fd < 0)
-        return fail(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
+        return refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
     if (fstat(fd, &f->st) != 0)
-        good = fail(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
+        good = refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
     else
         good = check_regular(path, &f->st, error) && read_whole(fd, path, f, error);
     close(fd);
@@ -78,7 +78,7 @@ bool read_program(const char *path, struct file *f, struct error *error)
     if (program_check(f->data, f->bytes, why) == 0)
         return true;
     file_free(f);
-    return fail(error, STATUS_USAGE, "%s: %s", path, why);
+    return refuse(error, STATUS_USAGE, "%s: %s", path, why);
 }
 
 bool check_folder(const char *option, const char *path, struct error *error)
@@ -86,7 +86,7 @@ bool check_folder(const char *option, const char *path, struct error *error)
     DIR *folder = opendir(path);
 
     if (!folder)
-        return fail(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
+        return refuse(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
     closedir(folder);
     return true;
 }
@@ -100,10 +100,10 @@ bool check_new_folder(const char *option, const char *path, struct error *error)
     if (!folder && errno == ENOENT)
         return true;
     if (!folder)
-        return fail(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
+        return refuse(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
     while ((entry = readdir(folder)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             empty = false;
     closedir(folder);
-    return empty || fail(error, STATUS_USAGE, "%s %s: the folder is not empty", option, path);
+    return empty || refuse(error, STATUS_USAGE, "%s %s: the folder is not empty", option, path);
 }

@@ -35,18 +35,18 @@ bool find_home(struct home *home, struct error *error)
 
     if (said && *said) {
         snprintf(home->path, sizeof home->path, "%s", said);
-        return is_home(home->path) || fail(error, STATUS_HOST, "RINGSIDE_HOME=%s holds no sim/cpus", said);
+        return is_home(home->path) || refuse(error, STATUS_HOST, "RINGSIDE_HOME=%s holds no sim/cpus", said);
     }
     bytes = readlink("/proc/self/exe", home->path, sizeof home->path - 1);
     if (bytes < 0)
-        return fail(error, STATUS_HOST, "cannot find myself (/proc/self/exe: %s); set RINGSIDE_HOME", strerror(errno));
+        return refuse(error, STATUS_HOST, "cannot find myself (/proc/self/exe: %s); set RINGSIDE_HOME", strerror(errno));
     home->path[bytes] = 0;
     for (char *slash = strrchr(home->path, '/'); slash; slash = strrchr(home->path, '/')) {
         *slash = 0;
         if (is_home(home->path))
             return true;
     }
-    return fail(error, STATUS_HOST, "found no folder above the executable that holds sim/cpus; set RINGSIDE_HOME");
+    return refuse(error, STATUS_HOST, "found no folder above the executable that holds sim/cpus; set RINGSIDE_HOME");
 }
 
 void home_path(const struct home *home, char path[PATH_MAX], const char *format, ...)
@@ -92,7 +92,7 @@ static bool unknown_cpu(const struct home *home, const char *name, struct error 
     char *names[CPUS_MAX], hint[HINT_MAX];
     size_t count = list_cpus(home, names);
 
-    fail(error, STATUS_USAGE, "unknown CPU '%s'%s (see 'ringside list cpus')", name,
+    refuse(error, STATUS_USAGE, "unknown CPU '%s'%s (see 'ringside list cpus')", name,
          suggest_hint(hint, name, (const char *const *)names, count));
     for (size_t i = 0; i < count; i++)
         free(names[i]);
@@ -118,11 +118,11 @@ bool load_cpu(const struct home *home, const char *name, struct cpu_model *model
     if (stat(path, &st) != 0 && !is_path(name))
         return unknown_cpu(home, name, error);
     if (stat(path, &st) != 0)
-        return fail(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
+        return refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
-        return fail(error, STATUS_USAGE, "%s: not a file but a %s; --cpu wants a CPU model", path,
+        return refuse(error, STATUS_USAGE, "%s: not a file but a %s; --cpu wants a CPU model", path,
                     S_ISDIR(st.st_mode) ? "directory" : "special file");
     if (cpu_model_read(model, path, why) != 0)
-        return fail(error, STATUS_USAGE, "%s", why);
+        return refuse(error, STATUS_USAGE, "%s", why);
     return true;
 }

@@ -205,7 +205,7 @@ static const struct topic *find_topic(const struct options *options, struct erro
     char hint[HINT_MAX];
 
     if (options->words != 1 || options->program) {
-        fail(error, STATUS_USAGE, "list wants one of: archs, workloads, cpus, counters");
+        refuse(error, STATUS_USAGE, "list wants one of: archs, workloads, cpus, counters");
         return NULL;
     }
     for (size_t i = 0; i < TOPICS; i++) {
@@ -213,7 +213,7 @@ static const struct topic *find_topic(const struct options *options, struct erro
             return &topics[i];
         names[i] = topics[i].name;
     }
-    fail(error, STATUS_USAGE, "there is no list of '%s'%s; there is archs, workloads, cpus, counters", options->word[0],
+    refuse(error, STATUS_USAGE, "there is no list of '%s'%s; there is archs, workloads, cpus, counters", options->word[0],
          suggest_hint(hint, options->word[0], names, TOPICS));
     return NULL;
 }

@@ -58,7 +58,7 @@ static const struct command *find_command(const char *name, struct error *error)
             return &commands[i];
         names[i] = commands[i].name;
     }
-    fail(error, STATUS_USAGE, "unknown command '%s'%s (see 'ringside --help')", name, suggest_hint(hint, name, names, COMMANDS));
+    refuse(error, STATUS_USAGE, "unknown command '%s'%s (see 'ringside --help')", name, suggest_hint(hint, name, names, COMMANDS));
     return NULL;
 }
 

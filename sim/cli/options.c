@@ -33,7 +33,7 @@ static bool parse_number(const char *name, const char *text, uint64_t low, uint6
     errno = 0;
     *number = isdigit((unsigned char)*text) ? strtoull(text, &end, 0) : (end = (char *)text, 0);
     if (end == text || *end || errno || *number < low || *number > high)
-        return fail(error, STATUS_USAGE, "%s wants a number from %llu to %llu, not '%s'", name, (unsigned long long)low,
+        return refuse(error, STATUS_USAGE, "%s wants a number from %llu to %llu, not '%s'", name, (unsigned long long)low,
                     (unsigned long long)high, text);
     return true;
 }
@@ -41,7 +41,7 @@ static bool parse_number(const char *name, const char *text, uint64_t low, uint6
 static bool append(const char **list, size_t *count, const char *name, const char *value, struct error *error)
 {
     if (*count == WORDS_MAX)
-        return fail(error, STATUS_USAGE, "%s is given more than %d times", name, WORDS_MAX);
+        return refuse(error, STATUS_USAGE, "%s is given more than %d times", name, WORDS_MAX);
     list[(*count)++] = value;
     return true;
 }
@@ -49,7 +49,7 @@ static bool append(const char **list, size_t *count, const char *name, const cha
 static bool take_cpu(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->cpu = value;
-    return *value || fail(error, STATUS_USAGE, "%s wants the name of a CPU model (see 'ringside list cpus')", name);
+    return *value || refuse(error, STATUS_USAGE, "%s wants the name of a CPU model (see 'ringside list cpus')", name);
 }
 
 static bool take_cpus(struct options *o, const char *name, const char *value, struct error *error)
@@ -72,7 +72,7 @@ static bool take_model(struct options *o, const char *name, const char *value, s
             o->model = (enum machine_model)i;
             return true;
         }
-    return fail(error, STATUS_USAGE, "%s is timing or count, not '%s'%s", name, value, suggest_hint(hint, value, models, 2));
+    return refuse(error, STATUS_USAGE, "%s is timing or count, not '%s'%s", name, value, suggest_hint(hint, value, models, 2));
 }
 
 static bool take_ops(struct options *o, const char *name, const char *value, struct error *error)
@@ -99,7 +99,7 @@ static bool take_json(struct options *o, const char *name, const char *value, st
 {
     o->json = true;
     o->json_file = value;
-    return !value || *value || fail(error, STATUS_USAGE, "%s= wants a file's name", name);
+    return !value || *value || refuse(error, STATUS_USAGE, "%s= wants a file's name", name);
 }
 
 static bool take_csv(struct options *o, const char *name, const char *value, struct error *error)
@@ -130,14 +130,14 @@ static bool take_cwd(struct options *o, const char *name, const char *value, str
 {
     o->cwd = value;
     if (*value != '/')
-        return fail(error, STATUS_USAGE, "%s wants an absolute path of the guest, not '%s'", name, value);
-    return strlen(value) < 256 || fail(error, STATUS_USAGE, "%s: the path is too long", name);
+        return refuse(error, STATUS_USAGE, "%s wants an absolute path of the guest, not '%s'", name, value);
+    return strlen(value) < 256 || refuse(error, STATUS_USAGE, "%s: the path is too long", name);
 }
 
 static bool take_env(struct options *o, const char *name, const char *value, struct error *error)
 {
     if (!strchr(value, '=') || *value == '=')
-        return fail(error, STATUS_USAGE, "%s wants NAME=VALUE, not '%s'", name, value);
+        return refuse(error, STATUS_USAGE, "%s wants NAME=VALUE, not '%s'", name, value);
     return append(o->env, &o->envs, name, value, error);
 }
 
@@ -171,15 +171,19 @@ static const struct option table[] = {
 
 /* ---- parsing ---- */
 
+/* Dashes do not make names alike. */
 static bool unknown_option(enum command_bit command, const char *word, int bytes, struct error *error)
 {
-    const char *names[OPTIONS];
-    char hint[HINT_MAX], typed[64];
+    const char *names[OPTIONS], *meant;
+    char typed[64];
 
     for (size_t i = 0; i < OPTIONS; i++)
-        names[i] = table[i].commands & command ? table[i].name : NULL;
+        names[i] = table[i].commands & command ? table[i].name + 2 : NULL;
     snprintf(typed, sizeof typed, "%.*s", bytes, word);
-    return fail(error, STATUS_USAGE, "unknown option '%s'%s (see --help)", typed, suggest_hint(hint, typed, names, OPTIONS));
+    meant = suggest(typed + strspn(typed, "-"), names, OPTIONS);
+    if (meant)
+        return refuse(error, STATUS_USAGE, "unknown option '%s'; did you mean '--%s'? (see --help)", typed, meant);
+    return refuse(error, STATUS_USAGE, "unknown option '%s' (see --help)", typed);
 }
 
 static const struct option *find_option(enum command_bit command, const char *word, size_t bytes)
@@ -200,12 +204,12 @@ static bool parse_option(struct options *o, enum command_bit command, char *cons
     if (!option)
         return unknown_option(command, word, (int)bytes, error);
     if (value && !option->value)
-        return fail(error, STATUS_USAGE, "%s takes no value", option->name);
+        return refuse(error, STATUS_USAGE, "%s takes no value", option->name);
     if (value)
         return option->take(o, option->name, value + 1, error);
     if (option->value && *option->value != '[') {
         if (*at + 1 == argc)
-            return fail(error, STATUS_USAGE, "%s wants a value: %s %s", option->name, option->name, option->value);
+            return refuse(error, STATUS_USAGE, "%s wants a value: %s %s", option->name, option->name, option->value);
         value = argv[++*at];
     }
     return option->take(o, option->name, value, error);
@@ -230,7 +234,7 @@ bool parse_options(struct options *o, enum command_bit command, int argc, char *
             return false;
     }
     if (o->json && o->csv && !o->json_file)
-        return fail(error, STATUS_USAGE, "--json and --csv both want standard output; give --json=FILE");
+        return refuse(error, STATUS_USAGE, "--json and --csv both want standard output; give --json=FILE");
     return true;
 }
 

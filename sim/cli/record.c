@@ -37,6 +37,7 @@ bool record_take(struct record *r, const struct machine_result *result)
     memcpy(r->counter, result->counters.value, sizeof r->counter);
     memcpy(r->cause, result->causes, sizeof r->cause);
     r->instructions = result->total_instructions;
+    r->boot_seconds = (double)result->boot_host_ns / 1e9;
     r->domain_count = result->domain_count;
     r->domains = copy_of(result->domains, result->domain_count * sizeof *result->domains);
     r->warning_count = result->warning_count;

@@ -34,7 +34,7 @@ struct record {
     char (*warnings)[160];
     size_t warning_count;
 
-    double seconds; /* of the host */
+    double seconds, boot_seconds; /* of the host: all, and until the program's first instruction */
     uint64_t instructions; /* of the whole run, boot included */
 };
 

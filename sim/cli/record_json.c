@@ -89,7 +89,7 @@ static json_t *host_json(const struct record *r)
 {
     double mips = r->seconds > 0 ? (double)r->instructions / r->seconds / 1e6 : 0;
 
-    return json_pack("{s:f, s:f}", "seconds", r->seconds, "mips", mips);
+    return json_pack("{s:f, s:f, s:f}", "seconds", r->seconds, "mips", mips, "boot_seconds", r->boot_seconds);
 }
 
 static json_t *record_json(const struct record *r)

@@ -25,7 +25,7 @@ static bool check_image(const struct home *home, const struct arch *arch, const 
     home_path(home, path, "build/images/%s", image);
     if (access(path, R_OK) == 0)
         return true;
-    return fail(error, STATUS_HOST, "the image of architecture '%s' is not there (%s: %s); run 'make build'", arch->name,
+    return refuse(error, STATUS_HOST, "the image of architecture '%s' is not there (%s: %s); run 'make build'", arch->name,
                 path, strerror(errno));
 }
 
@@ -150,7 +150,7 @@ static bool make_machine(struct run *r)
 
     terminal_size(&config);
     r->machine = machine_create(&config, why);
-    return r->machine || fail(r->error, STATUS_HOST, "%s", why);
+    return r->machine || refuse(r->error, STATUS_HOST, "%s", why);
 }
 
 static bool load_module(void *ctx, const char *name, const char *image)
@@ -159,7 +159,7 @@ static bool load_module(void *ctx, const char *name, const char *image)
     char path[PATH_MAX], why[MACHINE_ERROR_MAX] = "";
 
     home_path(&r->session->home, path, "build/images/%s", image);
-    return machine_load_module(r->machine, path, name, why) == 0 || fail(r->error, STATUS_HOST, "%s", why);
+    return machine_load_module(r->machine, path, name, why) == 0 || refuse(r->error, STATUS_HOST, "%s", why);
 }
 
 static bool load_images(struct run *r)
@@ -168,7 +168,7 @@ static bool load_images(struct run *r)
 
     home_path(&r->session->home, path, "build/images/%s", r->session->arch->image);
     if (machine_load_kernel(r->machine, path, why) != 0)
-        return fail(r->error, STATUS_HOST, "%s", why);
+        return refuse(r->error, STATUS_HOST, "%s", why);
     if (r->job->program)
         machine_add_symbols(r->machine, r->job->name, r->job->program, r->job->program_bytes);
     return for_modules(r->session->arch, load_module, r);
@@ -185,7 +185,7 @@ static bool fill_record(struct run *r, struct record *record)
     snprintf(record->cpu, sizeof record->cpu, "%s", s->cpu.name);
     snprintf(record->settings, sizeof record->settings, "%s", s->settings);
     record->seconds = progress_seconds(&r->progress);
-    return record_take(record, machine_result(r->machine)) || fail(r->error, STATUS_HOST, "out of memory");
+    return record_take(record, machine_result(r->machine)) || refuse(r->error, STATUS_HOST, "out of memory");
 }
 
 static bool crashed(struct run *r)
@@ -195,7 +195,7 @@ static bool crashed(struct run *r)
     for (size_t i = first; i < r->logged; i++)
         fprintf(stderr, "kernel: %s\n", r->log[i % LOG_LINES]);
     machine_report(r->machine, stderr);
-    return fail(r->error, STATUS_CRASH, "%s: the guest kernel crashed", r->job->name);
+    return refuse(r->error, STATUS_CRASH, "%s: the guest kernel crashed", r->job->name);
 }
 
 static bool judge(struct run *r, enum machine_end end)
@@ -204,10 +204,10 @@ static bool judge(struct run *r, enum machine_end end)
     case END_CRASH:
         return crashed(r);
     case END_TIME_LIMIT:
-        return fail(r->error, STATUS_TIME, "%s: stopped after the time limit of %llu ms (simulated)", r->job->name,
+        return refuse(r->error, STATUS_TIME, "%s: stopped after the time limit of %llu ms (simulated)", r->job->name,
                     (unsigned long long)r->session->options->time_limit_ms);
     case END_STOPPED:
-        return fail(r->error, STATUS_FAILED, "%s: stopped from the keyboard", r->job->name);
+        return refuse(r->error, STATUS_FAILED, "%s: stopped from the keyboard", r->job->name);
     default:
         return true;
     }
@@ -251,7 +251,7 @@ bool check_text(const struct job *job, struct error *error)
     size_t bytes = strlen(job->argv[0]) + 1 + text_bytes(job->argv) + text_bytes(job->envp);
 
     return bytes <= BOOT_TEXT_MAX ||
-           fail(error, STATUS_USAGE, "arguments and environment are too long: %zu bytes, at most %d", bytes, BOOT_TEXT_MAX);
+           refuse(error, STATUS_USAGE, "arguments and environment are too long: %zu bytes, at most %d", bytes, BOOT_TEXT_MAX);
 }
 
 bool write_json(json_t *json, const char *path, int fd, struct error *error)
@@ -262,9 +262,9 @@ bool write_json(json_t *json, const char *path, int fd, struct error *error)
     bool good = text && out && fprintf(out, "%s\n", text) > 0 && fflush(out) == 0;
 
     if (!text)
-        fail(error, STATUS_HOST, "out of memory");
+        refuse(error, STATUS_HOST, "out of memory");
     else if (!good)
-        fail(error, STATUS_USAGE, "cannot write the JSON record%s%s: %s", path ? " to " : "", path ? path : "", strerror(errno));
+        refuse(error, STATUS_USAGE, "cannot write the JSON record%s%s: %s", path ? " to " : "", path ? path : "", strerror(errno));
     free(text);
     if (out)
         fclose(out);

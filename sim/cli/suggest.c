@@ -58,15 +58,16 @@ static bool is_near(const char *typed, const char *name, unsigned distance)
 const char *suggest(const char *typed, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    unsigned best_distance = 0;
+    unsigned best_score = 0;
 
     for (size_t i = 0; i < count; i++) {
         unsigned distance = names[i] ? suggest_distance(typed, names[i]) : 0;
+        unsigned score = names[i] ? 2 * distance + (strlen(typed) != strlen(names[i])) : 0;
 
-        if (!names[i] || !is_near(typed, names[i], distance) || (best && distance >= best_distance))
+        if (!names[i] || !is_near(typed, names[i], distance) || (best && score >= best_score))
             continue;
         best = names[i];
-        best_distance = distance;
+        best_score = score;
     }
     return best;
 }

@@ -11,7 +11,7 @@
  * 63 bytes are at a distance of their length. */
 unsigned suggest_distance(const char *a, const char *b);
 
-/* The nearest of `count` names (NULL entries are skipped), the first of equals, or NULL if none is near: nearer than
+/* The nearest of `count` names (NULL entries are skipped), of equals one of the same length, then the first, or NULL if none is near: nearer than
  * half its length and at most 3 away, or `typed` is its beginning. */
 const char *suggest(const char *typed, const char *const *names, size_t count);
 

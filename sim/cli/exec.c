@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/exec.c: `ringside exec`: one program of the host on the machine, with the host's standard streams.
+ *
+ * The guest's files are those of --root (or just an empty /tmp), and the program. A program inside of --root is where it
+ * is, and argv[0] is its path there. Any other is put at the path under which it was typed, as seen from the guest's
+ * working directory: so argv[0] is what was typed, and names the program in the guest too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sim/cli/commands.h"
+#include "sim/cli/guest_disk.h"
+#include "sim/cli/session.h"
+
+#define JSON_DESCRIPTOR 3
+
+struct execution {
+    const struct options *options;
+    struct session session;
+    struct file program;
+    char path[PATH_MAX]; /* of the program in the guest */
+    bool in_root;        /* it is one of the files of --root */
+    const char **argv;   /* NULL-terminated */
+    struct guest_disk disk;
+    int input; /* descriptor, standard input or --stdin */
+    struct stream console, errors;
+    struct raw_terminal raw;
+    uint32_t tty_mask;
+    char term[64];
+    const char *envp[WORDS_MAX + 4];
+    struct record record;
+};
+
+/* ---- checks ---- */
+
+static bool check_words(const struct options *o, struct error *error)
+{
+    if (o->words == 0)
+        return refuse(error, STATUS_USAGE, "exec wants an architecture: ringside exec ARCH [OPTION…] -- PROGRAM [ARGUMENT…]");
+    if (!o->program && o->words > 1)
+        return refuse(error, STATUS_USAGE, "exec wants -- before the program: ringside exec %s -- %s", o->word[0], o->word[1]);
+    if (o->words > 1)
+        return refuse(error, STATUS_USAGE, "exec takes one architecture; '%s' is one word too many", o->word[1]);
+    if (!o->program || !o->program[0])
+        return refuse(error, STATUS_USAGE, "exec wants a program after --: ringside exec %s -- PROGRAM [ARGUMENT…]", o->word[0]);
+    return true;
+}
+
+/* Before any file is opened, which might become descriptor 3. */
+static bool check_json(const struct options *o, struct error *error)
+{
+    if (!o->json || o->json_file || fcntl(JSON_DESCRIPTOR, F_GETFD) >= 0)
+        return true;
+    return refuse(error, STATUS_USAGE, "--json writes to file descriptor %d, which is not open: add %d>FILE, or use --json=FILE",
+                JSON_DESCRIPTOR, JSON_DESCRIPTOR);
+}
+
+static bool open_input(struct execution *x, struct error *error)
+{
+    struct stat st;
+
+    x->input = STDIN_FILENO;
+    if (!x->options->input)
+        return true;
+    x->input = open(x->options->input, O_RDONLY | O_CLOEXEC);
+    if (x->input < 0)
+        return refuse(error, STATUS_USAGE, "--stdin %s: %s", x->options->input, strerror(errno));
+    if (fstat(x->input, &st) == 0 && S_ISDIR(st.st_mode))
+        return refuse(error, STATUS_USAGE, "--stdin %s: a directory, not a file", x->options->input);
+    return true;
+}
+
+static const char *working_directory(const struct options *o)
+{
+    return o->cwd ? o->cwd : "/";
+}
+
+/* The program's path below --root, if it is there. Only its folder is resolved: a link keeps its name (an applet's). */
+static bool find_in_root(struct execution *x)
+{
+    const char *typed = x->options->program[0], *slash = strrchr(typed, '/');
+    char folder[PATH_MAX], real_folder[PATH_MAX], real_root[PATH_MAX];
+    size_t root_bytes;
+
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - typed) : 1, slash ? slash == typed ? "/" : typed : ".");
+    if (!x->options->root || !realpath(x->options->root, real_root) || !realpath(slash == typed ? "/" : folder, real_folder))
+        return false;
+    root_bytes = strcmp(real_root, "/") ? strlen(real_root) : 0;
+    if (strncmp(real_folder, real_root, root_bytes) != 0 || (real_folder[root_bytes] && real_folder[root_bytes] != '/'))
+        return false;
+    snprintf(folder, sizeof folder, "%s", real_folder + root_bytes);
+    return guest_path(folder[0] ? folder : "/", slash ? slash + 1 : typed, x->path);
+}
+
+/* argv: the program's words, argv[0] as the head of this file says. */
+static bool make_arguments(struct execution *x, struct error *error)
+{
+    char *const *program = x->options->program;
+    size_t count = 0;
+
+    while (program[count])
+        count++;
+    x->argv = calloc(count + 1, sizeof *x->argv);
+    if (!x->argv)
+        return refuse(error, STATUS_HOST, "out of memory");
+    memcpy(x->argv, program, count * sizeof *x->argv);
+    x->in_root = find_in_root(x);
+    if (x->in_root)
+        x->argv[0] = x->path;
+    return x->in_root || guest_path(working_directory(x->options), program[0], x->path) ||
+           refuse(error, STATUS_USAGE, "%s: the path is too long", program[0]);
+}
+
+static bool check_files(struct execution *x, struct error *error)
+{
+    const struct options *o = x->options;
+
+    if (o->root && !check_folder("--root", o->root, error))
+        return false;
+    if (o->save && !check_new_folder("--save", o->save, error))
+        return false;
+    return open_input(x, error) && read_program(o->program[0], &x->program, error) && make_arguments(x, error);
+}
+
+static bool prepare(struct execution *x, struct error *error)
+{
+    const struct options *o = x->options;
+
+    return check_words(o, error) && check_json(o, error) && find_arch(o->word[0], error) && check_files(x, error) &&
+           session_open(&x->session, o, o->word[0], error);
+}
+
+/* ---- the run ---- */
+
+static void find_terminals(struct execution *x)
+{
+    x->tty_mask = (isatty(x->input) ? 1u : 0) | (isatty(STDOUT_FILENO) ? 2u : 0) | (isatty(STDERR_FILENO) ? 4u : 0);
+    x->console = (struct stream){.in = x->input, .out = STDOUT_FILENO, .in_terminal = x->tty_mask & 1};
+    x->errors = (struct stream){.in = -1, .out = STDERR_FILENO};
+}
+
+/* Small and the same everywhere; what --env says comes later and wins, as env(1) has it. */
+static void make_environment(struct execution *x)
+{
+    const char *term = getenv("TERM");
+    size_t count = 0;
+
+    x->envp[count++] = "PATH=/bin:/usr/bin";
+    x->envp[count++] = "HOME=/";
+    if (x->tty_mask & 3) {
+        snprintf(x->term, sizeof x->term, "TERM=%s", term && *term ? term : "dumb");
+        x->envp[count++] = x->term;
+    }
+    for (size_t i = 0; i < x->options->envs; i++) {
+        size_t at = 0, name = strcspn(x->options->env[i], "=") + 1;
+
+        while (at < count && strncmp(x->envp[at], x->options->env[i], name) != 0)
+            at++;
+        x->envp[at] = x->options->env[i];
+        count += at == count;
+    }
+    x->envp[count] = NULL;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static bool run_machine(struct execution *x, struct error *error)
+{
+    struct job job = {
+        .name = base_name(x->options->program[0]),
+        .argv = x->argv,
+        .envp = x->envp,
+        .cwd = working_directory(x->options),
+        .disk = x->disk.data,
+        .disk_bytes = x->disk.bytes,
+        .console = &x->console,
+        .stderr_console = &x->errors,
+        .tty_mask = x->tty_mask,
+        .progress = (x->tty_mask & 6) == 4, /* not into a terminal that shows the program's output */
+        .program = x->program.data,
+        .program_bytes = x->program.bytes,
+    };
+    bool good;
+
+    if (!check_text(&job, error))
+        return false;
+    if (x->tty_mask & 1)
+        raw_terminal_enter(&x->raw);
+    good = session_run(&x->session, &job, &x->record, error);
+    raw_terminal_leave(&x->raw);
+    return good;
+}
+
+/* What the host did not take. */
+static bool check_output(const struct execution *x, struct error *error)
+{
+    int why = x->console.out_errno ? x->console.out_errno : x->errors.out_errno;
+
+    return !why || refuse(error, STATUS_HOST, "standard %s: %s", x->console.out_errno ? "output" : "error", strerror(why));
+}
+
+static bool write_results(struct execution *x, struct error *error)
+{
+    json_t *json;
+    bool good;
+
+    if (!x->record.arch || !x->options->json)
+        return true;
+    json = records_json(&x->record, 1);
+    good = write_json(json, x->options->json_file, JSON_DESCRIPTOR, error);
+    json_decref(json);
+    return good;
+}
+
+static void print_warnings(const struct execution *x)
+{
+    for (size_t i = 0; i < x->record.warning_count; i++)
+        fprintf(stderr, "ringside: %s: warning: %s\n", x->record.workload, x->record.warnings[i]);
+}
+
+static int execute(struct execution *x, struct error *error)
+{
+    bool good;
+
+    find_terminals(x);
+    make_environment(x);
+    good = guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) && run_machine(x, error) &&
+           check_output(x, error);
+    if (x->record.arch) {
+        struct error late = {0};
+
+        if (!write_results(x, &late) || (x->options->save && !guest_disk_save(&x->disk, x->options->save, &late)))
+            *error = good ? late : *error;
+        good = good && !late.text[0];
+    }
+    if (good && !x->options->json)
+        print_warnings(x);
+    return good ? x->record.exit_status & 255 : error->status;
+}
+
+int command_exec(const struct options *options, struct error *error)
+{
+    struct execution *x = calloc(1, sizeof *x);
+    int status;
+
+    if (!x)
+        return refuse(error, STATUS_HOST, "out of memory"), STATUS_HOST;
+    x->options = options;
+    x->input = -1;
+    status = prepare(x, error) ? execute(x, error) : error->status;
+    record_free(&x->record);
+    guest_disk_free(&x->disk);
+    free(x->argv);
+    file_free(&x->program);
+    if (x->input > STDERR_FILENO)
+        close(x->input);
+    free(x);
+    return status;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/guest_disk.h: the simulated disk of one run: a folder of the host, one program more, room to write.
+ */
+#ifndef RINGSIDE_SIM_CLI_GUEST_DISK_H
+#define RINGSIDE_SIM_CLI_GUEST_DISK_H
+
+#include <limits.h>
+#include <stddef.h>
+
+#include "sim/cli/error.h"
+#include "sim/cli/files.h"
+
+struct guest_disk {
+    void *data;
+    size_t bytes;
+};
+
+/* A disk with the files of `root` (NULL: an empty /tmp only) and, if `program` is not NULL, that file at `guest_path`
+ * (absolute, normalised; its folders are made; it replaces what is there). */
+bool guest_disk_build(struct guest_disk *disk, const char *root, const char *guest_path, const struct file *program,
+                      struct error *error);
+/* Writes all files to `folder`, which is made if it is not there. */
+bool guest_disk_save(const struct guest_disk *disk, const char *folder, struct error *error);
+void guest_disk_free(struct guest_disk *disk);
+
+/* `typed` as seen from `cwd`, without "." and "..": an absolute path. false: too long. */
+bool guest_path(const char *cwd, const char *typed, char path[PATH_MAX]);
+
+#endif
