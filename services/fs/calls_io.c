@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * services/fs/calls_io.c: the calls that move bytes or make them durable.
+ */
+#include <linux/falloc.h>
+#include <linux/uio.h>
+
+#include "services/fs/internal.h"
+
+#define TRANSFER_MAX 0x7ffff000ull /* as Linux: MAX_RW_COUNT */
+#define IOV_LIMIT 1024u
+
+static uint64_t limited(uint64_t bytes)
+{
+    return bytes < TRANSFER_MAX ? bytes : TRANSFER_MAX;
+}
+
+long op_read(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if (!file || !file_readable(file))
+        return -EBADF;
+    return file_read(fs, call, file, call->arg[1], limited(call->arg[2]), NULL, 0);
+}
+
+long op_write(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if (!file || !file_writable(file))
+        return -EBADF;
+    return file_write(fs, call, file, call->arg[1], limited(call->arg[2]), NULL);
+}
+
+long op_pread64(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if ((int64_t)call->arg[3] < 0)
+        return -EINVAL;
+    if (!file || !file_readable(file))
+        return -EBADF;
+    return file_read(fs, call, file, call->arg[1], limited(call->arg[2]), &call->arg[3], 0);
+}
+
+long op_pwrite64(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if ((int64_t)call->arg[3] < 0)
+        return -EINVAL;
+    if (!file || !file_writable(file))
+        return -EBADF;
+    return file_write(fs, call, file, call->arg[1], limited(call->arg[2]), &call->arg[3]);
+}
+
+/* ---- vectors ---- */
+
+static long load_vector(struct fs *fs, struct call *call, uint32_t *count)
+{
+    const struct iovec *v = (const struct iovec *)fs->scratch;
+    uint64_t n = call->arg[2], total = 0;
+    long r;
+
+    *count = (uint32_t)n;
+    if (n > IOV_LIMIT)
+        return -EINVAL;
+    r = n ? fs->host->copy_in(fs->host->ctx, call, fs->scratch, call->arg[1], n * sizeof *v) : 0;
+    if (r)
+        return r;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((int64_t)v[i].iov_len < 0 || total + v[i].iov_len > INT64_MAX)
+            return -EINVAL;
+        total += v[i].iov_len;
+    }
+    return 0;
+}
+
+static long segment(struct fs *fs, struct call *call, struct file *file, const struct iovec *v, const uint64_t *at, int writing)
+{
+    uint64_t to = (uint64_t)(uintptr_t)v->iov_base;
+
+    return writing ? file_write(fs, call, file, to, limited(v->iov_len), at)
+                   : file_read(fs, call, file, to, limited(v->iov_len), at, call->note != 0);
+}
+
+/* call->note: bytes of the segments that are finished; call->done: of the one in progress. */
+static long vector(struct fs *fs, struct call *call, struct file *file, const uint64_t *at, int writing)
+{
+    const struct iovec *v = (const struct iovec *)fs->scratch;
+    uint64_t skip = call->note;
+    uint32_t count;
+    long r = load_vector(fs, call, &count);
+
+    for (uint32_t i = 0; !r && i < count; i++) {
+        struct iovec one = v[i]; /* the scratch may be used for the transfer */
+
+        if (skip && skip >= one.iov_len) {
+            skip -= one.iov_len;
+            continue;
+        }
+        if (!one.iov_len)
+            continue;
+        r = segment(fs, call, file, &one, at, writing);
+        if (r == CALL_WAIT || (r < 0 && !call->note))
+            return r;
+        if (r < 0)
+            break;
+        call->note += (uint64_t)r;
+        call->done = 0;
+        if ((uint64_t)r < one.iov_len)
+            break;
+        if (file->kind == FILE_RANDOM)
+            load_vector(fs, call, &count);
+        r = 0;
+    }
+    return r < 0 && !call->note ? r : (long)call->note;
+}
+
+static long read_vector(struct fs *fs, struct call *call, const uint64_t *at)
+{
+    struct file *file = call_file(fs, call);
+
+    return file && file_readable(file) ? vector(fs, call, file, at, 0) : -EBADF;
+}
+
+static long write_vector(struct fs *fs, struct call *call, const uint64_t *at)
+{
+    struct file *file = call_file(fs, call);
+
+    return file && file_writable(file) ? vector(fs, call, file, at, 1) : -EBADF;
+}
+
+long op_readv(void *service, struct call *call)
+{
+    return read_vector(service, call, NULL);
+}
+
+long op_writev(void *service, struct call *call)
+{
+    return write_vector(service, call, NULL);
+}
+
+long op_preadv(void *service, struct call *call)
+{
+    return (int64_t)call->arg[3] < 0 ? -EINVAL : read_vector(service, call, &call->arg[3]);
+}
+
+long op_pwritev(void *service, struct call *call)
+{
+    return (int64_t)call->arg[3] < 0 ? -EINVAL : write_vector(service, call, &call->arg[3]);
+}
+
+/* ---- sendfile: from a regular file to another ---- */
+
+static long send_piece(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t from, uint64_t left)
+{
+    uint64_t size = in->inode->d->size, offset = from % BLOCK_SIZE, n = BLOCK_SIZE - offset;
+    const uint8_t *data;
+    long r;
+
+    if (from >= size)
+        return 0;
+    r = regular_block(fs, call, in->inode, from / BLOCK_SIZE, (left + BLOCK_SIZE - 1) / BLOCK_SIZE, &data);
+    if (r)
+        return r;
+    n = n < left ? n : left;
+    n = n < size - from ? n : size - from;
+    return regular_write(fs, call, out->inode, (data ? data : zero_block) + offset, 0, n, out->pos);
+}
+
+static long send(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t *offset)
+{
+    uint64_t bytes = limited(call->arg[3]);
+
+    while (call->done < bytes) {
+        long r = send_piece(fs, call, in, out, *offset, bytes - call->done);
+
+        if (r == CALL_WAIT || (r < 0 && !call->done))
+            return r;
+        if (r <= 0)
+            break;
+        call->done += (uint64_t)r;
+        *offset += (uint64_t)r;
+        out->pos += (uint64_t)r;
+    }
+    return (long)call->done;
+}
+
+long op_sendfile(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct process *p = process_of(fs, call->pid);
+    struct file *out = call_file(fs, call), *in = p ? fd_file(p, (uint32_t)call->arg[1]) : NULL;
+    uint64_t offset;
+    long r;
+
+    if (!out || !in || !file_writable(out) || !file_readable(in))
+        return -EBADF;
+    if (in->kind != FILE_REGULAR || out->kind != FILE_REGULAR || out->flags & O_APPEND)
+        return -EINVAL; /* callers fall back to read and write */
+    if (!call->arg[2])
+        return send(fs, call, in, out, &in->pos);
+    r = fs->host->copy_in(fs->host->ctx, call, &offset, call->arg[2], sizeof offset);
+    if (r)
+        return r;
+    offset += call->done;
+    r = send(fs, call, in, out, &offset);
+    if (r < 0)
+        return r;
+    offset -= call->done - (uint64_t)r;
+    if (fs->host->copy_out(fs->host->ctx, call, call->arg[2], &offset, sizeof offset))
+        return r; /* cannot undo: the offset's page was readable a moment ago */
+    return r;
+}
+
+/* ---- position and size ---- */
+
+static long seek_to(struct file *file, int64_t to)
+{
+    if (to < 0)
+        return -EINVAL;
+    file->pos = (uint64_t)to;
+    return (long)to;
+}
+
+long op_lseek(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+    int64_t by = (int64_t)call->arg[1], size, to;
+
+    if (!file || file->flags & O_PATH)
+        return -EBADF;
+    if (file->kind == FILE_PIPE || file->kind == FILE_TTY)
+        return -ESPIPE;
+    if (file->kind > FILE_TTY)
+        return file->pos = 0;
+    size = (int64_t)file->inode->d->size;
+    switch ((uint32_t)call->arg[2]) {
+    case 0: /* SEEK_SET */
+        return seek_to(file, by);
+    case 1: /* SEEK_CUR */
+        return __builtin_add_overflow((int64_t)file->pos, by, &to) ? -EOVERFLOW : seek_to(file, to);
+    case 2: /* SEEK_END */
+        return __builtin_add_overflow(size, by, &to) ? -EOVERFLOW : seek_to(file, to);
+    case 3: /* SEEK_DATA: holes are not told apart, as lseek(2) allows */
+        return by < 0 || by >= size ? -ENXIO : seek_to(file, by);
+    case 4: /* SEEK_HOLE */
+        return by < 0 || by >= size ? -ENXIO : seek_to(file, size);
+    default:
+        return -EINVAL;
+    }
+}
+
+long op_ftruncate(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if (!file || file->flags & O_PATH)
+        return -EBADF;
+    if ((int64_t)call->arg[1] < 0 || file->kind != FILE_REGULAR || !file_writable(file))
+        return -EINVAL;
+    return inode_resize(fs, call, file->inode, call->arg[1]);
+}
+
+long op_truncate(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct inode *ip;
+    long r = (int64_t)call->arg[1] < 0 ? -EINVAL : path_inode(fs, call, AT_FDCWD, call->arg[0], WALK_FOLLOW, &ip);
+
+    if (r)
+        return r;
+    if (S_ISDIR(ip->d->mode))
+        return -EISDIR;
+    return S_ISREG(ip->d->mode) ? inode_resize(fs, call, ip, call->arg[1]) : -EINVAL;
+}
+
+long op_fadvise64(void *service, struct call *call)
+{
+    struct file *file = call_file(service, call);
+
+    if (!file)
+        return -EBADF;
+    if (file->kind == FILE_PIPE)
+        return -ESPIPE;
+    return (int)call->arg[3] < 0 || (int)call->arg[3] > 5 ? -EINVAL : 0;
+}
+
+/* Blocks are not reserved: only the size is set, which is all that a program can see while there is room. */
+long op_fallocate(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+    uint64_t end = call->arg[2] + call->arg[3];
+
+    if (!file || !file_writable(file))
+        return -EBADF;
+    if ((int64_t)call->arg[2] < 0 || (int64_t)call->arg[3] <= 0)
+        return -EINVAL;
+    if (call->arg[1] & ~(uint64_t)FALLOC_FL_KEEP_SIZE)
+        return -EOPNOTSUPP;
+    if (file->kind != FILE_REGULAR)
+        return file->kind == FILE_PIPE ? -ESPIPE : -ENODEV;
+    if ((int64_t)end < 0 || end > MAX_FILE_BYTES)
+        return -EFBIG;
+    if (call->arg[1] & FALLOC_FL_KEEP_SIZE || end <= file->inode->d->size)
+        return 0;
+    return inode_resize(fs, call, file->inode, end);
+}
+
+/* ---- durability ---- */
+
+/* The cycle to wait for is fixed at the first look: later changes by others are not our business. */
+static long sync_cycle(struct fs *fs, struct call *call, uint64_t cycle)
+{
+    if (!call->note && (cycle <= fs->journal.completed || journal_clean(fs)))
+        return fs->journal.failed ? -EIO : 0;
+    if (!call->note)
+        call->note = cycle;
+    return journal_sync(fs, call, call->note);
+}
+
+long op_fsync(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
+
+    if (!file || file->flags & O_PATH)
+        return -EBADF;
+    if (file->kind != FILE_REGULAR && file->kind != FILE_DIRECTORY)
+        return -EINVAL;
+    return sync_cycle(fs, call, file->inode->sync_cycle);
+}
+
+long op_sync(void *service, struct call *call)
+{
+    struct fs *fs = service;
+
+    return sync_cycle(fs, call, fs->journal.started + 1) == CALL_WAIT ? CALL_WAIT : 0;
+}
+
+/* Power off: nothing is left to free, everything is in its place and the log is empty. */
+long op_sync_all(void *service, struct call *call)
+{
+    struct fs *fs = service;
+    long r = 0;
+
+    if (!fs->mounted)
+        return 0;
+    while (!r) {
+        r = fs->journal.failed ? -EIO : orphans_reap(fs, call);
+        if (r > 0)
+            r = 0;
+        else if (!r)
+            r = journal_advance(fs, call);
+        if (r || (journal_clean(fs) && !fs->cache.lists[LIST_LOGGED].count && !fs->journal.log_at))
+            break;
+        fs->journal.want_place = 1;
+        journal_start(fs);
+    }
+    return r;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * services/fs/requests.c: what proc and vm ask of fs (services/requests.h).
+ */
+#include "services/fs/internal.h"
+
+typedef long request_op(struct fs *fs, struct request *rq);
+
+static long request_fork(struct fs *fs, struct request *rq)
+{
+    return process_fork(fs, rq->pid, (int)rq->arg[0]);
+}
+
+static long request_exec(struct fs *fs, struct request *rq)
+{
+    struct process *p = process_of(fs, rq->pid);
+
+    if (p)
+        process_exec(fs, p);
+    return 0;
+}
+
+static long request_exit(struct fs *fs, struct request *rq)
+{
+    struct process *p = process_of(fs, rq->pid);
+
+    if (p)
+        process_exit(fs, p);
+    return 0;
+}
+
+/* The path is the caller's or, for the first program, the asker's. */
+static long exec_path(struct fs *fs, struct request *rq)
+{
+    const char *path = rq->data;
+    size_t n;
+
+    if (rq->arg[0] || !path)
+        return path_copy(fs, rq->call, rq->arg[0], 0);
+    n = str_len_max(path, rq->size);
+    if (n >= PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(fs->path[0], path, n);
+    fs->path[0][n] = 0;
+    return 0;
+}
+
+static long executable(const struct walk *w, const struct inode *ip)
+{
+    if (w->slash && !S_ISDIR(ip->d->mode))
+        return -ENOTDIR;
+    return S_ISREG(ip->d->mode) && ip->d->mode & 0111 ? 0 : S_ISLNK(ip->d->mode) ? -ELOOP : -EACCES;
+}
+
+static long handle_on(struct fs *fs, struct inode *ip)
+{
+    struct file *file = file_create(fs, FILE_REGULAR, O_RDONLY);
+
+    if (!file)
+        return -ENFILE;
+    file->inode = ip;
+    inode_hold(fs, ip);
+    return (long)file->id + 1;
+}
+
+static long request_open_exec(struct fs *fs, struct request *rq)
+{
+    struct process *p = process_of(fs, rq->pid);
+    struct inode *ip;
+    struct walk w;
+    long r = p ? exec_path(fs, rq) : -ENOMEM;
+
+    if (!r && !fs->path[0][0])
+        r = -ENOENT;
+    if (!r)
+        r = path_walk(fs, rq->call, p->cwd, 0, WALK_FOLLOW, &w);
+    if (!r)
+        r = w.ino ? inode_get(fs, rq->call, w.ino, &ip) : -ENOENT;
+    if (!r)
+        r = executable(&w, ip);
+    return r ? r : handle_on(fs, ip);
+}
+
+static long request_file_of(struct fs *fs, struct request *rq)
+{
+    struct process *p = process_of(fs, rq->pid);
+    struct file *file = p ? fd_file(p, (uint32_t)rq->arg[0]) : NULL;
+
+    if (!file || file->flags & O_PATH)
+        return -EBADF;
+    if (file->kind != FILE_REGULAR)
+        return -ENODEV;
+    if (!file_readable(file))
+        return -EACCES;
+    file->refs++;
+    return (long)file->id + 1;
+}
+
+static long request_hold(struct fs *fs, struct request *rq)
+{
+    struct file *file = file_of_handle(fs, rq->arg[0]);
+
+    if (!file)
+        return -EBADF;
+    file->refs++;
+    return 0;
+}
+
+static long request_release(struct fs *fs, struct request *rq)
+{
+    struct file *file = file_of_handle(fs, rq->arg[0]);
+
+    if (!file)
+        return -EBADF;
+    file_release(fs, file);
+    return 0;
+}
+
+#define READ_AT_BLOCKS 16u
+
+/* First all blocks must be there, then they are copied: nothing is done twice after a wait. */
+static long request_read_at(struct fs *fs, struct request *rq)
+{
+    struct file *file = file_of_handle(fs, rq->arg[0]);
+    uint64_t pos = rq->arg[1], size, bytes = rq->size, first = pos / BLOCK_SIZE;
+    const uint8_t *data[READ_AT_BLOCKS + 1];
+
+    if (!file || file->kind != FILE_REGULAR)
+        return -EBADF;
+    size = file->inode->d->size;
+    if (pos >= size)
+        return 0;
+    bytes = bytes < size - pos ? bytes : size - pos;
+    bytes = bytes < READ_AT_BLOCKS * BLOCK_SIZE ? bytes : READ_AT_BLOCKS * BLOCK_SIZE;
+    for (uint64_t i = first; i * BLOCK_SIZE < pos + bytes; i++) {
+        uint64_t left = (size - i * BLOCK_SIZE + BLOCK_SIZE - 1) / BLOCK_SIZE;
+        long r = regular_block(fs, rq->call, file->inode, i, left < READ_AT_BLOCKS ? left : READ_AT_BLOCKS, &data[i - first]);
+
+        if (r)
+            return r;
+    }
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t at = pos + done, offset = at % BLOCK_SIZE, n = BLOCK_SIZE - offset;
+        const uint8_t *block = data[at / BLOCK_SIZE - first];
+
+        n = n < bytes - done ? n : bytes - done;
+        if (block)
+            memcpy((uint8_t *)rq->data + done, block + offset, n);
+        else
+            memset((uint8_t *)rq->data + done, 0, n);
+        done += n;
+    }
+    return (long)bytes;
+}
+
+static long request_stat_of(struct fs *fs, struct request *rq)
+{
+    struct file *file = file_of_handle(fs, rq->arg[0]);
+    struct fs_identity *to = rq->data;
+
+    if (!file || !file->inode)
+        return -EBADF;
+    if (rq->size < sizeof *to)
+        return -EINVAL;
+    to->inode = file->inode->ino;
+    to->version = file->inode->version;
+    to->size = file->inode->d->size;
+    return 0;
+}
+
+static request_op *const requests[] = {
+    [FS_FORK] = request_fork,           [FS_EXEC] = request_exec, [FS_EXIT] = request_exit,
+    [FS_OPEN_EXEC] = request_open_exec, [FS_FILE_OF] = request_file_of, [FS_HOLD] = request_hold,
+    [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
+};
+
+long fs_request(void *self, struct request *rq)
+{
+    struct fs *fs = self;
+    request_op *op = rq->op < sizeof requests / sizeof *requests ? requests[rq->op] : NULL;
+
+    fs->pass++;
+    return op ? op(fs, rq) : -ENOSYS;
+}
