@@ -23,9 +23,12 @@ static struct bus_device *device_at(struct machine *m, uint64_t offset)
     return page < sizeof m->devices / sizeof m->devices[0] ? &m->devices[page] : NULL;
 }
 
+/* Unicorn splits an access of 8 bytes into two of 4, the low one first. */
 static uint64_t read_clock(struct cpu *cpu, uint64_t offset)
 {
-    return offset == CLOCK_CYCLES ? cpu->clock : offset == CLOCK_HZ ? cpu->machine->model.hz : 0;
+    uint64_t at = offset & ~7ul, value = at == CLOCK_CYCLES ? cpu->clock : at == CLOCK_HZ ? cpu->machine->model.hz : 0;
+
+    return value >> (offset & 7) * 8;
 }
 
 static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *user)
@@ -35,7 +38,7 @@ static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *us
     struct bus_device *device = device_at(cpu->machine, offset);
 
     (void)uc;
-    if (!cpu->machine->timing) /* the timing model charged it in the memory hook */
+    if (!cpu->machine->timing && !(offset & 4)) /* the timing model charged it in the memory hook */
         cpu->clock++;
     if ((address & PAGE_MASK) == MMIO_LAPIC)
         return lapic_read(cpu->lapic, within, cpu->clock);
