@@ -15,6 +15,7 @@
 #include "guest/paging.h"
 #include "guest/print.h"
 #include "guest/trap.h"
+#include "services/string.h"
 
 struct kernel kernel;
 
@@ -120,7 +121,7 @@ static const char **strings_from(const struct boot_info *boot, unsigned n, unsig
     for (unsigned i = 0; i < n + count; i++) {
         if (i >= n)
             array[i - n] = s;
-        s += __builtin_strlen(s) + 1;
+        s += str_len(s) + 1;
     }
     return array;
 }
