@@ -335,6 +335,11 @@ enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_FETCH = 2 };
 bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, bool supervisor, struct translation *out, uint32_t *error);
 /* The same without effect on counters, TLBs or A/D bits: what the page tables say now. */
 bool mmu_peek(const struct cpu *cpu, uint64_t address, struct translation *out);
+bool mmu_canonical(uint64_t address);
+/* SDM 4.6: may this access be made under these rights? ac: RFLAGS.AC */
+bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool supervisor, bool ac);
+/* An instruction fetch, without effect: the block hook makes the counted look-up when the code runs. */
+bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
 void mmu_flush_soft(struct cpu *cpu);
 void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
@@ -346,15 +351,28 @@ static inline uint64_t translation_address(const struct translation *t, uint64_t
     return (t->frame + ((address >> 12) - t->page)) << 12 | (address & (PAGE_BYTES - 1));
 }
 
-/* execute.c: the hooks */
+/* execute.c: the block hook */
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
-void execute_settle(struct cpu *cpu);
-void execute_drop_filters(struct cpu *cpu); /* another address space, or another PCID */
-/* The memory operands of the instruction at `rip`. */
-size_t execute_operands(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MAX]);
+
+/* data.c: the memory hook, and accesses that the machine itself makes (page walks, delivery) */
+void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
+void data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
+void data_cache_line(struct cpu *cpu, enum cache_port port, uint64_t physical, bool write, enum cause cause);
+
+/* rep.c: REP string instructions */
+void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc);
+void rep_again(struct cpu *cpu, const struct block *b); /* the engine comes by for the next element */
+void rep_settle(struct cpu *cpu, const struct block *b);
+void rep_suspend(struct cpu *cpu); /* an interrupt or fault in the middle: remember the run */
+
+/* settle.c: after a block */
+void settle_block(struct cpu *cpu);
 /* The current block stopped before the instruction at `rip`: give back what was charged beyond it. */
-void execute_cancel(struct cpu *cpu, uint64_t rip);
-void execute_data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
+void settle_cancel(struct cpu *cpu, uint64_t rip);
+void settle_drop_filters(struct cpu *cpu); /* another address space, or another PCID */
+
+/* operands.c: the memory operands of the instruction at `rip` */
+size_t operands_at(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MAX]);
 
 /* deliver.c: ways into ring 0 */
 void deliver_syscall(struct cpu *cpu);

@@ -91,7 +91,7 @@ static bool access_word(struct cpu *cpu, uint64_t address, uint64_t *value, bool
         *trouble = (struct trouble){VECTOR_PF, 0, address};
         return false;
     }
-    execute_data_access(cpu, physical, 8, write, CAUSE_cache);
+    data_access(cpu, physical, 8, write, CAUSE_cache);
     if (write)
         memcpy(cpu->machine->ram + physical, value, 8);
     else
@@ -287,7 +287,7 @@ void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool so
     struct frame f = current_frame(cpu);
     const struct cpu_model *model = &cpu->machine->model;
 
-    execute_cancel(cpu, software ? UINT64_MAX : f.rip);
+    settle_cancel(cpu, software ? UINT64_MAX : f.rip);
     become(&f, vector, error);
     f.software = software;
     if (software)

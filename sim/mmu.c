@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/mmu.c: 4-level paging (Intel SDM vol. 3A chapter 4), the modelled TLB in front of
- * it, and Unicorn's fill callback on top.
+ * sim/mmu.c: 4-level paging (Intel SDM vol. 3A chapter 4) and the modelled TLB in front
+ * of it. fill.c puts it under Unicorn.
  *
  * Rules:
  *  - A TLB hit uses the entry as it is, also when the page table has since changed: that
@@ -12,8 +12,6 @@
  *    now is no error).
  *  - A write through an entry that is not dirty walks again to set D (SDM 4.8).
  *  - Accessed and dirty bits are set by the walk, in RAM.
- *  - The soft TLB gets write permission only once D is set, and a page is either
- *    translated code or writable there, never both.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -49,7 +47,7 @@ struct walk {
     bool reserved;
 };
 
-static bool canonical(uint64_t address)
+bool mmu_canonical(uint64_t address)
 {
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
@@ -63,7 +61,7 @@ static uint64_t read_entry(struct walk *w, uint64_t address)
     m->page_flags[address / PAGE_BYTES] |= PAGE_IS_TABLE;
     if (w->counted) {
         count(w->cpu, COUNTER_walk_refs);
-        execute_data_access(w->cpu, address, 8, false, CAUSE_tlb);
+        data_access(w->cpu, address, 8, false, CAUSE_tlb);
     }
     return ram_word(m, address);
 }
@@ -155,7 +153,7 @@ static void leaf_translation(const struct walk *w, struct translation *out)
 }
 
 /* SDM 4.6: may this access be made under these rights? */
-static bool allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool supervisor, bool ac)
+bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool supervisor, bool ac)
 {
     bool user_page = flags & TRANSLATION_USER;
 
@@ -195,7 +193,7 @@ static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, 
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, out);
-    if (!present || !allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
+    if (!present || !mmu_allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
         *error = error_code(cpu, present, w.reserved, access, supervisor);
         return false;
     }
@@ -230,7 +228,7 @@ bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, bool s
     if (result == TLB_MISS)
         return walk_counted(cpu, address, access, supervisor, out, error);
     *out = *entry;
-    if (!allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
+    if (!mmu_allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
         tlb_flush_page(cpu->tlb, address >> 12, cpu->pcid);
         return walk_counted(cpu, address, access, supervisor, out, error);
     }
@@ -243,7 +241,7 @@ bool mmu_peek(const struct cpu *cpu, uint64_t address, struct translation *out)
 {
     struct walk w = {.cpu = (struct cpu *)(uintptr_t)cpu, .address = address};
 
-    if (!canonical(address) || !walk_tables(&w))
+    if (!mmu_canonical(address) || !walk_tables(&w))
         return false;
     leaf_translation(&w, out);
     return true;
@@ -266,95 +264,9 @@ bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes)
     return true;
 }
 
-/* The entry that was just used says something that the tables no longer say. */
-static void check_stale(struct cpu *cpu, uint64_t address, const struct translation *used)
-{
-    struct translation now;
-    const uint8_t rights = TRANSLATION_USER | TRANSLATION_WRITE;
-    bool same = mmu_peek(cpu, address, &now) && translation_address(&now, address) == translation_address(used, address) &&
-                (used->flags & rights & ~now.flags) == 0 && (now.flags & ~used->flags & TRANSLATION_NX) == 0;
-
-    if (same)
-        return;
-    count(cpu, COUNTER_stale_translations);
-    account_warn(cpu->machine,
-                 "stale translation: %s used %#" PRIx64 " through a TLB entry whose page-table entry has changed; INVLPG is missing",
-                 cpu->domain->name, address & PAGE_MASK);
-}
-
-void mmu_flush_soft(struct cpu *cpu)
-{
-    uc_ctl_flush_tlb(cpu->engine.uc);
-    cpu->soft_epoch++;
-    cpu->flush_soft = false;
-}
-
-static uint64_t alias_of(struct cpu *cpu, uint64_t address, uint64_t physical)
-{
-    uint64_t frame = physical >> 12;
-
-    if (physical >= cpu->machine->ram_bytes)
-        return physical;
-    if (address - physical == BOOT_DIRECT_MAP)
-        return SLOT_BASE(SLOT_DIRECT) | physical;
-    if (address - physical == BOOT_KERNEL_BASE)
-        return SLOT_BASE(SLOT_KERNEL) | physical;
-    for (;;) {
-        for (unsigned i = 0; i < REVERSE_SLOTS; i++) {
-            struct reverse_entry *r = &cpu->reverse[i][frame];
-
-            if (r->epoch != cpu->soft_epoch || r->page == address >> 12) {
-                *r = (struct reverse_entry){address >> 12, cpu->soft_epoch};
-                return SLOT_BASE(SLOT_REVERSE + i) | physical;
-            }
-        }
-        mmu_flush_soft(cpu); /* the frame is mapped more often than there are slots */
-    }
-}
-
-static void drop_writable(struct machine *m, uint64_t frame)
-{
-    for (unsigned i = 0; i < m->cpu_count; i++)
-        if (m->cpus[i].started)
-            mmu_flush_soft(&m->cpus[i]);
-    m->page_flags[frame] &= (uint8_t)~PAGE_IS_DATA;
-}
-
-static void fill_fetch(struct cpu *cpu, uint64_t physical, uc_tlb_entry *out)
-{
-    struct machine *m = cpu->machine;
-
-    out->paddr = physical;
-    out->perms = UC_PROT_READ | UC_PROT_EXEC;
-    if (physical >= m->ram_bytes)
-        return;
-    if (m->page_flags[physical >> 12] & PAGE_IS_DATA)
-        drop_writable(m, physical >> 12);
-    m->page_flags[physical >> 12] |= PAGE_IS_CODE;
-}
-
-static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum access access, const struct translation *t,
-                      uc_tlb_entry *out)
-{
-    struct machine *m = cpu->machine;
-    bool writable = t->flags & TRANSLATION_DIRTY && allowed(cpu, t->flags, ACCESS_WRITE, cpu->cpl != 3, true);
-    uint8_t *flags = physical < m->ram_bytes ? &m->page_flags[physical >> 12] : NULL;
-
-    if (flags && *flags & PAGE_IS_CODE) {
-        if (access == ACCESS_WRITE)
-            run_drop_code(m, physical >> 12); /* before the next block; only a block that modifies itself could see the difference */
-        else
-            writable = false;
-    }
-    if (flags && writable)
-        *flags |= PAGE_IS_DATA;
-    out->paddr = alias_of(cpu, address, physical);
-    out->perms = UC_PROT_READ | (writable ? UC_PROT_WRITE : 0);
-}
-
 /* Instruction fetches are translated here without effect; the block hook makes the counted look-up when the code runs.
  * The count model makes none: there the accessed bits are set here. */
-static bool translate_fetch(struct cpu *cpu, uint64_t address, struct translation *t, uint32_t *error)
+bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *t, uint32_t *error)
 {
     bool supervisor = cpu->cpl != 3;
     bool present;
@@ -363,64 +275,12 @@ static bool translate_fetch(struct cpu *cpu, uint64_t address, struct translatio
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, t);
-    if (present && allowed(cpu, t->flags, ACCESS_FETCH, supervisor, false)) {
+    if (present && mmu_allowed(cpu, t->flags, ACCESS_FETCH, supervisor, false)) {
         set_bits(&w, w.entry_address, PTE_A);
         return true;
     }
     *error = error_code(cpu, present, w.reserved, ACCESS_FETCH, supervisor);
     return false;
-}
-
-/* Segment loads read the GDT and the TSS as supervisor whatever the CPL (SDM 4.6: implicit supervisor-mode access). */
-static bool is_implicit_supervisor(const struct cpu *cpu, uint64_t page)
-{
-    for (unsigned i = 0; i < 3; i++)
-        if (page + PAGE_BYTES > cpu->table_base[i] && page <= cpu->table_base[i] + cpu->table_limit[i] && cpu->table_base[i])
-            return true;
-    return false;
-}
-
-bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user)
-{
-    struct cpu *cpu = user;
-    enum access access = type == UC_MEM_FETCH ? ACCESS_FETCH : type == UC_MEM_WRITE ? ACCESS_WRITE : ACCESS_READ;
-    struct translation t;
-    uint32_t error = 0;
-    uint64_t physical;
-    bool ok;
-
-    if (cpu->dropping_code) {
-        *out = (uc_tlb_entry){.paddr = address & ~DROP_WINDOW, .perms = UC_PROT_READ | UC_PROT_EXEC};
-        return true;
-    }
-    if (access == ACCESS_FETCH && cpu->block)
-        execute_settle(cpu);
-    cpu->fault.canonical = canonical(address);
-    if (!cpu->fault.canonical) {
-        cpu->fault.valid = true;
-        cpu->fault.page = address;
-        return false;
-    }
-    if (access == ACCESS_FETCH)
-        ok = translate_fetch(cpu, address, &t, &error);
-    else
-        ok = mmu_translate(cpu, address, access, cpu->cpl != 3 || is_implicit_supervisor(cpu, address), &t, &error);
-    if (!ok) {
-        cpu->fault.valid = true;
-        cpu->fault.page = address;
-        cpu->fault.error = error;
-        cpu->fault.fetch = access == ACCESS_FETCH;
-        cpu->fault.write = access == ACCESS_WRITE;
-        return false;
-    }
-    if (access != ACCESS_FETCH && cpu->machine->timing)
-        check_stale(cpu, address, &t);
-    physical = translation_address(&t, address) & PAGE_MASK;
-    if (access == ACCESS_FETCH)
-        fill_fetch(cpu, physical, out);
-    else
-        fill_data(cpu, address, physical, access, &t, out);
-    return true;
 }
 
 void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out)
@@ -429,7 +289,7 @@ void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out)
     uint64_t table = cpu->cr3 & PTE_FRAME;
 
     fprintf(out, "page walk of %#018" PRIx64 ", CR3 %#" PRIx64 "%s\n", address, cpu->cr3,
-            canonical(address) ? "" : " (not canonical)");
+            mmu_canonical(address) ? "" : " (not canonical)");
     for (unsigned level = 3;; level--) {
         uint64_t at = table + (address >> (12 + 9 * level) & 511) * 8;
         uint64_t entry = at + 8 <= cpu->machine->ram_bytes ? ram_word(cpu->machine, at) : 0;

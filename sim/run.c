@@ -183,7 +183,7 @@ static uint64_t fault_address(struct cpu *cpu, uint64_t rip)
 
     if (cpu->fault.fetch)
         return (rip & PAGE_MASK) == page ? rip : page;
-    n = execute_operands(cpu, rip, operands);
+    n = operands_at(cpu, rip, operands);
     for (size_t i = 0; i < n; i++) {
         uint64_t first = operands[i].address, last = first + operands[i].bytes - 1;
 
@@ -220,7 +220,7 @@ static void engine_stopped(struct cpu *cpu, uc_err err)
     else if (err == UC_ERR_EXCEPTION && cpu->fault.valid)
         handle_fault(cpu);
     else if (err == UC_ERR_OK && cpu->block) {
-        execute_settle(cpu);
+        settle_block(cpu);
         cpu->halted = true; /* HLT is the only instruction that stops it */
     } else if (err != UC_ERR_OK)
         run_crash(cpu, "the engine stopped: %s", uc_strerror(err));
@@ -362,7 +362,7 @@ bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX
     cpu->cr3 = BOARD_TABLES;
     cpu->efer = EFER_NXE;
     cpu->cpl = 0;
-    execute_drop_filters(cpu);
+    settle_drop_filters(cpu);
     account_enter(cpu);
     cpu->clock = cpu->machine->cpus[cpu->machine->current].clock;
     cpu->started = true;

@@ -34,7 +34,7 @@ static void on_syscall(uc_engine *uc, void *user)
 /* The block stops here; this instruction was executed by the machine. */
 static void skip_instruction(struct cpu *cpu, uint64_t rip, unsigned bytes, enum cause cause, uint32_t cycles)
 {
-    execute_cancel(cpu, rip);
+    settle_cancel(cpu, rip);
     cpu->domain->instructions++;
     count(cpu, COUNTER_instructions);
     charge_timing(cpu, cause, cycles);
@@ -73,7 +73,7 @@ static void invpcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2]
 
     tlb_invpcid(cpu->tlb, (unsigned)type, descriptor[1] >> 12 & ((1ul << 52) - 1), descriptor[0] & 0xfff);
     mmu_flush_soft(cpu);
-    execute_drop_filters(cpu);
+    settle_drop_filters(cpu);
     count(cpu, one_page ? COUNTER_tlb_page_flushes : COUNTER_tlb_flushes);
 }
 
@@ -90,7 +90,7 @@ static bool emulate_invpcid(struct cpu *cpu, uint64_t rip)
         return false;
     rex = (code[1] & 0xf0) == 0x40 ? code[1] : 0;
     at = rex ? 2 : 1;
-    if (code[at] != 0x0f || code[at + 1] != 0x38 || code[at + 2] != 0x82 || execute_operands(cpu, rip, operands) == 0)
+    if (code[at] != 0x0f || code[at + 1] != 0x38 || code[at + 2] != 0x82 || operands_at(cpu, rip, operands) == 0)
         return false;
     type = engine_get(&cpu->engine, general_registers[(code[at + 3] >> 3 & 7) | (rex & 4 ? 8 : 0)]);
     if (!mmu_read(cpu, operands[0].address, descriptor, sizeof descriptor) || type > 3 || descriptor[0] >> 12)
