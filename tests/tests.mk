@@ -12,8 +12,9 @@
 # second time with AddressSanitizer and UBSan, in build/asan/tests/ (services: the same sources, compiled for that). Tests run in the top folder and may use everything
 # that `make build` makes, and build/asan/ringside. A folder's own *.mk may add further files that they need to TEST_NEEDS.
 
-TEST_LAYERS := sim services arch cli linux
-ASAN_LAYERS := sim services cli
+# slow ones first, so that two at a time end together
+TEST_LAYERS := linux arch cli services sim
+ASAN_LAYERS := cli services sim
 TEST_LIBS := -lcmocka
 
 ARCHIVES_host := $(SERVICE_ARCHIVES)

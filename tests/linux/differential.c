@@ -2,7 +2,7 @@
  *
  * tests/linux/differential.c: runs a case both ways and compares.
  *
- * A case's files live in build/tests/linux/work/NAME: native/ and guest/ (the folders
+ * A case's files live in build/tests/linux/work/SUITE/NAME: native/ and guest/ (the folders
  * afterwards), native.out, guest.out and the same with .err. They are removed when the
  * case passes.
  */
@@ -286,13 +286,15 @@ static void explain_output(const char *work)
 void differential_test(void **state)
 {
     const struct linux_case *test = *state;
-    char work[PATH_BYTES], native[PATH_BYTES], guest[PATH_BYTES];
+    char suite[PATH_BYTES], work[PATH_BYTES], native[PATH_BYTES], guest[PATH_BYTES];
     int native_status, guest_status, differences;
     bool same_output;
 
-    join(work, WORK, test->name);
-    remove_tree(work);
     mkdir(WORK, 0755);
+    join(suite, WORK, program_invocation_short_name);
+    mkdir(suite, 0755);
+    join(work, suite, test->name);
+    remove_tree(work);
     assert_int_equal(mkdir(work, 0755), 0);
     native_status = run_natively(test, work);
     guest_status = run_in_ringside(test, work);
