@@ -188,10 +188,62 @@ static void test_exact_cr2(void **state)
             run_one(&layouts[l], &instructions[i], i % 2, l % 2 ? MODEL_COUNT : MODEL_TIMING);
 }
 
+/* An entry of some level is not present, or has a reserved bit set (SDM vol. 3A table 4-19, 4.7). */
+struct broken_entry {
+    enum page_size size;
+    unsigned level;
+    uint64_t clear, set;
+    uint64_t error;
+};
+
+static const struct broken_entry broken_entries[] = {
+    {PAGE_4K, 0, PAGE_P, 0, 0},       {PAGE_4K, 1, PAGE_P, 0, 0},       {PAGE_4K, 2, PAGE_P, 0, 0},
+    {PAGE_4K, 3, PAGE_P, 0, 0},       {PAGE_2M, 1, PAGE_P, 0, 0},       {PAGE_1G, 2, PAGE_P, 0, 0},
+    {PAGE_4K, 0, 0, 1ull << 51, 9},   {PAGE_4K, 1, 0, 1ull << 51, 9},   {PAGE_4K, 2, 0, 1ull << 51, 9},
+    {PAGE_4K, 3, 0, 1ull << 51, 9},   {PAGE_4K, 3, 0, PAGE_PS, 9},      {PAGE_2M, 1, 0, 1ull << 13, 9},
+    {PAGE_2M, 1, 0, 1ull << 20, 9},   {PAGE_1G, 2, 0, 1ull << 13, 9},   {PAGE_1G, 2, 0, 1ull << 29, 9},
+    {PAGE_2M, 1, 0, 1ull << 51, 9},   {PAGE_4K, 0, PAGE_P, 1ull << 51, 0}, /* not present: nothing is reserved */
+    {PAGE_4K, 2, PAGE_P, 1ull << 51, 0},
+};
+
+static void run_broken(const struct broken_entry *b, bool user, bool write, enum machine_model model)
+{
+    struct guest guest;
+    uint8_t read_code[] = {0x48, 0x8b, 0x06, 0xcd, 0x80}, write_code[] = {0x48, 0x89, 0x06, 0xcd, 0x80};
+    uint64_t target = GUEST_USER + 0x8000000000, entry;
+    guest_open(&guest, "skylake");
+    guest.model = model;
+    guest_map(&guest, CODE, CODE_FRAME, PAGE_4K, PAGE_ALL);
+    memcpy(guest_memory(&guest, CODE_FRAME), write ? write_code : read_code, sizeof read_code);
+    guest_map(&guest, target, 0, b->size, PAGE_ALL);
+    uint64_t at = guest_entry(&guest, target, b->level);
+    memcpy(&entry, guest_memory(&guest, at), sizeof entry);
+    guest_put(&guest, at, (entry & ~b->clear) | b->set);
+    guest_put(&guest, GUEST_PARAM, target + 0x123);
+    guest_put(&guest, GUEST_PARAM + 16, GUEST_STACKS + 0x1800);
+    guest_put(&guest, GUEST_PARAM + 32, user);
+    guest_put(&guest, GUEST_PARAM + 40, CODE);
+    guest_must_run(&guest, one_instruction, one_instruction_end, 0);
+    struct guest_record r = guest_record(&guest, 0);
+    assert_int_equal(r.vector, 14);
+    assert_int_equal(r.error, b->error | (user ? 4 : 0) | (write ? 2 : 0));
+    assert_int_equal(r.cr2, target + 0x123);
+    assert_int_equal(r.rip, CODE);
+    guest_close(&guest);
+}
+
+static void test_not_present_and_reserved(void **state)
+{
+    for (size_t i = 0; i < sizeof broken_entries / sizeof *broken_entries; i++)
+        for (unsigned kind = 0; kind < 4; kind++)
+            run_broken(&broken_entries[i], kind & 1, kind & 2, i % 2 ? MODEL_COUNT : MODEL_TIMING);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_cr2),
+        cmocka_unit_test(test_not_present_and_reserved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
