@@ -33,7 +33,7 @@ struct fs_identity {
 
 /* proc: processes and signals. */
 enum proc_request {
-    PROC_SIGNAL = 1, /* pid, arg0 = signal, arg1 = si_code, arg2 = si_addr: send it (SIGPIPE from fs, …) */
+    PROC_SIGNAL = 1, /* pid (or -process group), arg0 = signal, arg1 = si_code, arg2 = si_addr: send it (SIGPIPE from fs, …) */
     PROC_PENDING,    /* pid: 1 if an unblocked signal is pending, else 0 */
 };
 

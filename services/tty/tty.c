@@ -17,6 +17,7 @@
 /* A terminal's piece may double (newlines): it is copied to the end of its buffer and expanded to the front. */
 #define TERMINAL_PIECE (LINE_BUFFER_BYTES / 2)
 #define READ_PIECE 1024u
+#define SI_KERNEL 0x80 /* si_code: sent by the system */
 
 /* ---- input through the discipline ---- */
 
@@ -24,7 +25,7 @@ static void send_signal(struct tty *t, int signal)
 {
     struct call call = {.nr = CALL_kill};
     struct request rq = {
-        .service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = -t->foreground, .arg = {(uint64_t)signal}, .call = &call};
+        .service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = -t->foreground, .arg = {(uint64_t)signal, SI_KERNEL}, .call = &call};
 
     t->host->ask(t->host->ctx, &rq);
 }
@@ -151,16 +152,16 @@ static long read_stream(struct tty *t, struct request *rq)
     return (long)bytes;
 }
 
-/* VMIN = 0 with VTIME: the deadline, in tenths of a second from the first try, is kept in call->note. */
-static uint64_t raw_deadline(const struct tty *t, struct call *call)
+/* VMIN = 0 with VTIME: the deadline, in tenths of a second from the first try: that of the wait before, if there was one. */
+static uint64_t raw_deadline(const struct tty *t, const struct call *call)
 {
     const struct termios *settings = &t->discipline.termios;
 
     if ((settings->c_lflag & ICANON) || settings->c_cc[VMIN] || !settings->c_cc[VTIME])
         return CALL_FOREVER;
-    if (!call->note)
-        call->note = t->host->now(t->host->ctx) + settings->c_cc[VTIME] * 100000000ull;
-    return call->note;
+    if (call->channel == CHANNEL_INPUT && call->until != CALL_FOREVER)
+        return call->until;
+    return t->host->now(t->host->ctx) + settings->c_cc[VTIME] * 100000000ull;
 }
 
 static long read_terminal(struct tty *t, struct request *rq)
