@@ -106,7 +106,7 @@ static void set_costs(struct cache_system *caches, const struct cpu_model *model
     }
 }
 
-struct cache_system *cache_create(const struct cpu_model *model, unsigned cpus)
+struct cache_system *cache_system_create(const struct cpu_model *model, unsigned cpus)
 {
     struct cache_system *caches = calloc(1, sizeof *caches);
     if (!caches)
@@ -122,7 +122,7 @@ struct cache_system *cache_create(const struct cpu_model *model, unsigned cpus)
     }
     if (ok)
         return caches;
-    cache_destroy(caches);
+    cache_system_destroy(caches);
     return NULL;
 }
 
@@ -133,7 +133,7 @@ static void destroy_cache(struct cache *cache)
     free(cache->write_filter);
 }
 
-void cache_destroy(struct cache_system *caches)
+void cache_system_destroy(struct cache_system *caches)
 {
     if (!caches)
         return;

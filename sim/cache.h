@@ -34,8 +34,8 @@ struct cache_result {
     uint8_t missed_l1, missed_l2, missed_l3;
 };
 
-struct cache_system *cache_create(const struct cpu_model *model, unsigned cpus); /* NULL without memory; cpus: 1…8 */
-void cache_destroy(struct cache_system *caches);
+struct cache_system *cache_system_create(const struct cpu_model *model, unsigned cpus); /* NULL without memory; cpus: 1…8 */
+void cache_system_destroy(struct cache_system *caches);
 
 /* Physical addresses are below this: 16 GiB. Lines are of 32 bytes or more. */
 #define CACHE_ADDRESS_MAX (1ull << 34)

@@ -57,7 +57,7 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
 
 static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
 {
-    m->caches = cache_create(&m->model, m->cpu_count);
+    m->caches = cache_system_create(&m->model, m->cpu_count);
     m->blocks = block_table_create(&m->model);
     m->warnings = calloc(MACHINE_WARNINGS_MAX, sizeof *m->warnings);
     if (!m->caches || !m->blocks || !m->warnings)
@@ -114,7 +114,7 @@ void machine_destroy(struct machine *machine)
         if (machine->cpus[i].machine)
             close_cpu(&machine->cpus[i]);
     if (machine->caches)
-        cache_destroy(machine->caches);
+        cache_system_destroy(machine->caches);
     block_table_destroy(machine->blocks);
     account_close(machine);
     symbols_free(machine->kernel_symbols);

@@ -288,14 +288,14 @@ static void run_trace(uint64_t seed, unsigned steps)
     pair.lines = 16u << random_below(&pair.random, 5);
     pair.base = random_below(&pair.random, 2) ? 0 : CACHE_ADDRESS_MAX - (1u << 20);
     unsigned device_one_in = 20u << random_below(&pair.random, 6);
-    pair.caches = cache_create(&pair.model, pair.cpus);
+    pair.caches = cache_system_create(&pair.model, pair.cpus);
     pair.ref = ref_create(&pair.model, pair.cpus);
     assert_non_null(pair.caches);
     for (unsigned i = 0; i < steps; i++)
         step(&pair, device_one_in);
     assert_true(pair.misses[0] > 0 && pair.misses[1] > 0 && pair.misses[2] > 0);
     assert_true(pair.skipped > 0);
-    cache_destroy(pair.caches);
+    cache_system_destroy(pair.caches);
     free(pair.ref);
 }
 
@@ -323,7 +323,7 @@ static uint32_t cycles(struct cache_system *caches, unsigned cpu, enum cache_por
 /* One line more than fits, in turn, misses for ever; and costs what the level that holds all of them costs. */
 static void test_thrash(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 1);
+    struct cache_system *caches = cache_system_create(&small, 1);
     for (unsigned line = 0; line < 3; line++)
         assert_int_equal(cycles(caches, 0, CACHE_DATA, line, false), 98);
     for (unsigned i = 0; i < 30; i++)
@@ -336,23 +336,23 @@ static void test_thrash(void **state)
         cycles(caches, 0, CACHE_DATA, i, false);
     for (unsigned i = 0; i < 36; i++)
         assert_int_equal(cycles(caches, 0, CACHE_DATA, i % 9, false), 98);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 static void test_ports_apart(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 1);
+    struct cache_system *caches = cache_system_create(&small, 1);
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 1, false), 98);
     assert_int_equal(cycles(caches, 0, CACHE_CODE, 1, false), 9); /* in L2 by the data side; L1I's hit is 1 */
     assert_int_equal(cycles(caches, 0, CACHE_CODE, 1, false), 0);
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 1, false), 0);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 /* L1 holds a dirty line that L2 has long lost; evicting it puts it back there. */
 static void test_write_back_allocates(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 1);
+    struct cache_system *caches = cache_system_create(&small, 1);
     cycles(caches, 0, CACHE_DATA, 0, true);
     for (unsigned line = 1; line <= 4; line++) {
         cycles(caches, 0, CACHE_DATA, line, false);
@@ -361,12 +361,12 @@ static void test_write_back_allocates(void **state)
     cycles(caches, 0, CACHE_DATA, 5, false);
     cycles(caches, 0, CACHE_DATA, 6, false); /* 0 leaves L1 */
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 0, false), 8);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 static void test_clean_eviction_leaves_nothing(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 1);
+    struct cache_system *caches = cache_system_create(&small, 1);
     cycles(caches, 0, CACHE_DATA, 0, false);
     for (unsigned line = 1; line <= 4; line++) {
         cycles(caches, 0, CACHE_DATA, line, false);
@@ -375,12 +375,12 @@ static void test_clean_eviction_leaves_nothing(void **state)
     cycles(caches, 0, CACHE_DATA, 5, false);
     cycles(caches, 0, CACHE_DATA, 6, false);
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 0, false), 28);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 static void test_writes_invalidate_others(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 3);
+    struct cache_system *caches = cache_system_create(&small, 3);
     cycles(caches, 0, CACHE_DATA, 1, false);
     assert_int_equal(cycles(caches, 1, CACHE_DATA, 1, false), 28); /* the shared L3 has it */
     assert_int_equal(cycles(caches, 2, CACHE_CODE, 1, false), 29);
@@ -389,12 +389,12 @@ static void test_writes_invalidate_others(void **state)
     assert_int_equal(cycles(caches, 2, CACHE_CODE, 1, false), 29);
     assert_int_equal(cycles(caches, 1, CACHE_DATA, 1, true), 0); /* no longer 0's alone */
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 1, false), 28);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 static void test_devices_invalidate_all(void **state)
 {
-    struct cache_system *caches = cache_create(&small, 2);
+    struct cache_system *caches = cache_system_create(&small, 2);
     cycles(caches, 0, CACHE_DATA, 1, true);
     cycles(caches, 1, CACHE_DATA, 2, false);
     cache_invalidate(caches, 64 + 63, 2); /* the last byte of line 1, the first of line 2 */
@@ -402,21 +402,21 @@ static void test_devices_invalidate_all(void **state)
     assert_int_equal(cycles(caches, 1, CACHE_DATA, 2, false), 98);
     cache_invalidate(caches, 64, 0);
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 1, false), 0);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 static void test_without_l3(void **state)
 {
     struct cpu_model model = small;
     model.l3.bytes = 0;
-    struct cache_system *caches = cache_create(&model, 1);
+    struct cache_system *caches = cache_system_create(&model, 1);
     struct cache_result result = cache_access(caches, 0, CACHE_DATA, 0, true);
     assert_int_equal(result.cycles, 98);
     assert_int_equal(result.missed_l3, 1);
     for (unsigned line = 1; line <= 6; line++)
         cycles(caches, 0, CACHE_DATA, line, true);
     assert_int_equal(cycles(caches, 0, CACHE_DATA, 0, false), 98);
-    cache_destroy(caches);
+    cache_system_destroy(caches);
 }
 
 int main(void)
