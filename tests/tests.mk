@@ -6,6 +6,7 @@
 #   services/  the services on the host; linked with the very archives that the kernels link
 #   arch/      booted kernels, through the library or the command line
 #   cli/       the command line and bad input
+#   tools/     set-up and the test runner
 #   linux/     the differential suite: the host's Linux is the oracle
 #
 # Other sources in a layer's folder (without test_) are shared by its tests. Layers in ASAN_LAYERS are built and run a
@@ -13,7 +14,7 @@
 # that `make build` makes, and build/asan/ringside. A folder's own *.mk may add further files that they need to TEST_NEEDS.
 
 # slow ones first, so that two at a time end together
-TEST_LAYERS := linux arch cli services sim
+TEST_LAYERS := linux arch cli services sim tools
 ASAN_LAYERS := cli services sim
 TEST_LIBS := -lcmocka
 
