@@ -213,7 +213,7 @@ static bool write_results(struct execution *x, struct error *error)
     json_t *json;
     bool good;
 
-    if (!x->record.arch || !x->options->json)
+    if (!x->options->json)
         return true;
     json = records_json(&x->record, 1);
     good = write_json(json, x->options->json_file, JSON_DESCRIPTOR, error);
@@ -227,24 +227,27 @@ static void print_warnings(const struct execution *x)
         fprintf(stderr, "ringside: %s: warning: %s\n", x->record.workload, x->record.warnings[i]);
 }
 
+/* The files are saved whatever became of the program: they may tell. */
+static bool save(struct execution *x, struct error *error)
+{
+    return !x->options->save || guest_disk_save(&x->disk, x->options->save, error);
+}
+
 static int execute(struct execution *x, struct error *error)
 {
-    bool good;
+    struct error late = {0};
 
     find_terminals(x);
     make_environment(x);
-    good = guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) && run_machine(x, error) &&
-           check_output(x, error);
-    if (x->record.arch) {
-        struct error late = {0};
-
-        if (!write_results(x, &late) || (x->options->save && !guest_disk_save(&x->disk, x->options->save, &late)))
-            *error = good ? late : *error;
-        good = good && !late.text[0];
-    }
-    if (good && !x->options->json)
+    if (!guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error))
+        return error->status;
+    if (!run_machine(x, error))
+        return save(x, &late), error->status;
+    if (!save(x, error) || !write_results(x, error) || !check_output(x, error))
+        return error->status;
+    if (!x->options->json)
         print_warnings(x);
-    return good ? x->record.exit_status & 255 : error->status;
+    return x->record.exit_status & 255;
 }
 
 int command_exec(const struct options *options, struct error *error)

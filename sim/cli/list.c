@@ -140,8 +140,8 @@ static void print_cpus(const struct home *home, unsigned width)
         struct error error;
 
         if (load_cpu(home, names[i], &m, &error))
-            printf("%-10s %s, %.2f GHz; L1D %u KiB, L2 %u KiB, L3 %u KiB; DTLB %u, STLB %u entries\n", names[i], m.title,
-                   (double)m.hz / 1e9, m.l1d.bytes >> 10, m.l2.bytes >> 10, m.l3.bytes >> 10, m.dtlb[PAGE_4K].entries,
+            printf("%-10s %s, %.2f GHz\n%-10s L1D %u KiB, L2 %u KiB, L3 %u KiB; DTLB %u, STLB %u entries\n", names[i], m.title,
+                   (double)m.hz / 1e9, "", m.l1d.bytes >> 10, m.l2.bytes >> 10, m.l3.bytes >> 10, m.dtlb[PAGE_4K].entries,
                    m.stlb[PAGE_4K].entries);
         else
             printf("%-10s unusable: %s\n", names[i], error.text);

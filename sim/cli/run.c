@@ -123,7 +123,10 @@ static bool run_on_disk(struct plan *plan, const struct workload *w, struct gues
 
     make_arguments(w, plan->session.options->ops, text, argv);
     good = session_run(&plan->session, &job, record, error);
-    plan->done += record->arch != NULL;
+    if (good)
+        plan->done++;
+    else
+        record_free(record); /* a crash or a time limit is no result */
     if (good && record->exit_status != 0) {
         show_output(output);
         good = refuse(error, STATUS_FAILED, "%s: ended with status %d", w->name, record->exit_status);
