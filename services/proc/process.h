@@ -253,7 +253,7 @@ void proc_times(struct proc *proc, struct process *p, uint64_t *user, uint64_t *
 void proc_fill_rusage(struct rusage *usage, uint64_t user_ns, uint64_t system_ns, uint64_t pages);
 
 /* random.c */
-void proc_random(struct proc *proc, struct process *p, uint8_t out[64]); /* and moves on */
+/* A block of the process's stream; it counts as used when p->random_block has moved on. */
 void proc_random_peek(struct proc *proc, struct process *p, uint64_t block, uint8_t out[64]);
 
 /* exec*.c */

@@ -71,10 +71,6 @@ void proc_random_peek(struct proc *proc, struct process *p, uint64_t block, uint
         out[i] = (uint8_t)((x[i / 4] + start[i / 4]) >> (8 * (i % 4)));
 }
 
-void proc_random(struct proc *proc, struct process *p, uint8_t out[64])
-{
-    proc_random_peek(proc, p, p->random_block++, out);
-}
 
 /* A block at a time; a block counts as used when it has been copied. */
 long proc_call_getrandom(void *self, struct call *call)

@@ -99,6 +99,17 @@ void vm_area_merge(struct vm *vm, struct vm_space *space, struct vm_area *area)
         join(vm, space, low, area);
 }
 
+void vm_area_move(struct vm *vm, struct vm_space *space, struct vm_area *area, uint64_t start, uint64_t bytes)
+{
+    bool filled = area->fill_end >= area_start(area) && area->fill_end < area->end;
+
+    area_remove(space, area);
+    area->fill_end = filled ? area->fill_end - area_start(area) + start : 0;
+    area->end = start + bytes;
+    vm_area_insert(space, area, start);
+    vm_area_merge(vm, space, area);
+}
+
 bool vm_range_free(struct vm_space *space, uint64_t start, uint64_t end)
 {
     struct vm_area *area = vm_area_after(space, start);

@@ -64,6 +64,16 @@ void vm_page_trim(struct vm *vm, struct vm_pages *pages, uint64_t page)
     vm->host->free(vm->host->ctx, leaf, sizeof *leaf);
 }
 
+void vm_page_prune(struct vm *vm, struct vm_pages *pages, uint64_t start, uint64_t end)
+{
+    struct vm_node *node = vm_tree_ceiling(&pages->leaves, start / LEAF_PAGES), *next;
+
+    for (; node && node->key * LEAF_PAGES < end; node = next) {
+        next = vm_tree_next(node);
+        vm_page_trim(vm, pages, node->key * LEAF_PAGES);
+    }
+}
+
 uint64_t vm_page_next(struct vm_pages *pages, uint64_t *page, uint64_t end)
 {
     struct vm_leaf *leaf = leaf_find(pages, *page);

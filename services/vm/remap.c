@@ -64,13 +64,9 @@ static long cut(struct vm *vm, struct vm_space *space, uint64_t start, uint64_t 
     return 0;
 }
 
-static void trim_reserved(struct vm *vm, struct vm_space *space, const struct remap *m)
+static void unreserve_target(struct vm *vm, struct vm_space *space, const struct remap *m)
 {
-    uint64_t page = m->from >> PAGE_SHIFT, end = (m->from + m->old_bytes) >> PAGE_SHIFT;
-    uint64_t shift = (m->to - m->from) >> PAGE_SHIFT << PAGE_SHIFT;
-
-    for (; vm_page_next(&space->pages, &page, end); page++)
-        vm_page_trim(vm, &space->pages, ((page << PAGE_SHIFT) + shift) >> PAGE_SHIFT);
+    vm_page_prune(vm, &space->pages, m->to >> PAGE_SHIFT, (m->to + m->old_bytes) >> PAGE_SHIFT);
 }
 
 static long reserve_target(struct vm *vm, struct vm_space *space, const struct remap *m)
@@ -81,7 +77,7 @@ static long reserve_target(struct vm *vm, struct vm_space *space, const struct r
         uint64_t target = ((page << PAGE_SHIFT) - m->from + m->to) >> PAGE_SHIFT;
 
         if (vm_page_reserve(vm, &space->pages, target) < 0) {
-            trim_reserved(vm, space, m);
+            unreserve_target(vm, space, m);
             return -ENOMEM;
         }
     }
@@ -98,31 +94,25 @@ static void move_pages(struct vm *vm, struct vm_space *space, const struct remap
         uint64_t target = (page << PAGE_SHIFT) - m->from + m->to;
 
         vm_page_set(&space->pages, page, 0);
-        vm_page_trim(vm, &space->pages, page);
         if (entry & PAGE_MAPPED && vm->mmu->map(vm->mmu->ctx, space->id, target, entry_frame(entry),
                                                 hardware_prot(prot, entry & PAGE_WRITABLE)) < 0)
             entry &= ~(PAGE_MAPPED | PAGE_WRITABLE);
         vm_page_set(&space->pages, target >> PAGE_SHIFT, entry);
     }
+    /* Not before: a leaf that the source has left may be one that the target is still to use. */
+    vm_page_prune(vm, &space->pages, m->from >> PAGE_SHIFT, end);
 }
 
 /* Moves a whole area of old_bytes (<= new_bytes) to m->to, where nothing is. */
 static long move_area(struct vm *vm, struct vm_space *space, const struct remap *m)
 {
     struct vm_area *area = vm_area_find(space, m->from);
-    struct vm_mapping target = like(area, m->from, m->to, m->new_bytes);
-    uint32_t prot = area->prot;
-    long r = reserve_target(vm, space, m);
 
-    if (r < 0)
-        return r;
-    r = create_like(vm, space, &target);
-    if (r < 0) {
-        trim_reserved(vm, space, m);
-        return r;
-    }
-    move_pages(vm, space, m, prot);
-    vm_range_remove(vm, space, m->from, m->from + m->old_bytes);
+    if (reserve_target(vm, space, m) < 0)
+        return -ENOMEM;
+    /* Point of no return. */
+    move_pages(vm, space, m, area->prot);
+    vm_area_move(vm, space, area, m->to, m->new_bytes);
     return (long)m->to;
 }
 

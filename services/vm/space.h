@@ -146,6 +146,7 @@ long vm_page_reserve(struct vm *vm, struct vm_pages *pages, uint64_t page);
 void vm_page_set(struct vm_pages *pages, uint64_t page, uint64_t entry);
 /* Frees what a vm_page_reserve or a vm_page_set to 0 left empty. */
 void vm_page_trim(struct vm *vm, struct vm_pages *pages, uint64_t page);
+void vm_page_prune(struct vm *vm, struct vm_pages *pages, uint64_t start, uint64_t end); /* … in a range */
 /* Moves *page to the first used page in [*page, end); its entry, or 0: none. */
 uint64_t vm_page_next(struct vm_pages *pages, uint64_t *page, uint64_t end);
 
@@ -170,6 +171,8 @@ void vm_area_free(struct vm *vm, struct vm_area *area); /* not in a space any mo
 long vm_area_split(struct vm *vm, struct vm_space *space, uint64_t address);
 /* Joins an area with its neighbours where nothing tells them apart. */
 void vm_area_merge(struct vm *vm, struct vm_space *space, struct vm_area *area);
+/* To a place where nothing is; its pages are moved already. */
+void vm_area_move(struct vm *vm, struct vm_space *space, struct vm_area *area, uint64_t start, uint64_t bytes);
 bool vm_range_free(struct vm_space *space, uint64_t start, uint64_t end);    /* no area there */
 bool vm_range_covered(struct vm_space *space, uint64_t start, uint64_t end); /* no hole there */
 uint64_t vm_gap_find(struct vm_space *space, uint64_t bytes);                /* 0: none */
