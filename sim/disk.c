@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/disk.c: from a folder of the host to a disk in memory and back (disk.h).
+ *
+ * Two passes over the folder: the first adds up what the disk must hold, the second puts it there. Symbolic links are
+ * never followed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "services/fs/mkfs.h"
+#include "sim/disk.h"
+
+#define BLOCK 4096u
+#define DEFAULT_FREE (32u << 20)
+#define NS 1000000000ull
+
+static bool fail(struct disk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static bool fail(struct disk_error *error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error->text, sizeof error->text, format, args);
+    va_end(args);
+    for (char *at = error->text; *at; at++)
+        if (*at == '\n')
+            *at = '?';
+    return false;
+}
+
+/* ---- memory for mkfs ---- */
+
+static void *memory_alloc(void *ctx, size_t bytes)
+{
+    size_t size = (bytes + 15) & ~(size_t)15;
+    void *memory = bytes >= BLOCK ? aligned_alloc(BLOCK, (bytes + BLOCK - 1) & ~(size_t)(BLOCK - 1)) : aligned_alloc(16, size);
+
+    return memory ? memset(memory, 0, bytes) : NULL;
+}
+
+static void memory_free(void *ctx, void *memory, size_t bytes)
+{
+    free(memory);
+}
+
+static const struct mkfs_memory memory = {.alloc = memory_alloc, .free = memory_free};
+
+/* ---- walking the host's folder ---- */
+
+struct tree {
+    const struct disk_spec *spec;
+    struct disk_error *error;
+    struct mkfs *m;          /* second pass */
+    uint64_t blocks, inodes; /* first pass */
+    char host[PATH_MAX], guest[PATH_MAX];
+};
+
+typedef bool tree_visit(struct tree *t, const struct stat *st);
+
+static int no_dots(const struct dirent *e)
+{
+    return strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool push(char *path, const char *name)
+{
+    size_t n = strlen(path), more = strlen(name);
+
+    if (n + more + 2 > PATH_MAX)
+        return false;
+    if (!n || path[n - 1] != '/')
+        path[n++] = '/';
+    memcpy(path + n, name, more + 1);
+    return true;
+}
+
+static bool visit_folder(struct tree *t, tree_visit *visit);
+
+static bool visit_entry(struct tree *t, const char *name, tree_visit *visit)
+{
+    size_t host = strlen(t->host), guest = strlen(t->guest);
+    struct stat st;
+    bool good;
+
+    if (!push(t->host, name) || !push(t->guest, name))
+        return fail(t->error, "%s/%s: the path is too long", t->host, name);
+    if (lstat(t->host, &st))
+        return fail(t->error, "%s: %s", t->host, strerror(errno));
+    good = visit(t, &st);
+    if (good && S_ISDIR(st.st_mode))
+        good = visit_folder(t, visit);
+    t->host[host] = 0;
+    t->guest[guest] = 0;
+    return good;
+}
+
+static bool visit_folder(struct tree *t, tree_visit *visit)
+{
+    struct dirent **names;
+    int n = scandir(t->host, &names, no_dots, by_name);
+    bool good = true;
+
+    if (n < 0)
+        return fail(t->error, "%s: %s", t->host, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        if (good)
+            good = visit_entry(t, names[i]->d_name, visit);
+        free(names[i]);
+    }
+    free(names);
+    return good;
+}
+
+static bool visit_tree(struct tree *t, tree_visit *visit)
+{
+    if (!t->spec->folder)
+        return true;
+    if (strlen(t->spec->folder) >= PATH_MAX)
+        return fail(t->error, "%.64s...: the path is too long", t->spec->folder);
+    strcpy(t->host, t->spec->folder);
+    strcpy(t->guest, "/");
+    return visit_folder(t, visit);
+}
+
+/* ---- first pass: how large ---- */
+
+static uint64_t blocks_of(uint64_t bytes)
+{
+    uint64_t blocks = (bytes + BLOCK - 1) / BLOCK;
+
+    return blocks + blocks / 1024 + 3;
+}
+
+static bool count(struct tree *t, const struct stat *st)
+{
+    t->inodes++;
+    t->blocks += S_ISREG(st->st_mode) ? blocks_of((uint64_t)st->st_size) : 2;
+    return true;
+}
+
+/* The tree, the room asked for, and the tables; an inode for four blocks is what mkfs makes. */
+static uint64_t disk_blocks(const struct tree *t)
+{
+    uint64_t room = t->spec->free_bytes ? t->spec->free_bytes : DEFAULT_FREE;
+    uint64_t blocks = t->blocks + t->inodes / 32 + room / BLOCK + 256;
+
+    if (blocks < (t->inodes + 256) * 4)
+        blocks = (t->inodes + 256) * 4;
+    return blocks + blocks / 16 + 160;
+}
+
+/* ---- second pass: fill ---- */
+
+static bool put_error(struct tree *t, const char *path, long r)
+{
+    return r ? fail(t->error, "%s: cannot be put on the simulated disk: %s", path, strerror((int)-r)) : true;
+}
+
+static void *map_file(const char *path, size_t *bytes)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    void *data = MAP_FAILED;
+    struct stat st;
+
+    if (fd >= 0 && !fstat(fd, &st)) {
+        *bytes = (size_t)st.st_size;
+        data = *bytes ? mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    }
+    if (fd >= 0)
+        close(fd);
+    return data;
+}
+
+static bool put_file(struct tree *t, const struct mkfs_attr *attr)
+{
+    size_t bytes = 0;
+    void *data = map_file(t->host, &bytes);
+    long r;
+
+    if (data == MAP_FAILED)
+        return fail(t->error, "%s: %s", t->host, strerror(errno));
+    r = mkfs_file(t->m, t->guest, attr, data, bytes);
+    if (data)
+        munmap(data, bytes);
+    return put_error(t, t->host, r);
+}
+
+static bool put_link(struct tree *t, const struct mkfs_attr *attr)
+{
+    char target[PATH_MAX];
+    ssize_t n = readlink(t->host, target, sizeof target - 1);
+
+    if (n < 0)
+        return fail(t->error, "%s: %s", t->host, strerror(errno));
+    target[n] = 0;
+    return put_error(t, t->host, mkfs_symlink(t->m, t->guest, attr, target));
+}
+
+static bool put(struct tree *t, const struct stat *st)
+{
+    struct mkfs_attr attr = {.mode = st->st_mode & 07777};
+
+    if (t->spec->keep_times && st->st_mtim.tv_sec > 0)
+        attr.mtime_ns = (uint64_t)st->st_mtim.tv_sec * NS + (uint64_t)st->st_mtim.tv_nsec;
+    if (S_ISDIR(st->st_mode))
+        return put_error(t, t->host, mkfs_directory(t->m, t->guest, &attr));
+    if (S_ISREG(st->st_mode))
+        return put_file(t, &attr);
+    return !S_ISLNK(st->st_mode) || put_link(t, &attr);
+}
+
+/* The directories above `path`, those that are missing. */
+static long put_parents(struct mkfs *m, const char *path)
+{
+    static const struct mkfs_attr attr = {.mode = 0755};
+    char part[PATH_MAX];
+    long r = 0;
+
+    for (const char *at = strchr(path + 1, '/'); !r && at; at = strchr(at + 1, '/')) {
+        if ((size_t)(at - path) >= sizeof part)
+            return -ENAMETOOLONG;
+        memcpy(part, path, (size_t)(at - path));
+        part[at - path] = 0;
+        r = mkfs_directory(m, part, &attr);
+    }
+    return r;
+}
+
+static bool put_extra(struct tree *t)
+{
+    for (size_t i = 0; i < t->spec->file_count; i++) {
+        const struct disk_file *f = &t->spec->files[i];
+        struct mkfs_attr attr = {.mode = f->mode};
+        long r = put_parents(t->m, f->path);
+
+        if (!r)
+            r = mkfs_file(t->m, f->path, &attr, f->data, f->bytes);
+        if (r)
+            return put_error(t, f->path, r);
+    }
+    return true;
+}
+
+static bool fill(struct tree *t, void *disk, size_t bytes)
+{
+    static const struct mkfs_attr sticky = {.mode = 01777};
+    long r = mkfs_format(&t->m, &memory, disk, bytes);
+    bool good = !r && !(r = mkfs_directory(t->m, "/tmp", &sticky)) ? visit_tree(t, put) && put_extra(t) : put_error(t, "/tmp", r);
+
+    if (!t->m)
+        return false;
+    r = mkfs_close(t->m);
+    return good && put_error(t, "/", r);
+}
+
+void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error *error)
+{
+    struct tree t = {.spec = spec, .error = error};
+    void *disk;
+
+    for (size_t i = 0; i < spec->file_count; i++) {
+        t.blocks += blocks_of(spec->files[i].bytes) + 8;
+        t.inodes += 8;
+    }
+    if (!visit_tree(&t, count))
+        return NULL;
+    *bytes = disk_blocks(&t) * BLOCK;
+    disk = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (disk == MAP_FAILED) {
+        fail(error, "no memory for a simulated disk of %zu MiB", *bytes >> 20);
+        return NULL;
+    }
+    if (fill(&t, disk, *bytes))
+        return disk;
+    disk_free(disk, *bytes);
+    return NULL;
+}
+
+void disk_free(void *disk, size_t bytes)
+{
+    if (disk)
+        munmap(disk, bytes);
+}
+
+/* ---- export ---- */
+
+struct export {
+    struct mkfs *m;
+    struct disk_error *error;
+    char path[PATH_MAX]; /* on the host */
+    size_t root;         /* length of the folder's own path in it */
+    bool keep_dev, keep_tmp;
+    bool directories; /* second walk: set the directories' times, which the files' making has changed */
+};
+
+static bool below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+
+    return !strncmp(path, folder, n) && (path[n] == 0 || path[n] == '/');
+}
+
+/* First walk: is there anything in /dev but devices, anything in /tmp? */
+static int look(void *ctx, const char *path, const struct mkfs_attr *attr)
+{
+    struct export *x = ctx;
+
+    x->keep_dev |= below(path, "/dev") && path[4] && !S_ISCHR(attr->mode);
+    x->keep_tmp |= below(path, "/tmp") && path[4];
+    return 0;
+}
+
+static bool write_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(fd, data, bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static bool write_file(struct export *x, const char *path, const struct mkfs_attr *attr)
+{
+    int fd = open(x->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    char *piece = malloc(1u << 20);
+    bool good = fd >= 0 && piece;
+    long n = 1;
+
+    for (uint64_t at = 0; good && at < attr->size; at += (uint64_t)n) {
+        n = mkfs_read(x->m, path, at, piece, 1u << 20);
+        if (n <= 0)
+            errno = n ? (int)-n : EIO;
+        good = n > 0 && write_all(fd, piece, (size_t)n);
+    }
+    good = good && !fchmod(fd, attr->mode & 07777);
+    free(piece);
+    if (fd >= 0 && close(fd))
+        good = false;
+    return good;
+}
+
+static bool write_link(struct export *x, const char *path, const struct mkfs_attr *attr)
+{
+    char target[PATH_MAX];
+    long n = mkfs_read(x->m, path, 0, target, sizeof target - 1);
+
+    if (n < 0) {
+        errno = (int)-n;
+        return false;
+    }
+    target[n] = 0;
+    unlink(x->path);
+    return !symlink(target, x->path);
+}
+
+static bool set_time(struct export *x, const struct mkfs_attr *attr)
+{
+    struct timespec t = {.tv_sec = (time_t)(attr->mtime_ns / NS), .tv_nsec = (long)(attr->mtime_ns % NS)};
+    struct timespec both[2] = {t, t};
+
+    return !utimensat(AT_FDCWD, x->path, both, AT_SYMLINK_NOFOLLOW);
+}
+
+static bool write_one(struct export *x, const char *path, const struct mkfs_attr *attr)
+{
+    if (x->directories)
+        return !S_ISDIR(attr->mode) || (!chmod(x->path, attr->mode & 07777) && set_time(x, attr));
+    if (S_ISDIR(attr->mode))
+        return !mkdir(x->path, 0700) || errno == EEXIST;
+    return (S_ISLNK(attr->mode) ? write_link(x, path, attr) : write_file(x, path, attr)) && set_time(x, attr);
+}
+
+static int export_one(void *ctx, const char *path, const struct mkfs_attr *attr)
+{
+    struct export *x = ctx;
+
+    if (S_ISCHR(attr->mode) || (below(path, "/dev") && !x->keep_dev) || (below(path, "/tmp") && !x->keep_tmp))
+        return 0;
+    if (x->root + strlen(path) >= PATH_MAX)
+        return !fail(x->error, "%s: the path is too long", path);
+    strcpy(x->path + x->root, path);
+    return write_one(x, path, attr) ? 0 : !fail(x->error, "%s: %s", x->path, strerror(errno));
+}
+
+static bool export_tree(struct export *x)
+{
+    int r = mkfs_walk(x->m, "/", look, x);
+
+    if (!r)
+        r = mkfs_walk(x->m, "/", export_one, x);
+    x->directories = true;
+    if (!r)
+        r = mkfs_walk(x->m, "/", export_one, x);
+    if (r < 0)
+        fail(x->error, "the simulated disk is damaged: %s", strerror(-r));
+    return !r;
+}
+
+bool disk_export(const void *disk, size_t bytes, const char *folder, struct disk_error *error)
+{
+    struct export x = {.error = error, .root = strlen(folder)};
+    void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    bool good = false;
+    int r;
+
+    if (copy == MAP_FAILED)
+        return fail(error, "no memory for a copy of the simulated disk");
+    memcpy(copy, disk, bytes);
+    r = x.root < PATH_MAX ? mkfs_open(&x.m, &memory, copy, bytes) : -ENAMETOOLONG;
+    if (r)
+        fail(error, "the simulated disk is damaged: %s", strerror(-r));
+    else if (mkdir(strcpy(x.path, folder), 0777) && errno != EEXIST)
+        fail(error, "%s: %s", folder, strerror(errno));
+    else
+        good = export_tree(&x);
+    if (!r)
+        mkfs_close(x.m);
+    munmap(copy, bytes);
+    return good;
+}
