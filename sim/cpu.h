@@ -342,6 +342,8 @@ bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool 
 bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
 void mmu_flush_soft(struct cpu *cpu);
+/* This entry is being used: counts and warns if the tables no longer say the same. */
+void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used);
 void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
 /* Reads guest memory by virtual address without effects; false if not mapped. */
 bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes);

@@ -60,6 +60,16 @@ static void slow store_to_special_page(struct cpu *cpu, uint64_t physical, unsig
         m->cpus[i].flush_soft = true;
         m->cpus[i].attention = 0;
     }
+    cpu->data_page = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
+}
+
+/* A table was changed in this very block: is what the TLB still holds for this page stale? */
+static void slow check_stale_in_block(struct cpu *cpu, uint64_t page)
+{
+    const struct translation *t;
+
+    if (tlb_lookup(cpu->tlb, TLB_DATA, page & ((1ul << 52) - 1), cpu->pcid, &t) != TLB_MISS)
+        mmu_check_stale(cpu, page << 12, t);
 }
 
 static void slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
@@ -80,6 +90,8 @@ static void data_page(struct cpu *cpu, uint64_t page, bool write)
         cpu->data_dirty = t->flags & TRANSLATION_DIRTY;
     else
         data_page_walk(cpu, page, write);
+    if (cpu->flush_soft)
+        check_stale_in_block(cpu, page);
     cpu->data_page = page;
     cpu->data_epoch = *cpu->tlb_epoch;
 }

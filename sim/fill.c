@@ -11,8 +11,7 @@
 
 #include "sim/cpu.h"
 
-/* The entry that was just used says something that the tables no longer say. */
-static void check_stale(struct cpu *cpu, uint64_t address, const struct translation *used)
+void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used)
 {
     struct translation now;
     const uint8_t rights = TRANSLATION_USER | TRANSLATION_WRITE;
@@ -140,7 +139,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
         return false;
     }
     if (access != ACCESS_FETCH && cpu->machine->timing)
-        check_stale(cpu, address, &t);
+        mmu_check_stale(cpu, address, &t);
     physical = translation_address(&t, address) & PAGE_MASK;
     if (access == ACCESS_FETCH)
         fill_fetch(cpu, physical, out);
