@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/guest_disk.c: see guest_disk.h; sim/disk.h does the work.
+ */
+#include "sim/cli/guest_disk.h"
+
+#include <string.h>
+
+#include "sim/disk.h"
+
+bool guest_disk_build(struct guest_disk *disk, const char *root, const char *path, const struct file *program,
+                      struct error *error)
+{
+    struct disk_file extra = {.path = path};
+    struct disk_spec spec = {.folder = root, .files = &extra, .file_count = program != NULL, .keep_times = true};
+    struct disk_error why = {""};
+
+    if (program) {
+        extra.data = program->data;
+        extra.bytes = program->bytes;
+        extra.mode = 0755;
+    }
+    disk->data = disk_build(&spec, &disk->bytes, &why);
+    return disk->data || refuse(error, STATUS_USAGE, "%s", why.text);
+}
+
+bool guest_disk_save(const struct guest_disk *disk, const char *folder, struct error *error)
+{
+    struct disk_error why = {""};
+
+    return disk_export(disk->data, disk->bytes, folder, &why) || refuse(error, STATUS_HOST, "--save %s: %s", folder, why.text);
+}
+
+void guest_disk_free(struct guest_disk *disk)
+{
+    disk_free(disk->data, disk->bytes);
+    disk->data = NULL;
+}
+
+/* Appends one name; ".." takes the last one off. */
+static bool append(char path[PATH_MAX], const char *name, size_t bytes)
+{
+    size_t at = strlen(path);
+
+    if (bytes == 0 || (bytes == 1 && name[0] == '.'))
+        return true;
+    if (bytes == 2 && name[0] == '.' && name[1] == '.') {
+        char *slash = strrchr(path, '/');
+
+        if (slash)
+            *slash = 0;
+        return true;
+    }
+    if (at + bytes + 2 > PATH_MAX)
+        return false;
+    path[at++] = '/';
+    memcpy(path + at, name, bytes);
+    path[at + bytes] = 0;
+    return true;
+}
+
+static bool append_all(char path[PATH_MAX], const char *names)
+{
+    while (*names) {
+        size_t bytes = strcspn(names, "/");
+
+        if (!append(path, names, bytes))
+            return false;
+        names += bytes;
+        names += *names == '/';
+    }
+    return true;
+}
+
+bool guest_path(const char *cwd, const char *typed, char path[PATH_MAX])
+{
+    path[0] = 0;
+    if ((*typed != '/' && !append_all(path, cwd)) || !append_all(path, typed))
+        return false;
+    if (!path[0])
+        strcpy(path, "/");
+    return true;
+}
