@@ -330,14 +330,16 @@ bool ram_dma_read(struct machine *m, uint64_t address, void *to, size_t bytes);
 
 /* mmu.c */
 enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_FETCH = 2 };
-/* A translation for an access by `cpu` at its present privilege (or as supervisor). Counted: TLBs, walks and their
+/* UNCHECKED: the access is being made, its rights were checked by the soft TLB. */
+enum privilege { AS_USER, AS_SUPERVISOR, UNCHECKED };
+/* A translation for an access by `cpu`. Counted: TLBs, walks and their
  * cost. false: *error is the #PF error code. */
-bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, bool supervisor, struct translation *out, uint32_t *error);
+bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege, struct translation *out, uint32_t *error);
 /* The same without effect on counters, TLBs or A/D bits: what the page tables say now. */
 bool mmu_peek(const struct cpu *cpu, uint64_t address, struct translation *out);
 bool mmu_canonical(uint64_t address);
 /* SDM 4.6: may this access be made under these rights? ac: RFLAGS.AC */
-bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool supervisor, bool ac);
+bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, enum privilege privilege, bool ac);
 /* An instruction fetch, without effect: the block hook makes the counted look-up when the code runs. */
 bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);

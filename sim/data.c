@@ -77,7 +77,7 @@ static void slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
     struct translation t;
     uint32_t error;
 
-    cpu->data_dirty = mmu_translate(cpu, page << 12, write ? ACCESS_WRITE : ACCESS_READ, true, &t, &error) &&
+    cpu->data_dirty = mmu_translate(cpu, page << 12, write ? ACCESS_WRITE : ACCESS_READ, UNCHECKED, &t, &error) &&
                       t.flags & TRANSLATION_DIRTY;
 }
 

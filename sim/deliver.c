@@ -82,7 +82,7 @@ static bool access_word(struct cpu *cpu, uint64_t address, uint64_t *value, bool
 
     if (trouble->vector != NO_TROUBLE)
         return false;
-    if (!mmu_translate(cpu, address, write ? ACCESS_WRITE : ACCESS_READ, true, &t, &error)) {
+    if (!mmu_translate(cpu, address, write ? ACCESS_WRITE : ACCESS_READ, AS_SUPERVISOR, &t, &error)) {
         *trouble = (struct trouble){VECTOR_PF, error, address};
         return false;
     }

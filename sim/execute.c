@@ -18,7 +18,7 @@ static uint64_t slow code_page(struct cpu *cpu, uint64_t page)
     bool ok;
 
     if (cpu->machine->timing)
-        ok = mmu_translate(cpu, page << 12, ACCESS_FETCH, cpu->cpl != 3, &t, &error);
+        ok = mmu_translate(cpu, page << 12, ACCESS_FETCH, UNCHECKED, &t, &error);
     else
         ok = mmu_peek(cpu, page << 12, &t);
     cpu->code_page = page;

@@ -81,7 +81,7 @@ static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum
                       uc_tlb_entry *out)
 {
     struct machine *m = cpu->machine;
-    bool writable = t->flags & TRANSLATION_DIRTY && mmu_allowed(cpu, t->flags, ACCESS_WRITE, cpu->cpl != 3, true);
+    bool writable = t->flags & TRANSLATION_DIRTY && mmu_allowed(cpu, t->flags, ACCESS_WRITE, cpu->cpl == 3 ? AS_USER : AS_SUPERVISOR, true);
     uint8_t *flags = physical < m->ram_bytes ? &m->page_flags[physical >> 12] : NULL;
 
     if (flags && *flags & PAGE_IS_CODE) {
@@ -103,6 +103,11 @@ static bool is_implicit_supervisor(const struct cpu *cpu, uint64_t page)
         if (page + PAGE_BYTES > cpu->table_base[i] && page <= cpu->table_base[i] + cpu->table_limit[i] && cpu->table_base[i])
             return true;
     return false;
+}
+
+static enum privilege privilege_of(const struct cpu *cpu, uint64_t address)
+{
+    return cpu->cpl != 3 || is_implicit_supervisor(cpu, address) ? AS_SUPERVISOR : AS_USER;
 }
 
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user)
@@ -129,7 +134,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
     if (access == ACCESS_FETCH)
         ok = mmu_translate_fetch(cpu, address, &t, &error);
     else
-        ok = mmu_translate(cpu, address, access, cpu->cpl != 3 || is_implicit_supervisor(cpu, address), &t, &error);
+        ok = mmu_translate(cpu, address, access, privilege_of(cpu, address), &t, &error);
     if (!ok) {
         cpu->fault.valid = true;
         cpu->fault.page = address;

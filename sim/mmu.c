@@ -153,13 +153,15 @@ static void leaf_translation(const struct walk *w, struct translation *out)
 }
 
 /* SDM 4.6: may this access be made under these rights? */
-bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool supervisor, bool ac)
+bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, enum privilege privilege, bool ac)
 {
     bool user_page = flags & TRANSLATION_USER;
 
+    if (privilege == UNCHECKED)
+        return true;
     if (access == ACCESS_FETCH && flags & TRANSLATION_NX)
         return false;
-    if (!supervisor)
+    if (privilege == AS_USER)
         return user_page && (access != ACCESS_WRITE || flags & TRANSLATION_WRITE);
     if (user_page && access == ACCESS_FETCH && cpu->cr4 & CR4_SMEP)
         return false;
@@ -168,11 +170,11 @@ bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, bool 
     return access != ACCESS_WRITE || flags & TRANSLATION_WRITE || !(cpu->cr0 & CR0_WP);
 }
 
-static uint32_t error_code(const struct cpu *cpu, bool present, bool reserved, enum access access, bool supervisor)
+static uint32_t error_code(const struct cpu *cpu, bool present, bool reserved, enum access access, enum privilege privilege)
 {
     bool fetch_bit = access == ACCESS_FETCH && (cpu->efer & EFER_NXE || cpu->cr4 & CR4_SMEP);
 
-    return (present ? ERROR_P : 0u) | (access == ACCESS_WRITE ? ERROR_W : 0u) | (supervisor ? 0u : ERROR_U) |
+    return (present ? ERROR_P : 0u) | (access == ACCESS_WRITE ? ERROR_W : 0u) | (privilege == AS_USER ? ERROR_U : 0u) |
            (reserved ? ERROR_RSVD | ERROR_P : 0u) | (fetch_bit ? ERROR_FETCH : 0u);
 }
 
@@ -182,7 +184,7 @@ static bool access_ac(const struct cpu *cpu, uint8_t flags)
 }
 
 /* A counted walk with its rights check, into the TLBs. */
-static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, bool supervisor, struct translation *out,
+static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege, struct translation *out,
                          uint32_t *error)
 {
     struct walk w = {
@@ -193,8 +195,8 @@ static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, 
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, out);
-    if (!present || !mmu_allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
-        *error = error_code(cpu, present, w.reserved, access, supervisor);
+    if (!present || !mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags))) {
+        *error = error_code(cpu, present, w.reserved, access, privilege);
         return false;
     }
     set_bits(&w, w.entry_address, PTE_A | (w.write ? PTE_D : 0u));
@@ -215,25 +217,25 @@ static void count_tlb_result(struct cpu *cpu, enum tlb_kind kind, enum tlb_resul
     charge(cpu, CAUSE_tlb, cpu->machine->model.stlb_hit_cost);
 }
 
-bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, bool supervisor, struct translation *out, uint32_t *error)
+bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege, struct translation *out, uint32_t *error)
 {
     enum tlb_kind kind = access == ACCESS_FETCH ? TLB_CODE : TLB_DATA;
     const struct translation *entry;
     enum tlb_result result;
 
     if (!cpu->machine->timing)
-        return walk_counted(cpu, address, access, supervisor, out, error);
+        return walk_counted(cpu, address, access, privilege, out, error);
     result = tlb_lookup(cpu->tlb, kind, address >> 12 & ((1ul << 52) - 1), cpu->pcid, &entry);
     count_tlb_result(cpu, kind, result);
     if (result == TLB_MISS)
-        return walk_counted(cpu, address, access, supervisor, out, error);
+        return walk_counted(cpu, address, access, privilege, out, error);
     *out = *entry;
-    if (!mmu_allowed(cpu, out->flags, access, supervisor, access_ac(cpu, out->flags))) {
+    if (!mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags))) {
         tlb_flush_page(cpu->tlb, address >> 12, cpu->pcid);
-        return walk_counted(cpu, address, access, supervisor, out, error);
+        return walk_counted(cpu, address, access, privilege, out, error);
     }
     if (access == ACCESS_WRITE && !(out->flags & TRANSLATION_DIRTY))
-        return walk_counted(cpu, address, access, supervisor, out, error);
+        return walk_counted(cpu, address, access, privilege, out, error);
     return true;
 }
 
@@ -268,18 +270,18 @@ bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes)
  * The count model makes none: there the accessed bits are set here. */
 bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *t, uint32_t *error)
 {
-    bool supervisor = cpu->cpl != 3;
+    enum privilege privilege = cpu->cpl == 3 ? AS_USER : AS_SUPERVISOR;
     bool present;
     struct walk w = {.cpu = cpu, .address = address, .touch = !cpu->machine->timing};
 
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, t);
-    if (present && mmu_allowed(cpu, t->flags, ACCESS_FETCH, supervisor, false)) {
+    if (present && mmu_allowed(cpu, t->flags, ACCESS_FETCH, privilege, false)) {
         set_bits(&w, w.entry_address, PTE_A);
         return true;
     }
-    *error = error_code(cpu, present, w.reserved, ACCESS_FETCH, supervisor);
+    *error = error_code(cpu, present, w.reserved, ACCESS_FETCH, privilege);
     return false;
 }
 
