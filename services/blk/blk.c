@@ -2,11 +2,12 @@
  *
  * services/blk/blk.c: the block driver, over services/virtio.
  *
- * A request takes a slot: a header and a status byte in a page that the device reaches, and a state. The asker knows it
- * by a ticket (slot and generation, so that an old ticket is recognised) and keeps the slot until BLK_DONE has told it
- * the result. Slots, not descriptors, run out first: then requests WAIT on the channel of slots.
+ * A request in flight has a slot: a header and a status byte in a page that the device reaches. The asker knows it by a
+ * ticket, which outlives the slot: it keeps the result until BLK_DONE has told it. So an asker may have many more
+ * requests begun than fit into the queue, and collect them later; a ticket's number has a generation, so that an old one
+ * is recognised. When either runs out, requests WAIT.
  *
- * Channels: CHANNEL(SERVICE_BLK, 0) a slot became free; CHANNEL(SERVICE_BLK, ticket) that request is done.
+ * Channels: CHANNEL(SERVICE_BLK, 0) there is room; CHANNEL(SERVICE_BLK, ticket) that request is done.
  *
  * A device that says it needs a reset is switched off: everything unfinished and everything later is -EIO.
  */
@@ -24,8 +25,9 @@
 #define SECTOR 512u
 #define PAGE 4096u
 #define QUEUE_SIZE 128 /* descriptors; a request needs up to three */
-#define SLOTS 32
-#define GENERATIONS 0x7fffffffu
+#define SLOTS 32       /* in flight */
+#define TICKETS 256    /* begun and not collected */
+#define GENERATIONS 0x7fffffu
 
 /* What the device reads and writes of a slot besides the data. */
 struct slot_dma {
@@ -34,11 +36,12 @@ struct slot_dma {
     uint8_t pad[15];
 };
 _Static_assert(sizeof(struct slot_dma) * SLOTS <= PAGE, "slots live in one page");
+_Static_assert(SLOTS * 3 <= QUEUE_SIZE, "every slot finds its descriptors");
 
-enum slot_state { SLOT_FREE, SLOT_PENDING, SLOT_DONE };
+enum ticket_state { TICKET_FREE, TICKET_PENDING, TICKET_DONE };
 
-struct slot {
-    enum slot_state state;
+struct ticket {
+    enum ticket_state state;
     uint32_t generation;
     long result; /* when done: 0 or -EIO */
 };
@@ -52,29 +55,40 @@ struct blk {
     int broken;
     struct slot_dma *dma;
     uint64_t dma_address;
-    struct slot slot[SLOTS];
+    struct ticket *slot[SLOTS]; /* whose request it is; NULL: free */
+    struct ticket ticket[TICKETS];
+    unsigned next_ticket; /* where to look for a free one first */
 };
 
-static long ticket_of(const struct blk *b, unsigned slot)
+static long number_of(const struct blk *b, const struct ticket *t)
 {
-    return (long)b->slot[slot].generation * SLOTS + slot + 1;
+    return (long)t->generation * TICKETS + (t - b->ticket) + 1;
 }
 
-/* The slot of a ticket that its holder has not yet asked about to the end, or NULL. */
-static struct slot *slot_of(struct blk *b, uint64_t ticket)
+/* The ticket of that number whose result has not been collected, or NULL. */
+static struct ticket *ticket_of(struct blk *b, uint64_t number)
 {
-    struct slot *slot = &b->slot[(ticket - 1) % SLOTS];
+    struct ticket *t = &b->ticket[(number - 1) % TICKETS];
 
-    if (ticket == 0 || slot->state == SLOT_FREE || slot->generation != (ticket - 1) / SLOTS)
+    if (number == 0 || t->state == TICKET_FREE || t->generation != (number - 1) / TICKETS)
         return NULL;
-    return slot;
+    return t;
+}
+
+static void wake(struct blk *b, long object)
+{
+    b->host->wake(b->host->ctx, CHANNEL(SERVICE_BLK, object));
 }
 
 static void finish(struct blk *b, unsigned slot, long result)
 {
-    b->slot[slot].state = SLOT_DONE;
-    b->slot[slot].result = result;
-    b->host->wake(b->host->ctx, CHANNEL(SERVICE_BLK, ticket_of(b, slot)));
+    struct ticket *t = b->slot[slot];
+
+    b->slot[slot] = NULL;
+    t->state = TICKET_DONE;
+    t->result = result;
+    wake(b, number_of(b, t));
+    wake(b, 0);
 }
 
 static void give_up(struct blk *b)
@@ -84,9 +98,8 @@ static void give_up(struct blk *b)
     b->broken = 1;
     virtio_stop(&b->device);
     for (unsigned i = 0; i < SLOTS; i++)
-        if (b->slot[i].state == SLOT_PENDING)
+        if (b->slot[i])
             finish(b, i, -EIO);
-    b->host->wake(b->host->ctx, CHANNEL(SERVICE_BLK, 0));
 }
 
 static void reap(struct blk *b)
@@ -109,38 +122,58 @@ void blk_event(struct blk *b)
     reap(b);
 }
 
-/* A free slot, or -EAGAIN. */
 static int free_slot(const struct blk *b)
 {
     for (int i = 0; i < SLOTS; i++)
-        if (b->slot[i].state == SLOT_FREE)
+        if (!b->slot[i])
             return i;
     return -EAGAIN;
 }
 
-/* Queues a request for `bytes` at DMA address `data` (0 bytes: none). A ticket, or CALL_WAIT. */
-static long submit(struct blk *b, struct call *call, uint32_t type, uint64_t sector, uint64_t data, uint32_t bytes)
+static struct ticket *free_ticket(struct blk *b)
 {
-    int i = free_slot(b);
-    uint64_t own = b->dma_address + (uint64_t)i * sizeof(struct slot_dma);
+    for (unsigned i = 0; i < TICKETS; i++) {
+        struct ticket *t = &b->ticket[(b->next_ticket + i) % TICKETS];
+
+        if (t->state == TICKET_FREE)
+            return t;
+    }
+    return NULL;
+}
+
+/* Hands slot `i` to the device, with `bytes` of data at DMA address `data` (0 bytes: none). */
+static void start_slot(struct blk *b, unsigned i, uint32_t type, uint64_t sector, uint64_t data, uint32_t bytes)
+{
+    uint64_t own = b->dma_address + i * sizeof(struct slot_dma);
     struct virtq_segment segment[3] = {{.address = own, .bytes = sizeof(struct virtio_blk_outhdr)}};
     unsigned count = 1;
 
-    if (i < 0)
-        return call_wait(call, CHANNEL(SERVICE_BLK, 0), CALL_FOREVER);
     if (bytes)
         segment[count++] = (struct virtq_segment){data, bytes, type == VIRTIO_BLK_T_IN};
     segment[count++] = (struct virtq_segment){own + offsetof(struct slot_dma, status), 1, 1};
-
     b->dma[i].header = (struct virtio_blk_outhdr){.type = type, .sector = sector};
     b->dma[i].status = VIRTIO_BLK_S_IOERR; /* until the device says otherwise */
-    b->slot[i].generation = b->slot[i].generation % GENERATIONS + 1;
-    b->slot[i].state = SLOT_PENDING;
-    virtq_add(b->queue, segment, count, (unsigned)i); /* three descriptors a slot: there is room */
+    virtq_add(b->queue, segment, count, i); /* three descriptors a slot: there is room */
     virtq_kick(b->queue);
-    return ticket_of(b, (unsigned)i);
 }
-_Static_assert(SLOTS * 3 <= QUEUE_SIZE, "every slot finds its descriptors");
+
+/* A ticket's number, or CALL_WAIT. */
+static long submit(struct blk *b, struct call *call, uint32_t type, uint64_t sector, uint64_t data, uint32_t bytes)
+{
+    struct ticket *t = free_ticket(b);
+    int i;
+
+    reap(b);
+    i = free_slot(b);
+    if (!t || i < 0)
+        return call_wait(call, CHANNEL(SERVICE_BLK, 0), CALL_FOREVER);
+    b->next_ticket = (unsigned)(t - b->ticket + 1) % TICKETS;
+    t->generation = t->generation % GENERATIONS + 1;
+    t->state = TICKET_PENDING;
+    b->slot[i] = t;
+    start_slot(b, (unsigned)i, type, sector, data, bytes);
+    return number_of(b, t);
+}
 
 static long transfer(struct blk *b, struct request *rq, uint32_t type)
 {
@@ -176,17 +209,17 @@ static long request_flush(struct blk *b, struct request *rq)
 
 static long request_done(struct blk *b, struct request *rq)
 {
-    struct slot *slot;
+    struct ticket *t;
 
     reap(b);
-    slot = slot_of(b, rq->arg[0]);
-    if (!slot)
+    t = ticket_of(b, rq->arg[0]);
+    if (!t)
         return -EINVAL;
-    if (slot->state == SLOT_PENDING)
+    if (t->state == TICKET_PENDING)
         return call_wait(rq->call, CHANNEL(SERVICE_BLK, rq->arg[0]), CALL_FOREVER);
-    slot->state = SLOT_FREE;
-    b->host->wake(b->host->ctx, CHANNEL(SERVICE_BLK, 0));
-    return slot->result;
+    t->state = TICKET_FREE;
+    wake(b, 0);
+    return t->result;
 }
 
 static long request_size(struct blk *b, struct request *rq)
