@@ -15,6 +15,8 @@
 #include "sim/cli/record.h"
 #include "sim/cli/table.h"
 
+#define TEXT_MAX 65536
+
 /* Counter c has value 1000 + c in 10 operations; cause c has c + 1 cycles. */
 static void make_record(struct record *r, enum machine_model model)
 {
@@ -103,9 +105,8 @@ static void what_the_count_model_cannot_see_is_absent(void **state)
 /* What `print` writes, NUL-terminated, to be freed. */
 static char *printed(void (*print)(const struct record *r, unsigned width, FILE *out), const struct record *r, unsigned width)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
+    char *text = calloc(1, TEXT_MAX);
+    FILE *out = fmemopen(text, TEXT_MAX, "w");
 
     print(r, width, out);
     fclose(out);
