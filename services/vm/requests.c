@@ -15,7 +15,7 @@ static long create(struct vm *vm, struct request *rq)
     return vm_space_create(vm, rq->pid);
 }
 
-static long fork(struct vm *vm, struct request *rq)
+static long fork_space(struct vm *vm, struct request *rq)
 {
     return vm_space_fork(vm, rq->pid, (int)rq->arg[0]);
 }
@@ -25,12 +25,12 @@ static long share(struct vm *vm, struct request *rq)
     return vm_space_share(vm, rq->pid, (int)rq->arg[0]);
 }
 
-static long exec(struct vm *vm, struct request *rq)
+static long exec_space(struct vm *vm, struct request *rq)
 {
     return vm_space_exec(vm, rq->pid);
 }
 
-static long exit(struct vm *vm, struct request *rq)
+static long exit_space(struct vm *vm, struct request *rq)
 {
     return vm_space_exit(vm, rq->pid);
 }
@@ -108,7 +108,7 @@ static long usage(struct vm *vm, struct request *rq)
 long vm_request(void *self, struct request *rq)
 {
     static long (*const requests[])(struct vm *, struct request *) = {
-        [VM_CREATE] = create,     [VM_FORK] = fork,         [VM_SHARE] = share,     [VM_EXEC] = exec,   [VM_EXIT] = exit,
+        [VM_CREATE] = create,     [VM_FORK] = fork_space,   [VM_SHARE] = share,     [VM_EXEC] = exec_space, [VM_EXIT] = exit_space,
         [VM_MAP_FILE] = map_file, [VM_MAP_ANON] = map_anon, [VM_SET_BRK] = set_brk, [VM_USAGE] = usage,
     };
 
