@@ -97,8 +97,10 @@ static long vector(struct fs *fs, struct call *call, struct file *file, const ui
     uint32_t count;
     long r = load_vector(fs, call, &count);
 
-    for (uint32_t i = 0; !r && i < count; i++) {
-        struct iovec one = v[i]; /* the scratch may be used for the transfer */
+    if (r)
+        return r;
+    for (uint32_t i = 0; i < count; i++) {
+        struct iovec one = v[i];
 
         if (skip && skip >= one.iov_len) {
             skip -= one.iov_len;
@@ -107,19 +109,14 @@ static long vector(struct fs *fs, struct call *call, struct file *file, const ui
         if (!one.iov_len)
             continue;
         r = segment(fs, call, file, &one, at, writing);
-        if (r == CALL_WAIT || (r < 0 && !call->note))
-            return r;
         if (r < 0)
-            break;
+            return r == CALL_WAIT || !call->note ? r : (long)call->note;
         call->note += (uint64_t)r;
         call->done = 0;
         if ((uint64_t)r < one.iov_len)
             break;
-        if (file->kind == FILE_RANDOM)
-            load_vector(fs, call, &count);
-        r = 0;
     }
-    return r < 0 && !call->note ? r : (long)call->note;
+    return (long)call->note;
 }
 
 static long read_vector(struct fs *fs, struct call *call, const uint64_t *at)

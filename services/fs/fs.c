@@ -83,7 +83,7 @@ static int create_memory(struct fs *fs)
     fs->process_pool.size = sizeof(struct process);
     fs->path[0] = host->alloc(host->ctx, 4 * PATH_MAX);
     fs->path[1] = fs->path[0] ? fs->path[0] + 2 * PATH_MAX : NULL;
-    fs->scratch = host->alloc(host->ctx, SCRATCH);
+    fs->scratch = host->alloc(host->ctx, SCRATCH + BLOCK_SIZE);
     fs->files = host->alloc(host->ctx, FILES_LIMIT / FILES_CHUNK * sizeof *fs->files);
     fs->dcache = host->alloc(host->ctx, DENTRY_SETS * DENTRY_WAYS * sizeof *fs->dcache);
     return create_calls(fs) && create_stage(fs) && !cache_create(fs) && fs->path[0] && fs->scratch && fs->files && fs->dcache;
@@ -145,7 +145,7 @@ void fs_destroy(struct fs *fs)
     give_back(fs, fs->calls, CALL_TABLE_END * sizeof *fs->calls);
     give_back(fs, fs->dcache, DENTRY_SETS * DENTRY_WAYS * sizeof *fs->dcache);
     give_back(fs, fs->path[0], 4 * PATH_MAX);
-    give_back(fs, fs->scratch, SCRATCH);
+    give_back(fs, fs->scratch, SCRATCH + BLOCK_SIZE);
     give_back(fs, fs, sizeof *fs);
 }
 

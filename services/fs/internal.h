@@ -250,7 +250,7 @@ struct fs {
 
     uint64_t random;
     char *path[2];    /* names copied in from the caller, PATH_MAX * 2 each */
-    uint8_t *scratch; /* SCRATCH bytes: getdents64, poll, iovecs */
+    uint8_t *scratch; /* SCRATCH bytes: getdents64, poll, iovecs; one block more: random bytes */
 #define SCRATCH (4 * BLOCK_SIZE)
     call_op **calls;
 

@@ -132,10 +132,7 @@ static long set_attributes(struct mkfs *m, const char *path, const struct mkfs_a
     if (r)
         return r;
     ip->d->mode = (ip->d->mode & S_IFMT) | (attr->mode & 07777);
-    if (rdev) {
-        ip->d->mode = S_IFCHR | (attr->mode & 07777);
-        ip->d->rdev = rdev;
-    }
+    ip->d->rdev = rdev;
     ip->d->uid = attr->uid;
     ip->d->gid = attr->gid;
     ip->d->atime = ip->d->mtime = ip->d->ctime = ip->d->btime = attr->mtime_ns;
@@ -178,12 +175,18 @@ int mkfs_symlink(struct mkfs *m, const char *path, const struct mkfs_attr *attr,
 static long device(struct mkfs *m, const char *path, uint32_t rdev)
 {
     static const struct mkfs_attr attr = {.mode = 0666};
-    long fd = run(m, CALL_open, (uint64_t)(uintptr_t)path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    struct call *call = new_call(m, CALL_open);
+    struct inode *ip;
+    struct walk w;
+    long r;
 
-    if (fd < 0)
-        return fd;
-    run(m, CALL_close, (uint64_t)fd, 0, 0);
-    return set_attributes(m, path, &attr, rdev);
+    do {
+        fs_pass(m->fs);
+        r = path_at(m->fs, call, AT_FDCWD, (uint64_t)(uintptr_t)path, 0, 0, &w);
+        if (!r)
+            r = w.ino ? -EEXIST : create_inode(m->fs, call, &w, S_IFCHR | attr.mode, NULL, &ip);
+    } while (r == CALL_WAIT);
+    return r ? r : set_attributes(m, path, &attr, rdev);
 }
 
 static int make_devices(struct mkfs *m)

@@ -102,7 +102,7 @@ static long read_zero(struct fs *fs, struct call *call, struct file *file, uint6
 /* SplitMix64: the same bytes in every run with the same seed. */
 static const uint8_t *next_random(struct fs *fs, uint32_t bytes)
 {
-    uint64_t *out = (uint64_t *)fs->scratch;
+    uint64_t *out = (uint64_t *)(fs->scratch + SCRATCH); /* behind what a vector call has there */
 
     for (uint32_t i = 0; i < (bytes + 7) / 8; i++) {
         uint64_t z = fs->random += 0x9e3779b97f4a7c15ull;
@@ -111,7 +111,7 @@ static const uint8_t *next_random(struct fs *fs, uint32_t bytes)
         z = (z ^ z >> 27) * 0x94d049bb133111ebull;
         out[i] = z ^ z >> 31;
     }
-    return fs->scratch;
+    return (const uint8_t *)out;
 }
 
 static long read_random(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)

@@ -42,8 +42,7 @@ struct fake_host {
     /* copies to and from the caller */
     long copies, largest;
     uint64_t copied;
-    long wait_every; /* each n-th copy answers CALL_WAIT once; 0: never */
-    long copy_turn;
+    long wait_every; /* about one copy in so many answers CALL_WAIT; 0: none */
 
     /* disk */
     uint8_t *disk;
