@@ -136,16 +136,51 @@ static void log_character(struct machine *m, char c)
         m->config.log(m->config.ctx, m->log_line);
 }
 
+/* What IN, OUT, INS, OUTS change. */
+static const int port_registers[PORT_REGISTERS] = {UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RSI, UC_X86_REG_RDI};
+
+/* Start of the instruction of the current block that ends at `behind`. */
+static uint64_t instruction_before(struct cpu *cpu, uint64_t behind)
+{
+    uint64_t pc = cpu->block ? cpu->block_pc : behind;
+    uint8_t code[15];
+    char text[64];
+
+    for (;;) {
+        size_t bytes = behind - pc < sizeof code ? behind - pc : sizeof code;
+        unsigned length = mmu_read(cpu, pc, code, bytes) ? block_disassemble(cpu->machine->blocks, code, bytes, pc, text, sizeof text) : 0;
+
+        if (length == 0 || pc + length >= behind)
+            return pc;
+        pc += length;
+    }
+}
+
+bool board_refuse_port(struct cpu *cpu)
+{
+    uint64_t behind = engine_get(&cpu->engine, UC_X86_REG_RIP);
+
+    if (!cpu->refused_port.valid)
+        return false;
+    cpu->refused_port.valid = false;
+    engine_set(&cpu->engine, UC_X86_REG_DR0, BOARD_NO_PORT);
+    engine_set(&cpu->engine, UC_X86_REG_RIP, instruction_before(cpu, behind));
+    for (unsigned i = 0; i < PORT_REGISTERS; i++)
+        engine_set(&cpu->engine, port_registers[i], cpu->refused_port.registers[i]);
+    return true;
+}
+
 /* SDM vol. 1 §19.5: IOPL; there is no I/O bitmap, so below IOPL all ports are refused. */
-static bool port_allowed(struct cpu *cpu)
+static bool port_allowed(struct cpu *cpu, uint32_t port)
 {
     uint64_t flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
 
     if (cpu->cpl <= (flags >> 12 & 3))
         return true;
-    uc_context_save(cpu->engine.uc, cpu->engine.context); /* RIP is at the instruction */
-    cpu->redo = REDO_GP;
-    uc_emu_stop(cpu->engine.uc);
+    for (unsigned i = 0; i < PORT_REGISTERS; i++)
+        cpu->refused_port.registers[i] = engine_get(&cpu->engine, port_registers[i]);
+    cpu->refused_port.valid = true;
+    engine_set(&cpu->engine, UC_X86_REG_DR0, port); /* an I/O breakpoint stops the block behind the instruction */
     return false;
 }
 
@@ -154,9 +189,8 @@ static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *user)
     struct cpu *cpu = user;
 
     (void)uc;
-    (void)port;
     (void)size;
-    if (port_allowed(cpu))
+    if (port_allowed(cpu, port))
         charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
     return UINT32_MAX;
 }
@@ -177,7 +211,7 @@ static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void 
 
     (void)uc;
     (void)size;
-    if (!port_allowed(cpu))
+    if (!port_allowed(cpu, port))
         return;
     charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
     if (port == PORT_DEBUG)

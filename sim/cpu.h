@@ -12,7 +12,7 @@
  *  - The memory hook (timing model only) charges data TLB and caches for each access.
  *  - The TLB fill callback is the MMU: it answers what the modelled TLB holds or the page
  *    tables say, or it refuses; then the engine stops and we deliver #PF.
- *  - Anything that cannot be done inside a callback is asked for with `redo` or `attention`
+ *  - Anything that cannot be done inside a callback is asked for with `attention`
  *    and done by the CPU's loop (run.c) while the engine stands still.
  *
  * The soft TLB is Unicorn's own cache of fills. It is not modelled; it only must never
@@ -85,11 +85,12 @@ enum vector {
     VECTOR_PF = 14,
 };
 
-/* What must be done while the engine stands still, before the same instruction runs (again). */
-enum redo {
-    REDO_NONE,
-    REDO_GP,         /* an IN or OUT that is not allowed: back to before it, then #GP */
-};
+#define PORT_REGISTERS 4
+/* The engine does not check ports (MACHINE.md), and a hook cannot stop a block in its middle. But an I/O breakpoint can:
+ * DR7 enables one from the start, on a port that does not exist; for a refused access DR0 is set to the port, and the
+ * engine raises #DB behind the instruction. */
+#define BOARD_NO_PORT 0x10000ul
+#define BOARD_DR7 0x20403ul /* breakpoint 0: local, global, I/O read or write, 1 byte */
 
 /* Flags of a physical page. */
 enum page_flag {
@@ -203,7 +204,11 @@ struct cpu {
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
     unsigned stale_code_count;
     bool dropping_code; /* the fill callback answers for DROP_WINDOW */
-    enum redo redo;
+    /* an IN or OUT that is not allowed: its registers before it; the #DB that follows becomes #GP */
+    struct {
+        bool valid;
+        uint64_t registers[PORT_REGISTERS];
+    } refused_port;
 
     /* a fault found by the fill callback, delivered by the loop */
     struct {
@@ -423,5 +428,7 @@ bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX
 bool board_open(struct machine *m, char error[MACHINE_ERROR_MAX]);
 void board_close(struct machine *m);
 bool board_attach(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+/* This #DB is the end of a refused port access: the registers are put back, #GP(0) is due. */
+bool board_refuse_port(struct cpu *cpu);
 
 #endif

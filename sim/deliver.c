@@ -19,6 +19,7 @@ struct frame {
     uint32_t error;
     bool software; /* INT n, INT3, INTO: the gate's DPL is checked */
     uint64_t rip, rsp, rflags;
+    uint64_t restart_rip; /* of the instruction: for INT n, whose RIP is behind it */
     uint16_t cs, ss;
     enum transition_kind kind;
 };
@@ -263,7 +264,9 @@ static void deliver(struct cpu *cpu, struct frame *f)
             run_crash(cpu, "triple fault: exception %u while delivering a double fault", t.vector);
             return;
         }
-        if (f->vector == VECTOR_DF || (f->kind == TRANSITION_EXCEPTION && makes_double_fault(f->vector, t.vector)))
+        f->rip = f->restart_rip; /* a fault in delivering INT n is one of that instruction */
+        if (f->vector == VECTOR_DF ||
+            (f->kind == TRANSITION_EXCEPTION && !f->software && makes_double_fault(f->vector, t.vector)))
             t = (struct trouble){VECTOR_DF, 0, 0};
         in_double_fault = t.vector == VECTOR_DF;
         become(f, t.vector, t.error);
@@ -274,7 +277,7 @@ static struct frame current_frame(struct cpu *cpu)
 {
     struct frame f = {0};
 
-    f.rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
+    f.rip = f.restart_rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
     f.rsp = engine_get(&cpu->engine, UC_X86_REG_RSP);
     f.rflags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
     f.cs = (uint16_t)engine_get(&cpu->engine, UC_X86_REG_CS);
@@ -287,6 +290,8 @@ void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool so
     struct frame f = current_frame(cpu);
     const struct cpu_model *model = &cpu->machine->model;
 
+    if (software) /* it ends its block */
+        f.restart_rip = cpu->block ? cpu->block_pc + cpu->block->last : f.rip - 2;
     settle_cancel(cpu, software ? UINT64_MAX : f.rip);
     become(&f, vector, error);
     f.software = software;

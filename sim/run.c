@@ -204,18 +204,9 @@ static void handle_fault(struct cpu *cpu)
         deliver_exception(cpu, VECTOR_GP, 0, false);
 }
 
-static void refused_port(struct cpu *cpu)
-{
-    cpu->redo = REDO_NONE;
-    uc_context_restore(cpu->engine.uc, cpu->engine.context);
-    deliver_exception(cpu, VECTOR_GP, 0, false);
-}
-
 static void engine_stopped(struct cpu *cpu, uc_err err)
 {
-    if (cpu->redo == REDO_GP)
-        refused_port(cpu);
-    else if (cpu->machine->ended)
+    if (cpu->machine->ended)
         cpu->block = NULL;
     else if (err == UC_ERR_EXCEPTION && cpu->fault.valid)
         handle_fault(cpu);
@@ -310,13 +301,16 @@ static bool make_fiber(struct cpu *cpu)
 }
 
 /* The boot stub: control registers, EFER, GDT, segments, then the entry, all by instructions, because only those update
- * the engine's hidden state. RBX CR3, RBP CR4, R8 CR0, ECX:EDX:EAX the EFER write, RSI the GDTR image, R9 the entry. */
+ * the engine's hidden state. RBX CR3, RBP CR4, R8 CR0, ECX:EDX:EAX the EFER write, RSI the GDTR image, R9 the entry,
+ * R10 DR0, R11 DR7. */
 static const uint8_t boot_stub[] = {
     0x0f, 0x22, 0xdb,       /* mov cr3, rbx */
     0x0f, 0x22, 0xe5,       /* mov cr4, rbp */
     0x41, 0x0f, 0x22, 0xc0, /* mov cr0, r8 */
     0x0f, 0x30,             /* wrmsr */
     0x0f, 0x01, 0x16,       /* lgdt [rsi] */
+    0x41, 0x0f, 0x23, 0xc2, /* mov dr0, r10 */
+    0x41, 0x0f, 0x23, 0xfb, /* mov dr7, r11 */
     0x66, 0xb8, 0x10, 0x00, /* mov ax, 0x10 */
     0x8e, 0xd0, 0x8e, 0xd8, /* mov ss, ax; mov ds, ax */
     0x8e, 0xc0,             /* mov es, ax */
@@ -338,6 +332,8 @@ static void set_boot_registers(struct cpu *cpu, uint64_t entry)
         {UC_X86_REG_RDX, 0},
         {UC_X86_REG_RSI, BOARD_GDTR},
         {UC_X86_REG_R9, entry},
+        {UC_X86_REG_R10, BOARD_NO_PORT},
+        {UC_X86_REG_R11, BOARD_DR7},
         {UC_X86_REG_RSP, BOARD_STACK_TOP - cpu->index * 256},
         {UC_X86_REG_RDI, BOARD_BOOT_INFO},
         {UC_X86_REG_RIP, BOARD_STUB},

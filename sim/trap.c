@@ -77,28 +77,52 @@ static void invpcid(struct cpu *cpu, uint64_t type, const uint64_t descriptor[2]
     count(cpu, one_page ? COUNTER_tlb_page_flushes : COUNTER_tlb_flushes);
 }
 
-/* INVPCID r64, m128: 66 [REX] 0f 38 82 /r (SDM vol. 2A). */
-static bool emulate_invpcid(struct cpu *cpu, uint64_t rip)
+/* INVPCID r64, m128: 66 [REX] 0f 38 82 /r. Offset of its ModRM byte; 0: it is something else. */
+static unsigned invpcid_modrm(const uint8_t code[15])
+{
+    unsigned at = (code[1] & 0xf0) == 0x40 ? 2 : 1;
+
+    return code[0] == 0x66 && code[at] == 0x0f && code[at + 1] == 0x38 && code[at + 2] == 0x82 ? at + 3 : 0;
+}
+
+/* SDM vol. 2A: what raises #GP(0). */
+static bool invpcid_refused(const struct cpu *cpu, uint64_t type, const uint64_t descriptor[2])
+{
+    bool canonical = (uint64_t)((int64_t)(descriptor[1] << 16) >> 16) == descriptor[1];
+
+    return type > 3 || descriptor[0] >> 12 || (type == 0 && !canonical) ||
+           (type < 2 && descriptor[0] && !(cpu->cr4 & CR4_PCIDE));
+}
+
+/* Unicorn lacks the instruction and raises #UD at RIP. false: it is something else; else it was executed (*vector is
+ * NO_VECTOR), or *vector must be raised. */
+#define NO_VECTOR 0xffffu
+static bool emulate_invpcid(struct cpu *cpu, uint64_t rip, uint32_t *vector)
 {
     uint8_t code[15] = {0};
     struct operand operands[OPERANDS_MAX];
     uint64_t descriptor[2], type;
-    unsigned rex, at;
+    unsigned modrm;
     char text[64];
 
-    if (cpu->cpl != 0 || !mmu_read(cpu, rip, code, 9) || code[0] != 0x66)
+    if (!mmu_read(cpu, rip, code, 9) || !(modrm = invpcid_modrm(code)) || operands_at(cpu, rip, operands) == 0)
         return false;
-    rex = (code[1] & 0xf0) == 0x40 ? code[1] : 0;
-    at = rex ? 2 : 1;
-    if (code[at] != 0x0f || code[at + 1] != 0x38 || code[at + 2] != 0x82 || operands_at(cpu, rip, operands) == 0)
-        return false;
-    type = engine_get(&cpu->engine, general_registers[(code[at + 3] >> 3 & 7) | (rex & 4 ? 8 : 0)]);
-    if (!mmu_read(cpu, operands[0].address, descriptor, sizeof descriptor) || type > 3 || descriptor[0] >> 12)
-        return false;
+    *vector = VECTOR_GP;
+    type = engine_get(&cpu->engine, general_registers[(code[modrm] >> 3 & 7) | (modrm == 5 && code[1] & 4 ? 8 : 0)]);
+    if (cpu->cpl != 0)
+        return true;
+    if (!mmu_read(cpu, operands[0].address, descriptor, sizeof descriptor)) {
+        *vector = NO_VECTOR;
+        deliver_page_fault(cpu, operands[0].address, 0);
+        return true;
+    }
+    if (invpcid_refused(cpu, type, descriptor))
+        return true;
     mmu_read(cpu, rip, code, sizeof code);
     skip_instruction(cpu, rip, block_disassemble(cpu->machine->blocks, code, sizeof code, rip, text, sizeof text), CAUSE_tlb,
                      cpu->machine->model.invpcid_cost);
     invpcid(cpu, type, descriptor);
+    *vector = NO_VECTOR;
     return true;
 }
 
@@ -109,10 +133,14 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
 
     (void)uc;
+    if (vector == VECTOR_DB && board_refuse_port(cpu))
+        vector = VECTOR_GP, rip = engine_get(&cpu->engine, UC_X86_REG_RIP), e = (struct engine_exception){0};
     if (vector == VECTOR_GP && !e.is_int && emulate_rdtsc(cpu, rip))
         return;
-    if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip))
+    if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip, &vector) && vector == NO_VECTOR) {
+        finish_hook(cpu);
         return;
+    }
     deliver_exception(cpu, vector & 0xff, e.error_code, e.is_int);
     finish_hook(cpu);
 }

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/sim/test_rings.c: privilege: who may do what, how exceptions enter ring 0, how the ways out are checked.
+ *
+ * Most rows are one snippet at ring 3 or 0 and the first record that it leaves: vector, error code, RIP relative to the
+ * snippet's start. A snippet that raises nothing ends in INT 0x80. The expectations are those of Intel SDM vol. 2
+ * (exceptions of each instruction) and vol. 3A chapter 6.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/sim/guest.h"
+
+#define CODE GUEST_USER
+#define STACK (GUEST_USER + 0x3000) /* top of a user page */
+#define DATA (GUEST_USER + 0x5000)
+#define CODE_FRAME 0x300000
+#define STACK_FRAME 0x302000
+#define DATA_FRAME 0x305000
+
+/* PARAM: 0 selector CS, 8 SS, 16 RFLAGS, 24 RSP, 32 RIP. Out: 64 RAX, 72 RFLAGS at the resume point … */
+SNIPPET(go,
+        "lea rax, [rip + done]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "mov ebx, " AT(GUEST_PARAM) "; push [rbx + 8]; push [rbx + 24]; push [rbx + 16]; push [rbx]; push [rbx + 32];"
+        "movabs rsi, " AT(DATA) "; xor eax, eax; xor ecx, ecx; xor edx, edx; iretq;"
+        "done: mov ebx, " AT(GUEST_PARAM) "; mov [rbx + 64], rax; mov ecx, ss; mov [rbx + 72], rcx; xor eax, eax; ret;");
+
+#define S(name, text) SNIPPET(name, text "; int 0x80")
+
+S(s_nothing, "nop");
+S(s_ud2, "ud2");
+S(s_div, "mov eax, 5; div ecx");
+S(s_int3, "int3");
+S(s_int80, "int 0x80");
+S(s_int20, "int 0x20");
+S(s_int13, "int 13");
+S(s_into, ".byte 0xce");
+S(s_hlt, "hlt");
+S(s_cli, "cli");
+S(s_sti, "sti");
+S(s_in, "in al, dx");
+S(s_in_imm, "in eax, 0x40");
+S(s_out, "out dx, al");
+S(s_out_word, "out 0x40, ax");
+S(s_read_cr0, "mov rax, cr0");
+S(s_write_cr0, "mov cr0, rax");
+S(s_read_cr2, "mov rax, cr2");
+S(s_write_cr3, "mov cr3, rax");
+S(s_write_cr4, "mov cr4, rax");
+S(s_clts, "clts");
+S(s_lgdt, "lgdt [rsi]");
+S(s_lidt, "lidt [rsi]");
+S(s_ltr, "ltr ax");
+S(s_lldt, "lldt ax");
+S(s_lmsw, "lmsw ax");
+S(s_rdmsr, "mov ecx, 0xc0000080; rdmsr");
+S(s_wrmsr, "mov ecx, 0xc0000080; wrmsr");
+S(s_invlpg, "invlpg [rsi]");
+S(s_invpcid, "invpcid rax, [rsi]");
+S(s_wbinvd, "wbinvd");
+S(s_invd, "invd");
+S(s_swapgs, "swapgs");
+S(s_sysret, "lea rcx, [rip + 1f]; mov r11d, 2; sysretq; 1: nop");
+S(s_rdtsc, "rdtsc");
+S(s_rdtscp, "rdtscp");
+S(s_load_null, "mov ds, eax");
+S(s_load_beyond, "mov eax, 0x1230; mov ds, eax");
+S(s_load_kernel, "mov eax, 0x10; mov ds, eax");
+S(s_load_tss, "mov eax, 0x30; mov es, eax");
+S(s_load_ss_null, "mov ss, eax");
+S(s_load_ss_code, "mov eax, 0x2b; mov ss, eax");
+S(s_read_high, "bts rax, 48; mov rax, [rax]");
+S(s_write_high, "bts rax, 63; mov [rax], eax");
+S(s_kernel_half, "mov rax, 0xffff800000000000; mov rax, [rax]");
+S(s_invpcid_type, "mov eax, 4; invpcid rax, [rsi]");
+S(s_invpcid_pcid, "mov eax, 1; mov qword ptr [rsi], 7; invpcid rax, [rsi]");
+S(s_invpcid_reserved, "mov eax, 2; mov qword ptr [rsi], 0x1000; invpcid rax, [rsi]");
+S(s_invpcid_high, "mov rcx, 0x8000000000000; mov [rsi + 8], rcx; invpcid rax, [rsi]");
+S(s_invpcid_unmapped, "invpcid rax, [rsi - 0x1000]");
+S(s_in_store, "mov eax, 5; in al, dx; mov dword ptr [rsi], 7; inc eax");
+S(s_outs, "mov ecx, 3; rep outsb");
+S(s_write_fsbase, "wrfsbase rax");
+S(s_lock_nop, ".byte 0xf0, 0x90");
+S(s_iret_ring0, "push 0x10; push rsp; pushfq; push 8; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_ring3, "mov rbx, rsp; push 0x23; push rbx; pushfq; push 0x2b; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_cs_null, "push 0x23; push rsp; pushfq; push 0; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_cs_data, "push 0x23; push rsp; pushfq; push 0x10; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_cs_beyond, "push 0x23; push rsp; pushfq; push 0x2340; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_rpl, "push 0x23; push rsp; pushfq; push 0x0b; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_ss_null, "push 0; push rsp; pushfq; push 0x2b; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_ss_kernel, "push 0x13; push rsp; pushfq; push 0x2b; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_ss_code, "push 0x2b; push rsp; pushfq; push 0x2b; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
+S(s_iret_high, "push 0x23; push rsp; pushfq; push 0x2b; bts rax, 60; push rax; iretq; 1: nop");
+S(s_popf_iopl, "push 0x3202; popfq; cli");
+S(s_far_bad, "push 0x1238; lea rax, [rip + 1f]; push rax; retfq; 1: nop");
+
+struct row {
+    const uint8_t *code, *end;
+    const char *name;
+    unsigned ring;
+    unsigned vector;
+    uint64_t error;
+    int rip; /* relative to the snippet; ANYWHERE: not checked */
+};
+
+#define ANYWHERE 1000
+#define END -1 /* behind its INT 0x80: nothing was raised before */
+#define ROW(name, ring, vector, error, rip) {s_##name, s_##name##_end, #name, ring, vector, error, rip}
+#define BOTH(name, vector, error, rip) ROW(name, 3, vector, error, rip), ROW(name, 0, vector, error, rip)
+#define RING0_ONLY(name, at) ROW(name, 3, 13, 0, at), ROW(name, 0, 0x80, 0, END)
+
+static const struct row rows[] = {
+    BOTH(nothing, 0x80, 0, END),
+    BOTH(ud2, 6, 0, 0),
+    BOTH(div, 0, 0, 5),
+    BOTH(int3, 3, 0, 1),
+    BOTH(int80, 0x80, 0, 2),
+    ROW(int20, 3, 13, 0x102, 0),
+    ROW(int20, 0, 0x20, 0, 2),
+    ROW(int13, 3, 13, 0x6a, 0),
+    BOTH(into, 6, 0, 0),
+    ROW(hlt, 3, 13, 0, 0),
+    RING0_ONLY(cli, 0),
+    ROW(sti, 3, 13, 0, 0),
+    RING0_ONLY(in, 0),
+    RING0_ONLY(in_imm, 0),
+    RING0_ONLY(out, 0),
+    RING0_ONLY(out_word, 0),
+    RING0_ONLY(read_cr0, 0),
+    ROW(write_cr0, 3, 13, 0, 0),
+    RING0_ONLY(read_cr2, 0),
+    ROW(write_cr3, 3, 13, 0, 0),
+    ROW(write_cr4, 3, 13, 0, 0),
+    RING0_ONLY(clts, 0),
+    ROW(lgdt, 3, 13, 0, 0),
+    ROW(lidt, 3, 13, 0, 0),
+    ROW(ltr, 3, 13, 0, 0),
+    RING0_ONLY(lldt, 0),
+    ROW(lmsw, 3, 13, 0, 0),
+    RING0_ONLY(rdmsr, 5),
+    ROW(wrmsr, 3, 13, 0, 5),
+    RING0_ONLY(invlpg, 0),
+    RING0_ONLY(invpcid, 0),
+    ROW(invpcid_type, 0, 13, 0, 5),
+    ROW(invpcid_pcid, 0, 13, 0, 12),
+    ROW(invpcid_reserved, 0, 13, 0, 12),
+    ROW(invpcid_high, 0, 13, 0, 14),
+    ROW(invpcid_unmapped, 0, 14, 0, 0),
+    ROW(in_store, 3, 13, 0, 5),
+    ROW(outs, 3, 13, 0, 5),
+    BOTH(write_fsbase, 6, 0, 0),
+    RING0_ONLY(wbinvd, 0),
+    RING0_ONLY(invd, 0),
+    RING0_ONLY(swapgs, 0),
+    ROW(sysret, 3, 13, 0, 13),
+    BOTH(rdtsc, 0x80, 0, END),
+    BOTH(rdtscp, 0x80, 0, END),
+    BOTH(load_null, 0x80, 0, END),
+    BOTH(load_beyond, 13, 0x1230, 5),
+    ROW(load_kernel, 3, 13, 0x10, 5),
+    ROW(load_kernel, 0, 0x80, 0, END),
+    BOTH(load_tss, 13, 0x30, 5),
+    ROW(load_ss_null, 3, 13, 0, 0),
+    BOTH(load_ss_code, 13, 0x28, 5),
+    BOTH(read_high, 13, 0, 5),
+    BOTH(write_high, 13, 0, 5),
+    ROW(kernel_half, 3, 14, 4, 10),
+    ROW(kernel_half, 0, 14, 0, 10),
+    BOTH(lock_nop, 6, 0, 0),
+    ROW(iret_ring0, 3, 13, 8, ANYWHERE),
+    ROW(iret_ring0, 0, 0x80, 0, END),
+    BOTH(iret_ring3, 0x80, 0, END),
+    BOTH(iret_cs_null, 13, 0, ANYWHERE),
+    BOTH(iret_cs_data, 13, 0x10, ANYWHERE),
+    BOTH(iret_cs_beyond, 13, 0x2340, ANYWHERE),
+    BOTH(iret_rpl, 13, 8, ANYWHERE),
+    ROW(iret_ss_null, 0, 13, 0, ANYWHERE),
+    ROW(iret_ss_kernel, 0, 13, 0x10, ANYWHERE),
+    ROW(iret_ss_code, 0, 13, 0x28, ANYWHERE),
+    ROW(popf_iopl, 3, 13, 0, 6),
+    BOTH(far_bad, 13, 0x1238, ANYWHERE),
+};
+
+static void set_up(struct guest *guest, const uint8_t *code, const uint8_t *end, unsigned ring)
+{
+    guest_open(guest, "tiny");
+    guest_code(guest, CODE_FRAME, code, end);
+    /* The code may be executed by both rings: SMEP is off. */
+    guest_map(guest, CODE, CODE_FRAME, PAGE_4K, PAGE_ALL);
+    guest_map(guest, STACK - 4096, STACK_FRAME, PAGE_4K, PAGE_ALL);
+    guest_map(guest, DATA, DATA_FRAME, PAGE_4K, PAGE_ALL);
+    guest_put(guest, GUEST_PARAM, ring ? GUEST_USER_CS : GUEST_KERNEL_CS);
+    guest_put(guest, GUEST_PARAM + 8, ring ? GUEST_USER_SS : GUEST_KERNEL_SS);
+    guest_put(guest, GUEST_PARAM + 16, 2);
+    guest_put(guest, GUEST_PARAM + 24, STACK - 64);
+    guest_put(guest, GUEST_PARAM + 32, CODE);
+}
+
+static void run_row(const struct row *row, enum machine_model model)
+{
+    struct guest guest;
+    set_up(&guest, row->code, row->end, row->ring);
+    guest.model = model;
+    guest_must_run(&guest, go, go_end, 0);
+    struct guest_record r = guest_record(&guest, 0);
+    int64_t rip = (int64_t)(r.rip - CODE), expected = row->rip == END ? row->end - row->code : row->rip;
+    if (r.vector != row->vector || r.error != row->error || (row->rip != ANYWHERE && rip != expected))
+        fail_msg("%s at ring %u: vector %llu error %#llx RIP +%lld, expected %u %#llx +%lld", row->name, row->ring,
+                 (unsigned long long)r.vector, (unsigned long long)r.error, (long long)rip, row->vector,
+                 (unsigned long long)row->error, (long long)expected);
+    assert_int_equal(guest_logged(&guest), 1);
+    guest_close(&guest);
+}
+
+static void test_instructions(void **state)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        run_row(&rows[i], MODEL_TIMING);
+        run_row(&rows[i], MODEL_COUNT);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_instructions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
