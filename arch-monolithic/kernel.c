@@ -2,9 +2,9 @@
  *
  * arch-monolithic/kernel.c: the monolithic kernel: all services in ring 0 of one image.
  *
- * The main thread makes the services, starts process 1 on a thread of its own, sleeps until it is gone, and switches
- * the machine off. Frames are counted before the first program and after the last, when every cache has been emptied: a
- * difference is a leak.
+ * The main thread makes the services, starts process 1 on a thread of its own, sleeps until it is gone, ends the services,
+ * and switches the machine off. Frames are counted before there is a service and when there is none any more, so that caches
+ * do not matter: a difference is a leak.
  */
 #include "abi/devices.h"
 #include "abi/probe.h"
@@ -101,9 +101,13 @@ static void timer_begin(void *argument)
     }
 }
 
+static void timer_released(struct thread *thread)
+{
+}
+
 static void start_timer_thread(void)
 {
-    if (!thread_init(&timer_thread, timer_begin, NULL, NULL))
+    if (!thread_init(&timer_thread, timer_begin, NULL, timer_released))
         panic("not enough memory for the timer's thread");
     sched_ready(&timer_thread);
 }
@@ -175,12 +179,21 @@ static void finish_output(void)
         call_sleep(&call);
 }
 
+static void end_services(void)
+{
+    sched_kill(&timer_thread);
+    sched_reap();
+    proc_destroy(kernel.proc);
+    vm_destroy(kernel.vm);
+    fs_destroy(kernel.fs);
+    tty_destroy(kernel.tty);
+    blk_destroy(kernel.blk);
+}
+
 static void count_frames(bool after)
 {
-    if (after) {
-        vm_shrink(kernel.vm);
+    if (after)
         thread_stacks_shrink();
-    }
     heap_shrink();
     probe(PROBE_FREE_FRAMES, frames_available(), after, 0);
 }
@@ -197,13 +210,13 @@ void kernel_main(const struct boot_info *boot)
 
     probe(PROBE_DOMAIN, 0, (uint64_t)"kernel", 0);
     kernel.boot = boot;
+    count_frames(false);
     host_init();
     make_devices(boot);
     make_services(boot);
     calls_init();
     mount();
     start_timer_thread();
-    count_frames(false);
     first = task_create(1, NULL, first_begin);
     if (!first)
         panic("not enough memory for process 1");
@@ -212,6 +225,7 @@ void kernel_main(const struct boot_info *boot)
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
     tasks_kill_all();
     finish_output();
+    end_services();
     count_frames(true);
     power_off(exit_status(kernel.status));
 }

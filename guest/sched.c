@@ -77,7 +77,7 @@ void sched_ready(struct thread *thread)
         arm_slice();
 }
 
-static void reap(void)
+void sched_reap(void)
 {
     while (!list_empty(&sched.dead)) {
         struct thread *thread = LIST_MEMBER(sched.dead.next, struct thread, link);
@@ -113,7 +113,7 @@ static void schedule(void)
         arm_slice();
     if (next != thread_current())
         thread_switch(next);
-    reap();
+    sched_reap();
 }
 
 static void deadline_add(struct thread *thread)

@@ -28,6 +28,8 @@ void sched_yield(void);
 /* The current thread, or another one that is not running, never runs again and is released soon. */
 _Noreturn void sched_exit(void);
 void sched_kill(struct thread *thread);
+/* Releases dead threads now. Happens by itself whenever a thread starts to run. */
+void sched_reap(void);
 /* The timer's interrupt. */
 void sched_timer(void);
 /* CPU time of a thread in ns. Sampled: at time slices, at idling and here. */
