@@ -129,6 +129,15 @@ void account_user_resumes(struct cpu *cpu)
 
 /* ---- regions and results ---- */
 
+uint64_t account_instructions(const struct machine *m)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < m->domain_count; i++)
+        n += m->domains[i]->instructions;
+    return n;
+}
+
 static void close_books(struct machine *m)
 {
     for (size_t i = 0; i < m->domain_count; i++) {
@@ -170,6 +179,7 @@ static void freeze(struct machine *m, uint64_t ops)
         cycles += r->causes[c];
     r->counters = m->counters;
     r->counters.value[COUNTER_cycles] = cycles;
+    r->counters.value[COUNTER_instructions] = account_instructions(m);
     r->ops = ops;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/block.c: see block.h. A hash table with linear probing; cleared by an epoch when
- * it is half full or code changed. Capstone decodes each block once.
+ * sim/block.c: see block.h. Descriptors lie densely in the order in which they were first
+ * run; a hash with linear probing finds their numbers. All are forgotten when there is no more
+ * room. Capstone decodes each block once.
  */
 #include "sim/block.h"
 
@@ -11,11 +12,12 @@
 
 #include "sim/counters.h"
 
-enum { TABLE_SIZE = 1 << 17, TABLE_LIMIT = TABLE_SIZE / 2 };
+enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS, BLOCKS_MAX = HASH_SIZE / 2 };
 
 struct block_table {
-    struct block slots[TABLE_SIZE];
-    uint32_t epoch, used;
+    uint32_t hash[HASH_SIZE]; /* number of a block; 0: empty */
+    struct block blocks[BLOCKS_MAX]; /* number 0 is nobody */
+    uint32_t used;
     const struct cpu_model *model;
     csh capstone;
     cs_insn *insn;
@@ -28,7 +30,7 @@ struct block_table *block_table_create(const struct cpu_model *model)
     if (!t)
         return NULL;
     memset(t, 0, sizeof *t);
-    t->epoch = 1;
+    t->used = 1;
     t->model = model;
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &t->capstone) != CS_ERR_OK) {
         free(t);
@@ -55,39 +57,52 @@ void block_table_destroy(struct block_table *table)
 
 void block_table_clear(struct block_table *table)
 {
-    table->used = 0;
-    if (++table->epoch == 0) { /* wrapped: old epochs could look new */
-        memset(table->slots, 0, sizeof table->slots);
-        table->epoch = 1;
-    }
+    memset(table->hash, 0, sizeof table->hash);
+    table->used = 1;
 }
 
 void block_drop_page(struct block_table *table, uint64_t frame)
 {
-    for (uint32_t i = 0; i < TABLE_SIZE; i++) {
-        struct block *b = &table->slots[i];
-        uint64_t first = b->address >> 12, last = (b->address + (uint64_t)b->size - 1) >> 12;
+    for (uint32_t i = 1; i < table->used; i++) {
+        struct block *b = &table->blocks[i];
 
-        if (b->epoch == table->epoch && b->size && (first == frame || last == frame))
-            b->size = 0; /* keeps its slot, so that longer probes still pass; no block is that short */
+        if (b->size && (b->address >> 12 == frame || (b->address + b->size - 1u) >> 12 == frame))
+            b->size = 0; /* its number stays taken; no block is that short */
     }
 }
 
 static uint32_t slot_of(uint64_t address)
 {
-    return (uint32_t)(address * 0x9e3779b1u) >> (32 - 17);
+    return (uint32_t)(address * 0x9e3779b1u) >> (32 - HASH_BITS);
 }
 
-const struct block *block_find(const struct block_table *table, uint64_t address, uint32_t size)
+static bool is_it(const struct block *b, uint64_t address, uint32_t size)
 {
-    for (uint32_t i = slot_of(address);; i = (i + 1) & (TABLE_SIZE - 1)) {
-        const struct block *b = &table->slots[i];
+    return b->address == (uint32_t)address && b->size == size;
+}
 
-        if (b->epoch != table->epoch)
-            return NULL;
-        if (b->address == (uint32_t)address && b->size == size)
-            return b;
+static struct block *find_in_hash(struct block_table *t, uint64_t address, uint32_t size)
+{
+    for (uint32_t i = slot_of(address); t->hash[i]; i = (i + 1) & (HASH_SIZE - 1))
+        if (is_it(&t->blocks[t->hash[i]], address, size))
+            return &t->blocks[t->hash[i]];
+    return NULL;
+}
+
+struct block *block_find(struct block_table *table, struct block *before, uint64_t address, uint32_t size)
+{
+    struct block *b;
+
+    if (before && is_it(&table->blocks[before->next[0]], address, size))
+        return &table->blocks[before->next[0]];
+    if (before && is_it(&table->blocks[before->next[1]], address, size))
+        return &table->blocks[before->next[1]];
+    b = find_in_hash(table, address, size);
+    if (b && before) {
+        before->next[1] = before->next[0];
+        before->next[0] = (uint32_t)(b - table->blocks);
     }
+    return b;
 }
 
 static bool is_mmu_register(unsigned reg)
@@ -241,25 +256,24 @@ static void decode_into(struct block_table *t, struct block *b, const uint8_t *c
     b->transition = (uint16_t)transition;
 }
 
-const struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
-                                 const struct block_place *place)
+struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
+                           const struct block_place *place)
 {
-    uint32_t i;
+    uint32_t i = slot_of(address);
     struct block *b;
 
-    if (table->used >= TABLE_LIMIT)
+    if (table->used == BLOCKS_MAX)
         block_table_clear(table);
-    for (i = slot_of(address); table->slots[i].epoch == table->epoch; i = (i + 1) & (TABLE_SIZE - 1))
-        ;
-    b = &table->slots[i];
+    while (table->hash[i])
+        i = (i + 1) & (HASH_SIZE - 1);
+    table->hash[i] = table->used;
+    b = &table->blocks[table->used++];
     *b = (struct block){.address = (uint32_t)address,
-                        .epoch = table->epoch,
                         .size = (uint16_t)size,
                         .cause = place->cause,
                         .event = place->event,
                         .in_copy_routine = place->in_copy_routine};
     decode_into(table, b, code, size, pc);
-    table->used++;
     return b;
 }
 

@@ -4,7 +4,8 @@
  *
  * Keyed by the physical address of its first byte and its size, because the same
  * text is in many address spaces. Everything the block hook needs is in one
- * descriptor of 32 bytes.
+ * descriptor of 32 bytes; a block remembers which two came after it last, so that
+ * the hash is rarely asked.
  */
 #ifndef RINGSIDE_SIM_BLOCK_H
 #define RINGSIDE_SIM_BLOCK_H
@@ -37,9 +38,9 @@ enum block_event {
 
 struct block {
     uint32_t address;      /* physical */
-    uint32_t epoch;        /* of the table: an older one is empty */
     uint32_t cost_256;     /* base cost of all instructions in 1/256 cycles */
-    uint16_t size;         /* bytes */
+    uint32_t next[2];      /* numbers of the two blocks that last followed it: a guess, to be verified */
+    uint16_t size;         /* bytes; 0: dropped */
     uint16_t instructions;
     uint16_t transition;   /* cycles of transition instructions in it (SWAPGS, …) */
     uint16_t last;         /* offset of the last instruction */
@@ -49,8 +50,8 @@ struct block {
     uint8_t element;       /* REP: bytes of an element */
     uint8_t is_copy;       /* REP MOVS outside a copy routine */
     uint8_t in_copy_routine;
-    uint8_t reloads; /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
-    uint8_t spare[5];
+    uint8_t reloads;       /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
+    uint8_t spare;
 };
 
 _Static_assert(sizeof(struct block) == 32, "two descriptors a cache line");
@@ -71,11 +72,12 @@ struct block_place {
     uint8_t cause, event, in_copy_routine;
 };
 
-/* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. */
-const struct block *block_find(const struct block_table *table, uint64_t address, uint32_t size);
+/* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. `before`: the block
+ * that ran before it, or NULL; it learns what followed. */
+struct block *block_find(struct block_table *table, struct block *before, uint64_t address, uint32_t size);
 /* Decodes it: `code` is its bytes, `pc` its virtual address. Never NULL; valid until the next clear or decode. */
-const struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
-                                 const struct block_place *place);
+struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
+                           const struct block_place *place);
 /* Of the `size` bytes of code at pc: how many instructions start before `rip`, and their cost. */
 void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
                   uint32_t *instructions, uint32_t *cost_256, uint32_t *transition);

@@ -119,6 +119,7 @@ struct reverse_entry {
     uint32_t epoch;
 };
 
+#define CODE_MAP 256
 #define STALE_CODE_PAGES 32
 /* Unicorn drops translations by virtual address only: while `dropping_code` is set, a physical page can be named in this
  * window, which no guest can reach (it is not canonical). */
@@ -173,9 +174,9 @@ struct cpu {
     bool started, halted;
 
     /* the block being executed */
-    const struct block *block; /* NULL: nothing to settle */
+    struct block *block;  /* NULL: nothing to settle */
+    struct block *before; /* the block that ran last */
     uint64_t block_pc;
-    uint64_t last_pc; /* of the block before: the symboliser's hint after a wild jump */
     uint64_t rep_pc;  /* address of the REP instruction that is running, 0: none */
     uint64_t rep_left; /* elements of it that are still to come */
     bool rep_first;   /* its first element has not been settled */
@@ -192,6 +193,10 @@ struct cpu {
     /* filters: the last pages that hit, valid while *tlb_epoch is unchanged */
     const uint64_t *tlb_epoch;
     uint64_t code_page, code_frame, code_epoch;
+    struct {
+        uint64_t page, frame;
+        uint32_t epoch;
+    } code_map[CODE_MAP]; /* count model: by soft_epoch */
     uint64_t data_page, data_epoch;
     bool data_dirty; /* its entry is known to be dirty */
     const uint64_t *filter_code, *filter_read, *filter_write;
@@ -401,6 +406,7 @@ void account_space_gone(struct cpu *cpu, uint64_t space);
 void account_user_resumes(struct cpu *cpu);
 void account_region_begin(struct machine *m);
 void account_region_end(struct machine *m, uint64_t ops);
+uint64_t account_instructions(const struct machine *m); /* since the books were opened */
 void account_result(struct machine *m);
 void account_warn(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void account_close(struct machine *m);

@@ -11,19 +11,36 @@
 
 #define slow __attribute__((noinline, cold))
 
-static uint64_t slow code_page(struct cpu *cpu, uint64_t page)
+static uint64_t slow code_page_walk(struct cpu *cpu, uint64_t page)
 {
     struct translation t;
     uint32_t error;
-    bool ok;
+    bool ok = cpu->machine->timing ? mmu_translate(cpu, page << 12, ACCESS_FETCH, UNCHECKED, &t, &error)
+                                   : mmu_peek(cpu, page << 12, &t);
 
-    if (cpu->machine->timing)
-        ok = mmu_translate(cpu, page << 12, ACCESS_FETCH, UNCHECKED, &t, &error);
-    else
-        ok = mmu_peek(cpu, page << 12, &t);
+    return ok ? translation_address(&t, page << 12) >> 12 : 0;
+}
+
+/* Not the page of the block before. The timing model looks it up, counted; the count model remembers what it walked. */
+static uint64_t code_page(struct cpu *cpu, uint64_t page)
+{
+    unsigned slot = page % CODE_MAP;
+    const struct translation *t;
+
     cpu->code_page = page;
-    cpu->code_frame = ok ? translation_address(&t, page << 12) >> 12 : 0;
-    cpu->code_epoch = cpu->machine->timing ? *cpu->tlb_epoch : cpu->soft_epoch;
+    if (cpu->machine->timing) {
+        t = tlb_recent(cpu->tlb, TLB_CODE, page & ((1ul << 52) - 1), cpu->pcid);
+        cpu->code_frame = t ? t->frame + (page - t->page) : code_page_walk(cpu, page);
+        cpu->code_epoch = *cpu->tlb_epoch;
+        return cpu->code_frame;
+    }
+    if (cpu->code_map[slot].page != page || cpu->code_map[slot].epoch != cpu->soft_epoch) {
+        cpu->code_map[slot].page = page;
+        cpu->code_map[slot].frame = code_page_walk(cpu, page);
+        cpu->code_map[slot].epoch = cpu->soft_epoch;
+    }
+    cpu->code_frame = cpu->code_map[slot].frame;
+    cpu->code_epoch = cpu->soft_epoch;
     return cpu->code_frame;
 }
 
@@ -60,7 +77,7 @@ static struct block_place place_of(const struct cpu *cpu, uint64_t pc)
     return place;
 }
 
-static const struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, uint64_t physical)
+static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, uint64_t physical)
 {
     struct machine *m = cpu->machine;
     uint8_t code[8192];
@@ -90,7 +107,6 @@ static void slow block_event(struct cpu *cpu, const struct block *b)
 static void charge_block(struct cpu *cpu, const struct block *b)
 {
     cpu->domain->instructions += b->instructions;
-    cpu->machine->counters.value[COUNTER_instructions] += b->instructions;
     if (!cpu->machine->timing) {
         cpu->clock += b->instructions;
         return;
@@ -137,7 +153,7 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
     struct cpu *cpu = user;
     struct machine *m = cpu->machine;
     uint64_t physical;
-    const struct block *b;
+    struct block *b;
 
     if (cpu->block && cpu->block->special)
         settle_block(cpu);
@@ -152,11 +168,10 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
     if ((pc & (PAGE_BYTES - 1)) + size > PAGE_BYTES)
         refresh_code_frame(cpu, pc, size);
     physical = code_frame(cpu, pc >> 12) << 12 | (pc & (PAGE_BYTES - 1));
-    b = block_find(m->blocks, physical, size);
+    b = block_find(m->blocks, cpu->before, physical, size);
     if (!b)
         b = decode(cpu, pc, size, physical);
-    cpu->last_pc = cpu->block_pc;
-    cpu->block = b;
+    cpu->block = cpu->before = b;
     cpu->block_pc = pc;
     if (b->special == SPECIAL_REP) {
         if (cpu->rep_pc == pc && b->instructions == 1) {

@@ -92,5 +92,4 @@ void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc)
         return;
     cpu->rep_left = engine_get(&cpu->engine, UC_X86_REG_RCX);
     cpu->domain->instructions--; /* it was counted when it began */
-    cpu->machine->counters.value[COUNTER_instructions]--;
 }

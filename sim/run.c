@@ -130,7 +130,7 @@ static void poll_outside(struct cpu *cpu)
         run_end(m, END_TIME_LIMIT);
     if (m->config.progress && cpu->clock >= m->next_progress) {
         m->next_progress = cpu->clock + POLL_CYCLES;
-        m->config.progress(m->config.ctx, cpu->clock, m->total_instructions + m->counters.value[COUNTER_instructions]);
+        m->config.progress(m->config.ctx, cpu->clock, m->total_instructions + account_instructions(m));
     }
 }
 

@@ -131,7 +131,6 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     if (instructions >= b->instructions)
         return;
     cpu->domain->instructions -= b->instructions - instructions;
-    cpu->machine->counters.value[COUNTER_instructions] -= b->instructions - instructions;
     /* What was charged beyond is given back to the carry first, so that cycles never go below what passed. */
     cycles = (b->cost_256 - cost_256) >> 8;
     if (cpu->machine->timing && cycles + b->transition - transition <= cpu->clock) {

@@ -36,7 +36,6 @@ static void skip_instruction(struct cpu *cpu, uint64_t rip, unsigned bytes, enum
 {
     settle_cancel(cpu, rip);
     cpu->domain->instructions++;
-    count(cpu, COUNTER_instructions);
     charge_timing(cpu, cause, cycles);
     engine_set(&cpu->engine, UC_X86_REG_RIP, rip + bytes);
 }
