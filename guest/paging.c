@@ -13,6 +13,8 @@
  * Page-table isolation. Each space has a second root whose lower half holds the same entries and whose upper half
  * maps .entry and .percpu alone. Its translations carry PCID | PCID_USER.
  *
+ * The tables of a space are chained, so that its end need not search them for one another.
+ *
  * PCIDs. A space's PCID is its slot number. A load of CR3 keeps that PCID's translations (bit 63) if kept_on says that
  * they are this space's and still true; whoever changes a space that is not loaded clears kept_on.
  */
@@ -38,6 +40,7 @@
 
 #define ENTRIES 512
 #define LARGE_BYTES (2ul << 20)
+#define KERNEL_SLOTS 4 /* entries of a PML4 that the kernel half needs: direct map, stacks, image */
 #define PCID_USER 0x800u
 #define FLUSH_PAGES_MAX 32
 
@@ -53,6 +56,9 @@ static struct {
     uint64_t entry_table; /* the PDPT below which .entry and .percpu are, for isolated roots */
     uint64_t global;      /* PTE_G, or 0 with page-table isolation */
     bool pcid, isolated;
+    uint16_t kernel_slot[KERNEL_SLOTS]; /* which entries of the root are in use */
+    unsigned kernel_slots;
+    uint32_t *next_table; /* by frame number; 0 ends */
     struct space spaces[SPACES_MAX]; /* slot 0 is not used */
 } paging;
 
@@ -66,7 +72,7 @@ static uint64_t *table_at(uint64_t entry)
     return direct(entry & PTE_FRAME);
 }
 
-/* A zeroed table, 0 without memory. */
+/* A zeroed table's frame; 0 without memory. */
 static uint64_t table_create(void)
 {
     uint64_t frame = frame_alloc();
@@ -76,9 +82,23 @@ static uint64_t table_create(void)
     return frame;
 }
 
-/* The entry for `address` in the table of `level` under `root`, making the tables on the way if `flags` is not 0: they get
- * these. NULL: not there, or no memory. */
-static uint64_t *entry_for(uint64_t root, uint64_t address, unsigned level, uint64_t flags)
+/* The entry for `address` in the table of `level` under `root`; NULL if there is no such table. */
+static uint64_t *entry_find(uint64_t root, uint64_t address, unsigned level)
+{
+    uint64_t *table = direct(root);
+
+    for (unsigned l = 3; l > level; l--) {
+        uint64_t entry = table[index_of(address, l)];
+
+        if (!(entry & PTE_P))
+            return NULL;
+        table = table_at(entry);
+    }
+    return &table[index_of(address, level)];
+}
+
+/* The same, making the tables on the way. `space`: whose they are, or NULL: the kernel's. NULL without memory. */
+static uint64_t *entry_make(uint64_t root, uint64_t address, unsigned level, struct space *space)
 {
     uint64_t *table = direct(root);
 
@@ -86,11 +106,15 @@ static uint64_t *entry_for(uint64_t root, uint64_t address, unsigned level, uint
         uint64_t *entry = &table[index_of(address, l)];
 
         if (!(*entry & PTE_P)) {
-            uint64_t frame = flags ? table_create() : 0;
+            uint64_t frame = table_create();
 
             if (!frame)
                 return NULL;
-            *entry = frame | flags;
+            *entry = frame | PTE_P | PTE_W | (space ? PTE_U : 0);
+            if (space) {
+                paging.next_table[frame / PAGE_BYTES] = space->tables;
+                space->tables = (uint32_t)(frame / PAGE_BYTES);
+            }
         }
         table = table_at(*entry);
     }
@@ -101,7 +125,7 @@ static uint64_t *entry_for(uint64_t root, uint64_t address, unsigned level, uint
 
 static void kernel_map(uint64_t root, uint64_t address, uint64_t frame, unsigned level, uint64_t flags)
 {
-    uint64_t *entry = entry_for(root, address, level, PTE_P | PTE_W);
+    uint64_t *entry = entry_make(root, address, level, NULL);
 
     if (!entry)
         panic("paging: no memory for the kernel's tables");
@@ -139,7 +163,7 @@ static void map_image(void)
 static void prepare_stacks(void)
 {
     for (uint64_t at = 0; at < STACKS_MAX * STACK_SPAN; at += LEVEL_SPAN(1))
-        if (!entry_for(paging.root, STACKS_BASE + at, 0, PTE_P | PTE_W))
+        if (!entry_make(paging.root, STACKS_BASE + at, 0, NULL))
             panic("paging: no memory for the stacks' tables");
 }
 
@@ -155,6 +179,19 @@ static void prepare_isolation(void)
     frame_free(root);
 }
 
+static void prepare_spaces(void)
+{
+    uint64_t bytes = frames_total() * sizeof(*paging.next_table);
+    uint64_t frame = frames_alloc((bytes + PAGE_BYTES - 1) / PAGE_BYTES);
+
+    if (!frame)
+        panic("paging: no memory for spaces");
+    paging.next_table = direct(frame);
+    for (unsigned i = ENTRIES / 2; i < ENTRIES; i++)
+        if (table_at(paging.root)[i] && paging.kernel_slots < KERNEL_SLOTS)
+            paging.kernel_slot[paging.kernel_slots++] = (uint16_t)i;
+}
+
 void paging_init(const struct paging_options *options)
 {
     paging.isolated = options->isolated;
@@ -163,6 +200,7 @@ void paging_init(const struct paging_options *options)
     map_direct();
     map_image();
     prepare_stacks();
+    prepare_spaces();
     if (paging.isolated)
         prepare_isolation();
     write_cr3(paging.root);
@@ -181,7 +219,7 @@ void stack_page_map(uint64_t address, uint64_t frame)
 
 uint64_t stack_page_unmap(uint64_t address)
 {
-    uint64_t *entry = entry_for(paging.root, address, 0, 0);
+    uint64_t *entry = entry_find(paging.root, address, 0);
     uint64_t frame = *entry & PTE_FRAME;
 
     *entry = 0;
@@ -229,48 +267,27 @@ static uint64_t user_root_create(void)
 struct space *space_create(void)
 {
     struct space *space = slot_find();
-    uint64_t root, user_root = 0;
+    uint64_t root = space ? table_create() : 0, user_root = 0;
 
-    if (!space)
-        return NULL;
-    root = frame_alloc();
-    if (paging.isolated && root) {
-        user_root = user_root_create();
-        if (!user_root) {
-            frame_free(root);
-            return NULL;
-        }
-    }
     if (!root)
         return NULL;
-    zero_quads(direct(root), ENTRIES / 2);
-    for (unsigned i = ENTRIES / 2; i < ENTRIES; i++)
-        table_at(root)[i] = table_at(paging.root)[i];
+    if (paging.isolated && !(user_root = user_root_create())) {
+        frame_free(root);
+        return NULL;
+    }
+    for (unsigned i = 0; i < paging.kernel_slots; i++)
+        table_at(root)[paging.kernel_slot[i]] = table_at(paging.root)[paging.kernel_slot[i]];
     *space = (struct space){.root = root, .user_root = user_root};
     space->pcid = paging.pcid ? (uint16_t)space_number(space) : 0;
     return space;
 }
 
-/* Frees the tables below an entry of `level`. */
-static void tables_free(uint64_t entry, unsigned level)
-{
-    uint64_t *table = table_at(entry);
-
-    for (unsigned i = 0; level > 1 && i < ENTRIES; i++)
-        if (table[i] & PTE_P)
-            tables_free(table[i], level - 1);
-    frame_free(entry & PTE_FRAME);
-}
-
 void space_destroy(struct space *space)
 {
-    uint64_t *root = table_at(space->root);
-
     if (this_cpu()->space == space)
         space_switch(NULL);
-    for (unsigned i = 0; i < ENTRIES / 2; i++)
-        if (root[i] & PTE_P)
-            tables_free(root[i], 3);
+    for (uint32_t table = space->tables; table; table = paging.next_table[table])
+        frame_free(table * PAGE_BYTES);
     frame_free(space->root);
     if (space->user_root)
         frame_free(space->user_root);
@@ -347,7 +364,7 @@ static void flush_do(const struct flush *flush)
 
 /* ---- mappings ---- */
 
-static uint64_t entry_make(uint64_t frame, unsigned rights)
+static uint64_t entry_value(uint64_t frame, unsigned rights)
 {
     uint64_t entry = frame | PTE_U | (rights ? PTE_P : PTE_HELD);
 
@@ -361,7 +378,7 @@ static uint64_t entry_make(uint64_t frame, unsigned rights)
 long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned rights)
 {
     struct flush flush = {.space = space};
-    uint64_t *entry = entry_for(space->root, address, 0, PTE_P | PTE_W | PTE_U);
+    uint64_t *entry = entry_make(space->root, address, 0, space);
 
     if (!entry)
         return -ENOMEM;
@@ -369,7 +386,7 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
         table_at(space->user_root)[index_of(address, 3)] = table_at(space->root)[index_of(address, 3)];
     if (*entry & PTE_P)
         flush_add(&flush, address);
-    *entry = entry_make(frame, rights);
+    *entry = entry_value(frame, rights);
     flush_do(&flush);
     return 0;
 }
@@ -383,10 +400,10 @@ static void range_change(struct space *space, uint64_t address, size_t pages, ui
 
     while (address < end) {
         unsigned level = 3;
-        uint64_t *entry = entry_for(space->root, address, level, 0);
+        uint64_t *entry = entry_find(space->root, address, level);
 
         while (level && *entry & PTE_P)
-            entry = entry_for(space->root, address, --level, 0);
+            entry = entry_find(space->root, address, --level);
         if (level) {
             address = (address & ~(LEVEL_SPAN(level) - 1)) + LEVEL_SPAN(level);
             continue;
@@ -411,7 +428,7 @@ static uint64_t change_to_nothing(uint64_t entry, unsigned rights)
 
 static uint64_t change_rights(uint64_t entry, unsigned rights)
 {
-    return entry_make(entry & PTE_FRAME, rights);
+    return entry_value(entry & PTE_FRAME, rights);
 }
 
 void space_unmap(struct space *space, uint64_t address, size_t pages)

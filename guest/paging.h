@@ -24,6 +24,7 @@ struct space {
     uint64_t user_root; /* with page-table isolation: loaded while ring 3 runs */
     uint64_t kept_on;   /* CPUs (bit = number) whose TLB may keep translations of this space across a switch */
     uint16_t pcid;
+    uint32_t tables;    /* its tables but for the roots: the first one's frame number, chained in paging.next_table */
 };
 
 struct paging_options {
