@@ -330,7 +330,7 @@ static long fake_thread_create(void *ctx, int child, int parent)
 {
     struct world *w = ctx;
 
-    assert_false(w->thread[child].used);
+    assert_true(child > 0 && child < WORLD_PIDS && !w->thread[child].used);
     if (refused(w))
         return -ENOMEM;
     w->thread[child] = (struct world_thread){.used = true, .context = w->thread[parent].context};
