@@ -177,6 +177,7 @@ static bool run_machine(struct execution *x, struct error *error)
 {
     struct job job = {
         .name = base_name(x->options->program[0]),
+        .domain = base_name(x->path),
         .argv = x->argv,
         .envp = x->envp,
         .cwd = working_directory(x->options),

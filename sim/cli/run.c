@@ -107,6 +107,7 @@ static bool run_on_disk(struct plan *plan, const struct workload *w, struct gues
     struct stream console = {.in = -1, .out = fileno(output)}, errors = console;
     struct job job = {
         .name = w->name,
+        .domain = w->program,
         .argv = argv,
         .envp = environment,
         .cwd = "/",

@@ -170,7 +170,7 @@ static bool load_images(struct run *r)
     if (machine_load_kernel(r->machine, path, why) != 0)
         return refuse(r->error, STATUS_HOST, "%s", why);
     if (r->job->program)
-        machine_add_symbols(r->machine, r->job->name, r->job->program, r->job->program_bytes);
+        machine_add_symbols(r->machine, r->job->domain, r->job->program, r->job->program_bytes);
     return for_modules(r->session->arch, load_module, r);
 }
 

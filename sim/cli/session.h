@@ -21,7 +21,8 @@ struct session {
 
 /* One run: a first program on a disk. Everything stays the caller's. */
 struct job {
-    const char *name; /* in the record */
+    const char *name;   /* in the record */
+    const char *domain; /* what the kernel calls a process of the program: its file's name */
     const char *const *argv;
     const char *const *envp;
     const char *cwd;

@@ -98,6 +98,7 @@ static struct result run(const char *const argv[], bool three)
         if (three)
             redirect("three", 3);
         setenv("ASAN_OPTIONS", "exitcode=99", 1);
+        setenv("LSAN_OPTIONS", "print_suppressions=0", 1);
         setenv("UBSAN_OPTIONS", "halt_on_error=1:exitcode=99", 1);
         alarm(SECONDS_MAX);
         execv(argv[0], (char *const *)argv);
@@ -259,6 +260,70 @@ static void arguments_that_do_not_fit(void **state)
     check_bad(bad, 1);
 }
 
+/* ---- a home with something wrong in it ---- */
+
+static void link_into(const char *home, const char *from, const char *to)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "mkdir -p %s/build/images/monolithic && ln -sfn $PWD/%s %s/%s", in_folder(home), from,
+             in_folder(home), to);
+    assert_int_equal(system(command), 0);
+}
+
+/* The status of `run monolithic null` with RINGSIDE_HOME at a folder of ours; its standard error says `says`. */
+static void run_at_home(const char *program, const char *home, int status, const char *says)
+{
+    const char *const argv[] = {program, "run", "monolithic", "null", "--time-limit", "1000", NULL};
+    char path[512];
+    struct result r;
+
+    assert_non_null(getcwd(path, sizeof path - 64));
+    strcat(strcat(path, "/"), in_folder(home));
+    setenv("RINGSIDE_HOME", path, 1);
+    r = run(argv, false);
+    unsetenv("RINGSIDE_HOME");
+    if (r.status != status || !strstr(r.err, says))
+        print_message("%s: status %d, wanted %d; said: %s\n", home, r.status, status, r.err);
+    assert_int_equal(r.status, status);
+    assert_non_null(strstr(r.err, says));
+    release(&r);
+}
+
+static void a_host_that_lacks_something(void **state)
+{
+    run_at_home(SANITIZED, "nowhere", 5, "holds no sim/cpus");
+    link_into("no-image", "sim", "sim");
+    run_at_home(SANITIZED, "no-image", 5, "run 'make build'");
+    link_into("no-program", "sim", "sim");
+    link_into("no-program", "build/images/monolithic/kernel.elf", "build/images/monolithic/kernel.elf");
+    run_at_home(SANITIZED, "no-program", 5, "the program of workload 'null' is not there");
+    link_into("bad-image", "sim", "sim");
+    link_into("bad-image", "build/programs", "build/programs");
+    link_into("bad-image", "Makefile", "build/images/monolithic/kernel.elf");
+    run_at_home(SANITIZED, "bad-image", 5, "kernel.elf");
+}
+
+/* A program of Linux as a kernel: its first system call has nowhere to go. */
+static void a_kernel_that_crashes(void **state)
+{
+    link_into("crash", "sim", "sim");
+    link_into("crash", "build/programs", "build/programs");
+    link_into("crash", "build/programs/root/bin/null", "build/images/monolithic/kernel.elf");
+    run_at_home(PLAIN, "crash", 3, "ringside: null: the guest kernel crashed\n");
+    run_at_home(PLAIN, "crash", 3, "last transitions");
+}
+
+static void a_full_disk_on_the_host(void **state)
+{
+    const char *const argv[] = {"/bin/sh", "-c", PLAIN " exec monolithic -- " ROOT "/bin/busybox echo x >/dev/full", NULL};
+    struct result r = run(argv, false);
+
+    assert_int_equal(r.status, 5);
+    assert_non_null(strstr(r.err, "ringside: standard output: No space left on device\n"));
+    release(&r);
+}
+
 /* ---- runs ---- */
 
 static json_t *parse(const char *text)
@@ -329,6 +394,68 @@ static void exec_is_the_program(void **state)
     assert_int_equal(json_integer_value(json_object_get(only_result(json), "exit")), 7);
     assert_string_equal(json_string_value(json_object_get(only_result(json), "workload")), "busybox");
     json_decref(json);
+    release(&r);
+}
+
+/* --save writes what the program left, and nothing of the host's changes. */
+static void files_are_saved(void **state)
+{
+    const char *save = in_folder("saved");
+    const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", ROOT, "--save", save, "--", ROOT "/bin/busybox", "sh", "-c",
+                                "echo new >data/new; rm data/log.txt; mkdir -p a/b", NULL};
+    struct result r = run(argv, false);
+    struct stat st;
+    char *text;
+
+    assert_int_equal(r.status, 0);
+    text = read_back("saved/data/new");
+    assert_string_equal(text, "new\n");
+    free(text);
+    assert_int_equal(stat(in_folder("saved/data/log.txt"), &st), -1);
+    assert_int_equal(stat(in_folder("saved/a/b"), &st), 0);
+    assert_int_equal(stat(ROOT "/data/log.txt", &st), 0);
+    assert_int_equal(stat(ROOT "/data/new", &st), -1);
+    release(&r);
+}
+
+static void input_and_environment_arrive(void **state)
+{
+    const char *const argv[] = {PLAIN, "exec", "monolithic", "--stdin", in_folder("input"), "--env", "X=1", "--env", "PATH=/p",
+                                "--cwd", "/tmp", "--", "/bin/busybox", "sh", "-c", "read a; read b; echo $a-$b-$X-$PATH; pwd", NULL};
+    struct result r;
+
+    write_file("input", "one\ntwo\n", 8);
+    r = run(argv, false);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "one-two-1-/p\n/tmp\n");
+    release(&r);
+}
+
+/* JSON to a file, and the table besides; CSV alone. */
+static void run_prints_what_was_asked_for(void **state)
+{
+    char json_file[300];
+    const char *const both[] = {PLAIN, "run", "monolithic", "null", "stat", json_file, NULL};
+    const char *const csv[] = {PLAIN, "run", "monolithic", "null", "--csv", NULL};
+    struct result r;
+    json_t *json;
+    char *text;
+
+    snprintf(json_file, sizeof json_file, "--json=%s", in_folder("results.json"));
+    r = run(both, false);
+    assert_int_equal(r.status, 0);
+    assert_true(strncmp(r.out, "Per operation; monolithic on skylake, 1 CPU, timing model, pcid=on pti=off\n", 75) == 0);
+    assert_non_null(strstr(r.out, "\nstat "));
+    text = read_back("results.json");
+    json = parse(text);
+    assert_int_equal(json_array_size(json_object_get(json, "results")), 2);
+    json_decref(json);
+    free(text);
+    release(&r);
+    r = run(csv, false);
+    assert_int_equal(r.status, 0);
+    assert_true(strncmp(r.out, "arch,variant,workload,", 22) == 0);
+    assert_non_null(strstr(r.out, "\nmonolithic,plain,\"null\",skylake,1,timing,pcid=on pti=off,1000,0,"));
     release(&r);
 }
 
@@ -411,11 +538,17 @@ int main(void)
         cmocka_unit_test(wrong_programs),
         cmocka_unit_test(an_unreadable_file),
         cmocka_unit_test(arguments_that_do_not_fit),
+        cmocka_unit_test(a_host_that_lacks_something),
+        cmocka_unit_test(a_kernel_that_crashes),
+        cmocka_unit_test(a_full_disk_on_the_host),
         cmocka_unit_test(counters_are_listed_with_definitions),
         cmocka_unit_test(every_list_is_json_too),
         cmocka_unit_test(the_doctor_is_content),
         cmocka_unit_test(the_same_command_twice_is_the_same),
         cmocka_unit_test(exec_is_the_program),
+        cmocka_unit_test(files_are_saved),
+        cmocka_unit_test(input_and_environment_arrive),
+        cmocka_unit_test(run_prints_what_was_asked_for),
         cmocka_unit_test(a_program_that_loops_meets_the_time_limit),
     };
 
