@@ -5,7 +5,7 @@
 #   build/programs/root/bin/    one program for each line of workloads.def (unstripped, so that reports have
 #                               symbols), busybox, and links named after the applets that data/shell.sh uses
 #   build/programs/root/data/   input, the same bytes on every host
-#   build/programs/root/tmp/    empty: where programs write
+#   build/programs/root/tmp/    where programs write
 #
 # WORKLOAD_ROOT is everything in it; depend on that.
 
@@ -42,6 +42,7 @@ $(BUILD)/programs/data.done: $(BUILD)/programs/generate workloads/data/shell.sh
 	@mkdir -p $(ROOT)/data $(ROOT)/tmp
 	$< $(ROOT)/data
 	cp workloads/data/shell.sh $(ROOT)/data/
+	@touch $(ROOT)/tmp/.keep
 	@touch $@
 
 ALL += $(WORKLOAD_ROOT)

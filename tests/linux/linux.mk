@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # tests/linux/linux.mk: the root folder of the differential suite, build/programs/linux: bin/ with busybox, links for
-# its applets and our own programs (each NAME-musl and NAME-glibc), data/ from tests/linux/data, an empty tmp/.
+# its applets and our own programs (each NAME-musl and NAME-glibc), data/ from tests/linux/data, tmp/ (with a hidden file: an empty one is
+# not saved).
 
 LINUX_ROOT := $(BUILD)/programs/linux
 LINUX_PROGRAMS := $(patsubst tests/linux/programs/%.c,%,$(wildcard tests/linux/programs/*.c))
@@ -27,6 +28,7 @@ $(BUILD)/programs/linux.done: $(BUILD)/programs/root/bin/busybox $(BUILD)/progra
 	cp $(ROOT)/bin/busybox $(LINUX_ROOT)/bin/
 	@for applet in $(LINUX_APPLETS); do ln -sfn busybox $(LINUX_ROOT)/bin/$$applet; done
 	cp $(wildcard tests/linux/data/*) $(ROOT)/data/log.txt $(ROOT)/data/block.dat $(LINUX_ROOT)/data/
+	@touch $(LINUX_ROOT)/tmp/.keep
 	@touch $@
 
 LINUX_FILES := $(BUILD)/programs/linux.done $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-musl) $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-glibc)

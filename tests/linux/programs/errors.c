@@ -172,7 +172,7 @@ static const struct row rows[] = {
     ROW(getpgid, 1999999999),
     ROW(getsid, 1999999999),
     ROW(futex, 1, 1, 1),
-    ROW(futex, BAD, 1, 1),
+    ROW(futex, BAD, 129, 1),
     ROW(futex, P, 99, 1),
     ROW(futex, P, 0, 5),
     ROW(getrandom, BAD, 10, 0),
@@ -202,7 +202,11 @@ static const struct row rows[] = {
 
 int main(void)
 {
-    close(open(name, O_RDWR | O_CREAT, 0644));
+    int file = open(name, O_RDWR | O_CREAT, 0644);
+
+    if (write(file, "some text", 9) != 9)
+        return 1;
+    close(file);
     /* 3: a file, 4: a directory, 5: a file that cannot be written */
     dup2(open(name, O_RDWR), 3);
     dup2(open(".", O_RDONLY | O_DIRECTORY), 4);

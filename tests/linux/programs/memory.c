@@ -152,7 +152,6 @@ static void of_files(void)
     SHOW(pread(fd, text, 4, 0));
     SHOW(text[1]);
     SHOW(pwrite(fd, "new", 3, 4096));
-    SHOW(memory[PAGE]);
     SHOW(munmap(memory, 3 * PAGE));
     memory = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
     close(fd);
