@@ -38,7 +38,7 @@ struct strings {
 struct reader {
     uint64_t base;
     uint32_t bytes;
-    uint8_t data[READER_BYTES];
+    uint8_t data[READER_BYTES] __attribute__((aligned(8)));
 };
 
 struct segment {
