@@ -19,7 +19,7 @@ static void slow settle_cr3(struct cpu *cpu)
     bool pcide = cpu->cr4 & CR4_PCIDE, keep = pcide && value >> 63;
     const struct cpu_model *model = &cpu->machine->model;
 
-    cpu->soft_epoch++; /* Unicorn dropped its soft TLB */
+    mmu_soft_flushed(cpu); /* by Unicorn */
     if (value >> 63) {
         value &= ~(1ul << 63);
         engine_set(&cpu->engine, UC_X86_REG_CR3, value);
@@ -102,6 +102,8 @@ void settle_block(struct cpu *cpu)
     const struct block *b = cpu->block;
 
     cpu->block = NULL;
+    if (b->special == SPECIAL_REP && b->reloads)
+        deliver_reload(cpu);
     if (b->special == SPECIAL_REP)
         rep_settle(cpu, b);
     else if (b->special)
@@ -130,14 +132,12 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     block_prefix(cpu->machine->blocks, code, b->size, cpu->block_pc, rip, &instructions, &cost_256, &transition);
     if (instructions >= b->instructions)
         return;
-    cpu->domain->instructions -= b->instructions - instructions;
+    retire(cpu, -(int64_t)(b->instructions - instructions));
     /* What was charged beyond is given back to the carry first, so that cycles never go below what passed. */
     cycles = (b->cost_256 - cost_256) >> 8;
     if (cpu->machine->timing && cycles + b->transition - transition <= cpu->clock) {
         cpu->clock -= cycles + b->transition - transition;
         cpu->domain->cycles[b->cause] -= cycles;
         cpu->domain->cycles[CAUSE_transition] -= b->transition - transition;
-    } else if (!cpu->machine->timing) {
-        cpu->clock -= b->instructions - instructions;
     }
 }

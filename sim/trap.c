@@ -21,6 +21,8 @@ static void on_syscall(uc_engine *uc, void *user)
     uint64_t rip;
 
     (void)uc;
+    if (cpu->block && cpu->block->reloads)
+        deliver_reload(cpu); /* a WRMSR before it in the same block */
     if (cpu->efer & EFER_SCE) {
         deliver_syscall(cpu);
         return;
@@ -35,7 +37,7 @@ static void on_syscall(uc_engine *uc, void *user)
 static void skip_instruction(struct cpu *cpu, uint64_t rip, unsigned bytes, enum cause cause, uint32_t cycles)
 {
     settle_cancel(cpu, rip);
-    cpu->domain->instructions++;
+    retire(cpu, 1);
     charge_timing(cpu, cause, cycles);
     engine_set(&cpu->engine, UC_X86_REG_RIP, rip + bytes);
 }

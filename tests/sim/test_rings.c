@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -224,10 +226,294 @@ static void test_instructions(void **state)
     }
 }
 
+/* A refused port access changes nothing, and nothing behind it runs. */
+static void test_refused_port_is_exact(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_in_store, s_in_store_end, 3);
+    guest_must_run(&guest, go, go_end, 0);
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 64), 5);
+    assert_int_equal(guest_word(&guest, DATA_FRAME), 0);
+    guest_close(&guest);
+}
+
+/* Frames: where they are, and what they hold (SDM vol. 3A 6.14). */
+static void test_frames(void **state)
+{
+    for (unsigned ring = 0; ring <= 3; ring += 3) {
+        for (unsigned ist = 0; ist <= 7; ist++) {
+            struct guest guest;
+            set_up(&guest, s_ud2, s_ud2_end, ring);
+            guest_put(&guest, GUEST_PARAM + 16, 0xad7); /* all arithmetic flags, IF */
+            guest_put(&guest, GUEST_PARAM + 24, STACK - 61);
+            guest_gate(&guest, 6, GUEST_STUBS + 6 * 16, GUEST_KERNEL_CS, ist, 14 + ist % 2, 0, true);
+            guest_must_run(&guest, go, go_end, 0);
+            struct guest_record r = guest_record(&guest, 0);
+            uint64_t top = ist ? GUEST_ISTS + ist * 4096 : ring ? GUEST_STACKS + 0x1000 : (STACK - 61) & ~15ull;
+            assert_int_equal(r.frame & 0xffffffffffff, top - 40);
+            assert_int_equal(r.rip, CODE);
+            assert_int_equal(r.rsp, STACK - 61);
+            assert_int_equal(r.cs, ring ? GUEST_USER_CS : GUEST_KERNEL_CS);
+            assert_int_equal(r.frame >> 48, ring ? GUEST_USER_SS : GUEST_KERNEL_SS);
+            assert_int_equal(r.rflags & ~0x10000ull, 0xad7);
+            guest_close(&guest);
+        }
+    }
+}
+
+/* What a handler finds: interrupts off behind an interrupt gate and on behind a trap gate, TF and NT clear, SS null when
+ * it came from ring 3. The handler of vector 6 is at GUEST_TEST + 0x800. */
+SNIPPET(look_around,
+        "jmp start; .org look_around + 0x800, 0x90;"
+        "pushfq; pop rax; mov [" AT(GUEST_PARAM) " + 96], rax; mov eax, ss; mov [" AT(GUEST_PARAM) " + 104], rax;"
+        "mov eax, cs; mov [" AT(GUEST_PARAM) " + 112], rax; cli;"
+        "mov rsp, [" AT(GUEST_CONTROL) " + 8]; mov eax, 0x10; mov ss, eax; jmp [" AT(GUEST_CONTROL) "];"
+        "start: lea rax, [rip + back]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "mov ebx, " AT(GUEST_PARAM) "; push [rbx + 8]; push [rbx + 24]; push [rbx + 16]; push [rbx]; push [rbx + 32]; iretq;"
+        "back: xor eax, eax; ret;");
+
+static void test_handler_state(void **state)
+{
+    for (unsigned kind = 0; kind < 4; kind++) {
+        struct guest guest;
+        unsigned ring = kind & 1 ? 3 : 0, trap = kind >> 1;
+        set_up(&guest, s_ud2, s_ud2_end, ring);
+        guest_put(&guest, GUEST_PARAM + 16, 0x4202); /* NT, IF */
+        guest_gate(&guest, 6, GUEST_TEST + 0x800, GUEST_KERNEL_CS, 0, 14 + trap, 0, true);
+        guest_must_run(&guest, look_around, look_around_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 96), trap ? 0x202 : 2);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 104), ring ? 0 : GUEST_KERNEL_SS);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 112), GUEST_KERNEL_CS);
+        guest_close(&guest);
+    }
+}
+
+/* An exception whose own delivery fails: the gate of the first is not present (a contributory #NP) or its stack is not
+ * mapped (#PF). SDM vol. 3A table 6-5. */
+struct second_fault {
+    const uint8_t *code, *end;
+    unsigned first;
+    bool stack; /* else the gate is not present */
+    unsigned vector;
+    uint64_t error;
+};
+
+#define SECOND(name, first, stack, vector, error) {s_##name, s_##name##_end, first, stack, vector, error}
+
+static const struct second_fault second_faults[] = {
+    SECOND(ud2, 6, false, 11, 6 * 8 + 3),     /* benign: the second is delivered */
+    SECOND(int3, 3, false, 11, 3 * 8 + 2),    /* a software interrupt is not external */
+    SECOND(int80, 0x80, false, 11, 0x402),
+    SECOND(div, 0, false, 8, 0),              /* contributory twice: #DF */
+    SECOND(load_beyond, 13, false, 8, 0),
+    SECOND(kernel_half, 14, false, 8, 0),     /* page fault, then contributory: #DF */
+    SECOND(ud2, 6, true, 14, 2),
+    SECOND(div, 0, true, 14, 2),              /* contributory, then page fault: one after the other */
+    SECOND(load_beyond, 13, true, 14, 2),
+    SECOND(int80, 0x80, true, 14, 2),
+};
+
+static void test_second_faults(void **state)
+{
+    for (size_t i = 0; i < sizeof second_faults / sizeof *second_faults; i++) {
+        const struct second_fault *s = &second_faults[i];
+        struct guest guest;
+        set_up(&guest, s->code, s->end, 3);
+        uint64_t first = GUEST_STUBS + s->first * 16;
+        guest_gate(&guest, s->first, first, GUEST_KERNEL_CS, s->stack ? 2 : 0, 14, 3, s->stack);
+        for (unsigned vector = 8; vector <= 14; vector += 3) /* #DF, #NP, #PF on a good stack */
+            if (vector != s->first)
+                guest_gate(&guest, vector, GUEST_STUBS + vector * 16, GUEST_KERNEL_CS, 1, 14, 0, true);
+        if (s->stack)
+            guest_put(&guest, GUEST_TSS + 36 + 8, GUEST_USER + 0x9000); /* IST 2: not mapped */
+        guest_must_run(&guest, go, go_end, 0);
+        struct guest_record r = guest_record(&guest, 0);
+        if (r.vector != s->vector || r.error != s->error)
+            fail_msg("row %zu: vector %llu error %#llx", i, (unsigned long long)r.vector, (unsigned long long)r.error);
+        if (s->stack)
+            assert_int_equal(r.cr2, GUEST_USER + 0x9000 - 8);
+        assert_int_equal(guest_logged(&guest), 1);
+        assert_int_equal(guest_counter(&guest, COUNTER_exceptions), 1);
+        guest_close(&guest);
+    }
+}
+
+/* A page fault while delivering a page fault is a double fault; CR2 is of the second. */
+static void test_double_fault(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_kernel_half, s_kernel_half_end, 3);
+    guest_put(&guest, GUEST_TSS + 4, GUEST_USER + 0xa000); /* RSP0: not mapped */
+    guest_gate(&guest, 8, GUEST_STUBS + 8 * 16, GUEST_KERNEL_CS, 3, 14, 0, true);
+    guest_must_run(&guest, go, go_end, 0);
+    struct guest_record r = guest_record(&guest, 0);
+    assert_int_equal(r.vector, 8);
+    assert_int_equal(r.error, 0);
+    assert_int_equal(r.cr2, GUEST_USER + 0xa000 - 8);
+    assert_int_equal(r.frame & 0xffffffffffff, GUEST_ISTS + 3 * 4096 - 40);
+    assert_int_equal(r.cs, GUEST_USER_CS);
+    guest_close(&guest);
+}
+
+static void crashes(struct guest *guest, const char *says)
+{
+    assert_int_equal(guest_run(guest, go, go_end), END_CRASH);
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    machine_report(guest->machine, out);
+    fclose(out);
+    if (!strstr(text, says))
+        fail_msg("the report does not say `%s`: %.200s", says, text);
+    free(text);
+    guest_close(guest);
+}
+
+static void test_triple_fault(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_kernel_half, s_kernel_half_end, 3);
+    guest_put(&guest, GUEST_TSS + 4, GUEST_USER + 0xa000); /* and #DF has no IST */
+    crashes(&guest, "triple fault");
+
+    set_up(&guest, s_div, s_div_end, 0);
+    guest_gate(&guest, 0, 0, GUEST_KERNEL_CS, 0, 14, 0, false);
+    guest_gate(&guest, 8, 0, GUEST_KERNEL_CS, 0, 14, 0, false);
+    crashes(&guest, "triple fault");
+}
+
+/* Bad gates: wrong type, wrong or absent code segment (SDM vol. 2A, INT n). */
+static void test_bad_gates(void **state)
+{
+    static const struct {
+        uint16_t selector;
+        unsigned type;
+        uint64_t vector, error;
+    } gates[] = {
+        {GUEST_KERNEL_CS, 5, 13, 6 * 8 + 3}, {0, 14, 13, 1},        {GUEST_KERNEL_SS, 14, 13, 0x11},
+        {GUEST_USER_CS, 14, 13, 0x29},       {0x2340, 14, 13, 0x2341},
+    };
+    for (size_t i = 0; i < sizeof gates / sizeof *gates; i++) {
+        struct guest guest;
+        set_up(&guest, s_ud2, s_ud2_end, 3);
+        guest_gate(&guest, 6, GUEST_STUBS + 6 * 16, gates[i].selector, 0, gates[i].type, 0, true);
+        guest_must_run(&guest, go, go_end, 0);
+        struct guest_record r = guest_record(&guest, 0);
+        assert_int_equal(r.vector, gates[i].vector);
+        assert_int_equal(r.error, gates[i].error);
+        guest_close(&guest);
+    }
+}
+
+/* An exception inside a handler nests on the same stack. The handler of 6 is at GUEST_TEST + 0x800. */
+SNIPPET(nests,
+        "jmp start2; .org nests + 0x800, 0x90;"
+        "mov [" AT(GUEST_PARAM) " + 96], rsp; mov rax, 0xffff800000000000; mov rax, [rax];"
+        "start2: lea rax, [rip + back2]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "mov ebx, " AT(GUEST_PARAM) "; push [rbx + 8]; push [rbx + 24]; push [rbx + 16]; push [rbx]; push [rbx + 32]; iretq;"
+        "back2: xor eax, eax; ret;");
+
+static void test_nested(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_ud2, s_ud2_end, 3);
+    guest_gate(&guest, 6, GUEST_TEST + 0x800, GUEST_KERNEL_CS, 0, 14, 0, true);
+    guest_must_run(&guest, nests, nests_end, 0);
+    struct guest_record r = guest_record(&guest, 0);
+    uint64_t outer = guest_word(&guest, GUEST_PARAM + 96);
+    assert_int_equal(outer, GUEST_STACKS + 0x1000 - 40);
+    assert_int_equal(r.vector, 14);
+    assert_int_equal(r.error, 0);
+    assert_int_equal(r.cs, GUEST_KERNEL_CS);
+    assert_int_equal(r.rsp, outer);
+    assert_int_equal(r.frame & 0xffffffffffff, (outer & ~15ull) - 40);
+    assert_int_equal(guest_counter(&guest, COUNTER_exceptions), 2);
+    assert_int_equal(guest_counter(&guest, COUNTER_mode_switches), 2);
+    guest_close(&guest);
+}
+
+/* SYSCALL and SYSRET (SDM vol. 2B). Ring 3 calls N times with rising RAX; ring 0 answers RAX + 1 and returns. */
+SNIPPET(calls,
+        "mov ecx, 0xc0000082; lea rax, [rip + entry]; xor edx, edx; wrmsr;"
+        "lea rax, [rip + out]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "push " AT(GUEST_USER_SS) "; movabs rax, " AT(STACK) "; push rax; push 0x40ed7; push " AT(GUEST_USER_CS) ";"
+        "movabs rax, " AT(CODE) "; push rax; xor eax, eax; iretq;"
+        "entry: pushfq; pop rdx; mov [" AT(GUEST_PARAM) " + 64], rdx; mov [" AT(GUEST_PARAM) " + 72], r11;"
+        "mov [" AT(GUEST_PARAM) " + 80], rcx; mov [" AT(GUEST_PARAM) " + 88], rsp; mov edx, cs; mov [" AT(GUEST_PARAM) " + 96], rdx;"
+        "mov edx, ss; mov [" AT(GUEST_PARAM) " + 104], rdx; inc eax; sysretq;"
+        "out: xor eax, eax; ret;");
+S(user_calls, "1: syscall; cmp eax, 10; jne 1b; mov ebx, cs; mov ecx, ss; pushfq; pop rdx");
+
+static void test_syscall(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_nothing, s_nothing_end, 3);
+    guest_code(&guest, CODE_FRAME, user_calls, user_calls_end);
+    guest_must_run(&guest, calls, calls_end, 0);
+    const uint64_t flags = 0x40ed7 & ~0x28ull; /* bits 3 and 5 do not exist; CMP leaves PF and ZF as its result says */
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 80), CODE + 2);
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 88), STACK);
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 96), GUEST_KERNEL_CS);
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 104), GUEST_KERNEL_SS);
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 64) & 0x40700, 0); /* FMASK of the kit: AC, DF, IF, TF */
+    assert_int_equal(guest_word(&guest, GUEST_PARAM + 72) & 0x40600, flags & 0x40600);
+    assert_int_equal(guest_counter(&guest, COUNTER_syscalls), 10);
+    assert_int_equal(guest_counter(&guest, COUNTER_exceptions), 1);
+    assert_int_equal(guest_counter(&guest, COUNTER_interrupts), 0);
+    assert_int_equal(guest_counter(&guest, COUNTER_mode_switches), 22); /* in: IRETQ; 10 × 2; out: INT */
+    assert_int_equal(guest_counter(&guest, COUNTER_context_switches), 0);
+    struct guest_record r = guest_record(&guest, 0);
+    assert_int_equal(r.vector, 0x80);
+    assert_int_equal(r.cs, GUEST_USER_CS);
+    assert_int_equal(r.frame >> 48, GUEST_USER_SS);
+    guest_close(&guest);
+}
+
+/* SYSCALL without EFER.SCE is an unknown instruction. */
+SNIPPET(no_sce, "mov ecx, 0xc0000080; rdmsr; and eax, -2; wrmsr; lea rax, [rip + 1f]; mov [" AT(GUEST_CONTROL) "], rax;"
+                "mov [" AT(GUEST_CONTROL) " + 8], rsp; xor eax, eax; syscall; ud2; 1: xor eax, eax; ret");
+
+static void test_syscall_disabled(void **state)
+{
+    struct guest guest;
+    set_up(&guest, s_nothing, s_nothing_end, 3);
+    guest_must_run(&guest, no_sce, no_sce_end, 0);
+    struct guest_record r = guest_record(&guest, 0);
+    assert_int_equal(r.vector, 6);
+    assert_int_equal(guest_counter(&guest, COUNTER_syscalls), 0);
+    guest_close(&guest);
+}
+
+/* POPFQ at ring 3 below IOPL leaves IF and IOPL alone. */
+S(user_popf, "push 0x3202; popfq; pushfq; pop rax; mov rax, rax");
+
+static void test_popf_keeps_if(void **state)
+{
+    for (unsigned on = 0; on < 2; on++) {
+        struct guest guest;
+        set_up(&guest, user_popf, user_popf_end, 3);
+        guest_put(&guest, GUEST_PARAM + 16, on ? 0x202 : 2);
+        guest_must_run(&guest, go, go_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 64) & 0x3200, on ? 0x200 : 0);
+        guest_close(&guest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_instructions),
+        cmocka_unit_test(test_refused_port_is_exact),
+        cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_handler_state),
+        cmocka_unit_test(test_second_faults),
+        cmocka_unit_test(test_double_fault),
+        cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_bad_gates),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_syscall),
+        cmocka_unit_test(test_syscall_disabled),
+        cmocka_unit_test(test_popf_keeps_if),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
