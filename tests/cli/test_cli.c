@@ -98,7 +98,6 @@ static struct result run(const char *const argv[], bool three)
         if (three)
             redirect("three", 3);
         setenv("ASAN_OPTIONS", "exitcode=99", 1);
-        setenv("LSAN_OPTIONS", "print_suppressions=0", 1);
         setenv("UBSAN_OPTIONS", "halt_on_error=1:exitcode=99", 1);
         alarm(SECONDS_MAX);
         execv(argv[0], (char *const *)argv);
