@@ -29,13 +29,16 @@ static int overlap(const struct lock *a, const struct lock *b)
     return a->start <= b->last && b->start <= a->last;
 }
 
+/* The first in the file of the locks that are in the way: the one that F_GETLK tells of. */
 static struct lock *conflict(struct inode *ip, const struct lock *want)
 {
+    struct lock *first = NULL;
+
     for (struct lock *l = ip->locks; l; l = l->next)
         if (l->whole == want->whole && !same_owner(l, want) && overlap(l, want) &&
-            (l->type == F_WRLCK || want->type == F_WRLCK))
-            return l;
-    return NULL;
+            (l->type == F_WRLCK || want->type == F_WRLCK) && (!first || l->start < first->start))
+            first = l;
+    return first;
 }
 
 static void assign(struct lock *to, const struct lock *from)

@@ -40,7 +40,7 @@ static long aim(struct proc *proc, struct process *sender, int pid, int signo, i
     struct process *p = pid > 0 ? proc_find(proc, pid) : NULL;
 
     if (signo < 0 || signo > SIGNALS)
-        return -EINVAL;
+        return pid > 0 && !p ? -ESRCH : -EINVAL; /* Linux looks for the process first */
     if (p)
         shoot(proc, p, &shot);
     else if (pid <= 0)

@@ -100,6 +100,8 @@ struct service proc_service(struct proc *proc)
         [CALL_setsid] = proc_call_setsid,
         [CALL_getsid] = proc_call_getsid,
         [CALL_set_tid_address] = proc_call_set_tid_address,
+        [CALL_set_robust_list] = proc_call_set_robust_list,
+        [CALL_rseq] = proc_call_rseq,
         [CALL_getuid] = proc_call_getuid,
         [CALL_geteuid] = proc_call_geteuid,
         [CALL_getgid] = proc_call_getgid,

@@ -265,7 +265,7 @@ call_op proc_call_execve; /* exec.c */
 call_op proc_call_exit, proc_call_exit_group; /* exit.c */
 call_op proc_call_wait4; /* wait.c */
 call_op proc_call_getpid, proc_call_getppid, proc_call_setpgid, proc_call_getpgid, proc_call_getpgrp, proc_call_setsid,
-    proc_call_getsid, proc_call_set_tid_address; /* ids.c */
+    proc_call_getsid, proc_call_set_tid_address, proc_call_set_robust_list, proc_call_rseq; /* ids.c */
 call_op proc_call_getuid, proc_call_geteuid, proc_call_getgid, proc_call_getegid, proc_call_setuid, proc_call_setgid,
     proc_call_getgroups; /* users.c */
 call_op proc_call_rt_sigaction, proc_call_rt_sigprocmask, proc_call_rt_sigpending, proc_call_rt_sigsuspend,
