@@ -55,7 +55,7 @@ static void inherit_identity(struct process *child, const struct process *p)
 
 static void inherit_signals(struct process *child, const struct process *p, bool new_space)
 {
-    child->blocked = p->attention & ATTENTION_MASK ? p->saved_mask : p->blocked;
+    child->blocked = p->blocked;
     child->actions = p->actions;
     if (child->actions)
         child->actions->users++;

@@ -97,12 +97,12 @@ long proc_call_rt_sigsuspend(void *self, struct call *call)
             return r;
         call->done = 1;
         p->saved_mask = p->blocked;
-        p->attention |= ATTENTION_MASK;
         proc_set_blocked(p, mask);
     }
-    if (proc_interrupted(p) || call->flags & CALL_INTERRUPTED)
-        return -ERESTART_NOHAND;
-    return call_wait(call, proc_channel(WAIT_SIGNAL, p->pid), CALL_FOREVER);
+    if (!proc_interrupted(p) && !(call->flags & CALL_INTERRUPTED))
+        return call_wait(call, proc_channel(WAIT_SIGNAL, p->pid), CALL_FOREVER);
+    p->attention |= ATTENTION_MASK; /* only now: what is due before makes a waiting call look interrupted */
+    return -ERESTART_NOHAND;
 }
 
 long proc_call_pause(void *self, struct call *call)

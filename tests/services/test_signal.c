@@ -503,9 +503,11 @@ static void sigsuspend_and_pause(void **state)
     assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, SIG_SETMASK, DATA, 0, 8), 0);
     assert_true(world_poke(w, 1, DATA, &none, 8));
     assert_int_equal(world_call(w, &call), CALL_WAIT);
+    assert_false(proc_pending(w->proc, 1)); /* or the placement would not let it sleep */
     assert_int_equal(CALLS(w, 1, CALL_kill, 1, SIGUSR1), 0);
     call.flags = CALL_INTERRUPTED;
     assert_int_equal(world_call(w, &call), -514);
+    assert_true(proc_pending(w->proc, 1));
     c = in_call(w, 1, CALL_rt_sigsuspend);
     assert_int_equal(world_deliver(w, 1, -514), 0);
     assert_int_equal(c->regs.rip, HANDLER);
@@ -515,6 +517,19 @@ static void sigsuspend_and_pause(void **state)
     assert_int_equal(world_call(w, &call), CALL_WAIT);
     call.flags = CALL_INTERRUPTED;
     assert_int_equal(world_call(w, &call), -514);
+    end(w);
+
+    w = new_world(); /* interrupted without a handler: the mask comes back, and the call begins again */
+    call = (struct call){.nr = CALL_rt_sigsuspend, .pid = 1, .arg = {DATA, 8}};
+    assert_true(world_poke(w, 1, DATA, &blocked, 8));
+    assert_int_equal(world_call(w, &call), CALL_WAIT);
+    call.flags = CALL_INTERRUPTED;
+    assert_int_equal(world_call(w, &call), -514);
+    c = in_call(w, 1, CALL_rt_sigsuspend);
+    assert_int_equal(world_deliver(w, 1, -514), 0);
+    assert_int_equal(c->regs.rip, RIP - 2);
+    assert_int_equal(c->regs.rax, CALL_rt_sigsuspend);
+    assert_int_equal(mask_of(w, 1), 0);
     end(w);
 }
 
