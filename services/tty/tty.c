@@ -30,12 +30,23 @@ static void send_signal(struct tty *t, int signal)
     t->host->ask(t->host->ctx, &rq);
 }
 
-/* As much of the echo as a free buffer takes; the rest follows when one comes back. */
+/* The line that shows the terminal's screen; NULL: both go elsewhere. */
+static struct line *screen(struct tty *t)
+{
+    for (unsigned i = 0; i < LINES; i++)
+        if (t->output_terminal[i])
+            return &t->line[i];
+    return NULL;
+}
+
+/* The echo, if a buffer is free; else when one comes back. */
 static void send_echo(struct tty *t)
 {
-    struct line *line = &t->line[0];
+    struct line *line = screen(t);
     int buffer;
 
+    if (!line)
+        t->discipline.echo_count = 0;
     if (!t->discipline.echo_count)
         return;
     if (line_buffer(line) < 0 && line_want_room(line))

@@ -94,6 +94,12 @@ static int terminal(void **state)
     return 0;
 }
 
+static int output_in_file(void **state)
+{
+    *state = create(5);
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     struct rig *r = *state;
@@ -302,6 +308,21 @@ static void a_line_is_edited_and_echoed(void **state)
     assert_string_equal(r->tape[0].output, "helo\b \blo\b \b\b \b\b \b\b \b\b \bhex\b \by you\b \b\b \b\b \bme\r\nrest");
 }
 
+/* Standard output in a file: what is typed must not get into it. */
+static void echo_stays_on_the_screen(void **state)
+{
+    struct rig *r = *state;
+    char got[8];
+
+    type(r, "ab\n");
+    assert_int_equal(ask(r, TTY_READ, 0, got, 8), 3);
+    assert_int_equal(r->tape[0].printed, 0);
+    assert_int_equal(r->tape[1].printed, 4);
+    assert_memory_equal(r->tape[1].output, "ab\r\n", 4);
+    assert_int_equal(ask(r, TTY_WRITE, 0, "x\n", 2), 2);
+    assert_int_equal(r->tape[0].printed, 2);
+}
+
 static void lines_are_read_one_at_a_time(void **state)
 {
     struct rig *r = *state;
@@ -450,6 +471,7 @@ int main(void)
         STREAM(a_stream_is_not_a_tty),
         TERMINAL(a_line_is_edited_and_echoed),
         TERMINAL(lines_are_read_one_at_a_time),
+        cmocka_unit_test_setup_teardown(echo_stays_on_the_screen, output_in_file, tear_down),
         TERMINAL(control_c_is_a_signal),
         TERMINAL(output_gets_carriage_returns),
         TERMINAL(raw_mode_is_raw),
