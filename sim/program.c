@@ -98,7 +98,8 @@ static bool check_segment(struct image *i, const Elf64_Phdr *p)
     if (!inside(i, p->p_offset, p->p_filesz))
         return truncated(i, "segments");
     if (p->p_vaddr > USER_END || p->p_memsz > USER_END - p->p_vaddr)
-        return refuse(i, "a malformed program header: address %#llx is not a program's", (unsigned long long)p->p_vaddr);
+        return refuse(i, "a malformed program header: address %#llx is not a program's",
+                      (unsigned long long)p->p_vaddr);
     if ((p->p_vaddr - p->p_offset) % 4096)
         return refuse(i, "a malformed program header: address and file offset do not agree");
     i->loadable = true;
@@ -173,7 +174,8 @@ static bool check_linkage(struct image *i)
 int program_check(const void *elf, size_t bytes, char why[PROGRAM_ERROR_MAX])
 {
     struct image i = {.bytes = elf, .size = bytes, .why = why};
-    bool fit = check_magic(&i) && check_identity(&i) && check_type(&i) && check_program_headers(&i) && check_linkage(&i);
+    bool fit =
+        check_magic(&i) && check_identity(&i) && check_type(&i) && check_program_headers(&i) && check_linkage(&i);
 
     return fit ? 0 : -1;
 }

@@ -113,7 +113,8 @@ bool virtio_take(struct virtio *v, unsigned queue, struct virtio_chain *chain)
         return false;
     if ((uint16_t)(available - q->seen) > q->size || q->in_flight == q->size)
         return refuse(v);
-    if (!dma_load(v, q->driver + offsetof(struct vring_avail, ring) + q->seen % q->size * sizeof head, &head, sizeof head))
+    if (!dma_load(v, q->driver + offsetof(struct vring_avail, ring) + q->seen % q->size * sizeof head, &head,
+                  sizeof head))
         return false;
     if (!read_chain(v, q, head, chain))
         return false;
@@ -171,7 +172,8 @@ bool virtio_gather(struct virtio *v, const struct virtio_chain *chain, uint64_t 
     return move(v, chain->segment, chain->readable, offset, to, NULL, bytes);
 }
 
-bool virtio_scatter(struct virtio *v, const struct virtio_chain *chain, uint64_t offset, const void *from, uint64_t bytes)
+bool virtio_scatter(struct virtio *v, const struct virtio_chain *chain, uint64_t offset, const void *from,
+                    uint64_t bytes)
 {
     return move(v, chain->segment + chain->readable, chain->writable, offset, NULL, from, bytes);
 }
@@ -267,8 +269,8 @@ static void write_status(struct virtio *v, uint32_t value)
 
 static void write_queue_ready(struct virtio *v, struct virtio_queue *q, uint32_t value)
 {
-    bool sound = q->size && q->size <= VIRTIO_QUEUE_SIZE_MAX && !(q->size & (q->size - 1)) && q->descriptors % 16 == 0 &&
-                 q->driver % 2 == 0 && q->device % 4 == 0;
+    bool sound = q->size && q->size <= VIRTIO_QUEUE_SIZE_MAX && !(q->size & (q->size - 1)) &&
+                 q->descriptors % 16 == 0 && q->driver % 2 == 0 && q->device % 4 == 0;
 
     if (!(value & 1) || q->ready)
         return;

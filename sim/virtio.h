@@ -54,7 +54,8 @@ struct virtio_segment {
     uint32_t bytes;
 };
 
-/* A request: `readable` segments to read from, then `writable` ones to write to. A copy: the driver cannot change it. */
+/* A request: `readable` segments to read from, then `writable` ones to write to. A copy: the driver cannot change it.
+ */
 struct virtio_chain {
     uint16_t head;
     unsigned readable, writable;
@@ -63,7 +64,8 @@ struct virtio_chain {
 };
 
 /* `model` and `bus` stay the caller's and outlive the device. */
-void virtio_init(struct virtio *virtio, const struct bus *bus, unsigned vector, const struct virtio_model *model, void *self);
+void virtio_init(struct virtio *virtio, const struct bus *bus, unsigned vector, const struct virtio_model *model,
+                 void *self);
 struct bus_device virtio_device(struct virtio *virtio);
 
 /* The next available request. false: there is none, or the device is (now) broken. */
@@ -73,7 +75,8 @@ void virtio_give(struct virtio *virtio, unsigned queue, const struct virtio_chai
 /* Moves bytes out of the readable or into the writable part, from `offset`. false: it is shorter, or a segment is
  * not RAM (what came before has been moved). */
 bool virtio_gather(struct virtio *virtio, const struct virtio_chain *chain, uint64_t offset, void *to, uint64_t bytes);
-bool virtio_scatter(struct virtio *virtio, const struct virtio_chain *chain, uint64_t offset, const void *from, uint64_t bytes);
+bool virtio_scatter(struct virtio *virtio, const struct virtio_chain *chain, uint64_t offset, const void *from,
+                    uint64_t bytes);
 /* The driver broke the protocol. */
 void virtio_break(struct virtio *virtio);
 /* Driver ready and device not broken. */

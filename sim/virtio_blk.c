@@ -8,8 +8,8 @@
  *  - Data moves at the end of that time. So a request that is done is on the disk, and a flush, which comes after all
  *    requests before it, has nothing left to do but to take its time.
  *  - A write is atomic towards the power-cut filter: all of it reaches the disk or none.
- *  - A request without a whole header or without a status byte, or with a buffer that is not RAM, breaks the device; one
- *    that is well formed but impossible (beyond the end, not whole sectors) fails with VIRTIO_BLK_S_IOERR.
+ *  - A request without a whole header or without a status byte, or with a buffer that is not RAM, breaks the device;
+ * one that is well formed but impossible (beyond the end, not whole sectors) fails with VIRTIO_BLK_S_IOERR.
  */
 #include "sim/virtio_blk.h"
 

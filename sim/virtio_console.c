@@ -170,7 +170,8 @@ static void reset(void *self)
     c->first = c->count = 0;
 }
 
-struct virtio_console *virtio_console_create(const struct bus *bus, unsigned vector, const struct console_streams *streams)
+struct virtio_console *virtio_console_create(const struct bus *bus, unsigned vector,
+                                             const struct console_streams *streams)
 {
     struct virtio_console *c = calloc(1, sizeof *c);
 

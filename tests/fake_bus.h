@@ -2,9 +2,9 @@
  *
  * tests/fake_bus.h: a machine without a CPU: RAM, a clock, events and interrupts, for devices and for drivers.
  *
- * To a device model it is a struct bus; to a service it is a struct host whose memory is that RAM (so that DMA works) and
- * a struct device for each device page. So the real driver talks to the real device, and the test is the clock. Time
- * passes only in fake_step, which runs the next event, and fake_run, which runs them all.
+ * To a device model it is a struct bus; to a service it is a struct host whose memory is that RAM (so that DMA works)
+ * and a struct device for each device page. So the real driver talks to the real device, and the test is the clock.
+ * Time passes only in fake_step, which runs the next event, and fake_run, which runs them all.
  */
 #ifndef RINGSIDE_TESTS_FAKE_BUS_H
 #define RINGSIDE_TESTS_FAKE_BUS_H
@@ -30,17 +30,17 @@ struct fake_event {
 
 struct fake {
     unsigned char *ram;
-    size_t ram_used;    /* the allocator: never reuses; `live` is what has not been freed */
+    size_t ram_used; /* the allocator: never reuses; `live` is what has not been freed */
     size_t live;
-    size_t fail_after;  /* allocations left before they fail; 0: never */
+    size_t fail_after; /* allocations left before they fail; 0: never */
     uint64_t now, order;
     struct fake_event event[FAKE_EVENTS];
     size_t events;
     unsigned interrupts[256];
     uint64_t wakes[FAKE_WAKES]; /* channels woken, newest at wake_count - 1, modulo */
     size_t wake_count;
-    long copies;        /* copy_in and copy_out */
-    long copy_result;   /* not 0: what the next copy answers instead of copying */
+    long copies;      /* copy_in and copy_out */
+    long copy_result; /* not 0: what the next copy answers instead of copying */
     int signal_pid, signal;
     struct bus bus;
     struct host host;
@@ -199,8 +199,15 @@ static inline struct fake *fake_create(void)
     f->ram = calloc(1, FAKE_RAM);
     f->ram_used = 4096; /* address 0 is nobody's */
     f->bus = (struct bus){f, fake_dma_read, fake_dma_write, fake_now, fake_at, fake_interrupt, FAKE_HZ};
-    f->host = (struct host){.ctx = f, .alloc = fake_alloc, .free = fake_free, .copy_in = fake_copy_in,
-                            .copy_out = fake_copy_out, .now = fake_now, .wake = fake_wake, .ask = fake_ask, .dma = fake_dma};
+    f->host = (struct host){.ctx = f,
+                            .alloc = fake_alloc,
+                            .free = fake_free,
+                            .copy_in = fake_copy_in,
+                            .copy_out = fake_copy_out,
+                            .now = fake_now,
+                            .wake = fake_wake,
+                            .ask = fake_ask,
+                            .dma = fake_dma};
     return f;
 }
 

@@ -4,8 +4,8 @@
  *
  * A request in flight has a slot: a header and a status byte in a page that the device reaches. The asker knows it by a
  * ticket, which outlives the slot: it keeps the result until BLK_DONE has told it. So an asker may have many more
- * requests begun than fit into the queue, and collect them later; a ticket's number has a generation, so that an old one
- * is recognised. When either runs out, requests WAIT.
+ * requests begun than fit into the queue, and collect them later; a ticket's number has a generation, so that an old
+ * one is recognised. When either runs out, requests WAIT.
  *
  * Channels: CHANNEL(SERVICE_BLK, 0) there is room; CHANNEL(SERVICE_BLK, ticket) that request is done.
  *
@@ -152,7 +152,7 @@ static void start_slot(struct blk *b, unsigned i, uint32_t type, uint64_t sector
         segment[count++] = (struct virtq_segment){data, bytes, type == VIRTIO_BLK_T_IN};
     segment[count++] = (struct virtq_segment){own + offsetof(struct slot_dma, status), 1, 1};
     b->dma[i].header = (struct virtio_blk_outhdr){.type = type, .sector = sector};
-    b->dma[i].status = VIRTIO_BLK_S_IOERR; /* until the device says otherwise */
+    b->dma[i].status = VIRTIO_BLK_S_IOERR;  /* until the device says otherwise */
     virtq_add(b->queue, segment, count, i); /* three descriptors a slot: there is room */
     virtq_kick(b->queue);
 }
@@ -230,8 +230,8 @@ static long request_size(struct blk *b, struct request *rq)
 static long blk_request(void *self, struct request *rq)
 {
     static long (*const operation[])(struct blk *, struct request *) = {
-        [BLK_READ] = request_read,   [BLK_WRITE] = request_write, [BLK_FLUSH] = request_flush,
-        [BLK_DONE] = request_done,   [BLK_SIZE] = request_size,
+        [BLK_READ] = request_read, [BLK_WRITE] = request_write, [BLK_FLUSH] = request_flush,
+        [BLK_DONE] = request_done, [BLK_SIZE] = request_size,
     };
 
     if (rq->op >= sizeof operation / sizeof *operation || !operation[rq->op])

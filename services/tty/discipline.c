@@ -22,8 +22,17 @@ void discipline_init(struct discipline *d)
         .c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
         .c_cc =
             {
-                [VINTR] = 3,  [VQUIT] = 28,   [VERASE] = DELETE, [VKILL] = 21,   [VEOF] = 4,   [VMIN] = 1,
-                [VSTART] = 17, [VSTOP] = 19,  [VSUSP] = 26,      [VWERASE] = 23, [VLNEXT] = 22,
+                [VINTR] = 3,
+                [VQUIT] = 28,
+                [VERASE] = DELETE,
+                [VKILL] = 21,
+                [VEOF] = 4,
+                [VMIN] = 1,
+                [VSTART] = 17,
+                [VSTOP] = 19,
+                [VSUSP] = 26,
+                [VWERASE] = 23,
+                [VLNEXT] = 22,
             },
     };
 }

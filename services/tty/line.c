@@ -99,7 +99,8 @@ void line_send(struct line *l, int buffer, size_t bytes)
 
 static void post(struct line *l)
 {
-    struct virtq_segment segment = {.address = l->host->dma(l->host->ctx, l->in), .bytes = LINE_BUFFER_BYTES, .device_writes = 1};
+    struct virtq_segment segment = {
+        .address = l->host->dma(l->host->ctx, l->in), .bytes = LINE_BUFFER_BYTES, .device_writes = 1};
 
     l->posted = 1;
     virtq_add(l->receive, &segment, 1, 0);

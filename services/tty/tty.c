@@ -24,8 +24,11 @@
 static void send_signal(struct tty *t, int signal)
 {
     struct call call = {.nr = CALL_kill};
-    struct request rq = {
-        .service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = -t->foreground, .arg = {(uint64_t)signal, SI_KERNEL}, .call = &call};
+    struct request rq = {.service = SERVICE_PROC,
+                         .op = PROC_SIGNAL,
+                         .pid = -t->foreground,
+                         .arg = {(uint64_t)signal, SI_KERNEL},
+                         .call = &call};
 
     t->host->ask(t->host->ctx, &rq);
 }
@@ -163,7 +166,8 @@ static long read_stream(struct tty *t, struct request *rq)
     return (long)bytes;
 }
 
-/* VMIN = 0 with VTIME: the deadline, in tenths of a second from the first try: that of the wait before, if there was one. */
+/* VMIN = 0 with VTIME: the deadline, in tenths of a second from the first try: that of the wait before, if there was
+ * one. */
 static uint64_t raw_deadline(const struct tty *t, const struct call *call)
 {
     const struct termios *settings = &t->discipline.termios;

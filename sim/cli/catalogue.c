@@ -13,7 +13,8 @@
 #define NAMES_MAX 128
 
 const struct arch archs[] = {
-#define ARCH(name, variant, image, modules, settings, description) {name, variant, image, modules, settings, description},
+#define ARCH(name, variant, image, modules, settings, description)                                                     \
+    {name, variant, image, modules, settings, description},
 #define SETTING(arch, key, values, initial, description)
 #include "sim/cli/archs.def"
 #undef ARCH
@@ -52,7 +53,7 @@ static const struct arch *unknown_arch(const char *name, struct error *error)
     for (size_t i = 0; i < arch_count; i++)
         names[i] = archs[i].name;
     refuse(error, STATUS_USAGE, "unknown architecture '%s'%s (see 'ringside list archs')", name,
-         suggest_hint(hint, name, names, arch_count));
+           suggest_hint(hint, name, names, arch_count));
     return NULL;
 }
 
@@ -65,8 +66,8 @@ static const struct arch *unknown_variant(const char *name, size_t arch_bytes, s
     for (size_t i = 0; i < arch_count; i++)
         if (names_arch(&archs[i], name, arch_bytes))
             names[count++] = archs[i].variant;
-    refuse(error, STATUS_USAGE, "architecture '%.*s' has no variant '%s'%s (see 'ringside list archs')", (int)arch_bytes, name,
-         name + arch_bytes + 1, suggest_hint(hint, name + arch_bytes + 1, names, count));
+    refuse(error, STATUS_USAGE, "architecture '%.*s' has no variant '%s'%s (see 'ringside list archs')",
+           (int)arch_bytes, name, name + arch_bytes + 1, suggest_hint(hint, name + arch_bytes + 1, names, count));
     return NULL;
 }
 
@@ -97,7 +98,7 @@ const struct workload *find_workload(const char *name, struct error *error)
         names[i] = workloads[i].name;
     }
     refuse(error, STATUS_USAGE, "unknown workload '%s'%s (see 'ringside list workloads')", name,
-         suggest_hint(hint, name, names, workload_count));
+           suggest_hint(hint, name, names, workload_count));
     return NULL;
 }
 
@@ -124,8 +125,8 @@ static bool unknown_setting(const struct arch *arch, const char *key, int key_by
         if (strcmp(settings[i].arch, arch->name) == 0)
             names[count++] = settings[i].key;
     snprintf(typed, sizeof typed, "%.*s", key_bytes, key);
-    return refuse(error, STATUS_USAGE, "architecture '%s' has no setting '%s'%s (see 'ringside list archs')", arch->name, typed,
-                suggest_hint(hint, typed, names, count));
+    return refuse(error, STATUS_USAGE, "architecture '%s' has no setting '%s'%s (see 'ringside list archs')",
+                  arch->name, typed, suggest_hint(hint, typed, names, count));
 }
 
 /* The index in `settings` of "key=value", checked; -1: refused. */
@@ -144,7 +145,7 @@ static int check_setting(const struct arch *arch, const char *chosen, size_t byt
         if (has_value(&settings[i], chosen + key_bytes + 1, bytes - key_bytes - 1))
             return (int)i;
         refuse(error, STATUS_USAGE, "setting '%s' cannot be '%.*s'; it is one of %s", settings[i].key,
-             (int)(bytes - key_bytes - 1), chosen + key_bytes + 1, settings[i].values);
+               (int)(bytes - key_bytes - 1), chosen + key_bytes + 1, settings[i].values);
         return -1;
     }
     unknown_setting(arch, chosen, (int)key_bytes, error);
@@ -157,7 +158,8 @@ struct value {
     int bytes;
 };
 
-static bool apply_setting(const struct arch *arch, const char *chosen, size_t bytes, struct value *value, struct error *error)
+static bool apply_setting(const struct arch *arch, const char *chosen, size_t bytes, struct value *value,
+                          struct error *error)
 {
     int index = check_setting(arch, chosen, bytes, error);
     size_t key_bytes;

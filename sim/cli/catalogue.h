@@ -3,8 +3,8 @@
  * sim/cli/catalogue.h: what there is to run: architectures (archs.def), workloads (workloads/workloads.def), CPU models
  * (sim/cpus) and where their files are.
  *
- * Files are found relative to a home: the folder that holds sim/cpus and build/. It is $RINGSIDE_HOME, or the nearest such
- * folder above the executable.
+ * Files are found relative to a home: the folder that holds sim/cpus and build/. It is $RINGSIDE_HOME, or the nearest
+ * such folder above the executable.
  */
 #ifndef RINGSIDE_SIM_CLI_CATALOGUE_H
 #define RINGSIDE_SIM_CLI_CATALOGUE_H
@@ -61,7 +61,8 @@ struct home {
 
 bool find_home(struct home *home, struct error *error);
 /* home/FORMAT… in `path`. */
-__attribute__((format(printf, 3, 4))) void home_path(const struct home *home, char path[PATH_MAX], const char *format, ...);
+__attribute__((format(printf, 3, 4))) void home_path(const struct home *home, char path[PATH_MAX], const char *format,
+                                                     ...);
 
 #define CPUS_MAX 64
 #define DEFAULT_CPU "skylake"

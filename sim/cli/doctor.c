@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/doctor.c: `ringside doctor`: is everything here that a run needs? One line a check; what fails says what to do.
+ * sim/cli/doctor.c: `ringside doctor`: is everything here that a run needs? One line a check; what fails says what to
+ * do.
  *
- * Checks go from the host to the images, so that the first failure is the one to mend. JSON: {"schema":"ringside.doctor/1",
- * "checks":[{"name","ok","text"}]}. Exit status 0, or 5.
+ * Checks go from the host to the images, so that the first failure is the one to mend. JSON:
+ * {"schema":"ringside.doctor/1", "checks":[{"name","ok","text"}]}. Exit status 0, or 5.
  */
 #include <capstone/capstone.h>
 #include <errno.h>
@@ -29,7 +30,8 @@ struct examination {
     bool at_home; /* home was found */
 };
 
-__attribute__((format(printf, 4, 5))) static void report(struct examination *x, const char *name, bool good, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void report(struct examination *x, const char *name, bool good,
+                                                         const char *format, ...)
 {
     char text[TEXT_MAX];
     va_list arguments;
@@ -51,10 +53,11 @@ static void check_host(struct examination *x)
     bool good = uname(&host) == 0 && strcmp(host.machine, "x86_64") == 0;
 
     if (good)
-        report(x, "host", true, "%s %s on %s, %ld processors, %ld MiB of memory free", host.sysname, host.release, host.machine,
-               sysconf(_SC_NPROCESSORS_ONLN), pages > 0 ? (pages >> 10) * page >> 10 : 0);
+        report(x, "host", true, "%s %s on %s, %ld processors, %ld MiB of memory free", host.sysname, host.release,
+               host.machine, sysconf(_SC_NPROCESSORS_ONLN), pages > 0 ? (pages >> 10) * page >> 10 : 0);
     else
-        report(x, "host", false, "not an x86-64 Linux: programs are built for it and byte order and context layout rely on it");
+        report(x, "host", false,
+               "not an x86-64 Linux: programs are built for it and byte order and context layout rely on it");
 }
 
 static void check_unicorn(struct examination *x)
@@ -70,7 +73,8 @@ static void check_unicorn(struct examination *x)
                "2.1.x is needed: run 'make setup', or build with UNICORN_PREFIX=",
                major, minor, patch);
     else
-        report(x, "unicorn", false, "Unicorn %u.%u: 2.1.x is needed: run 'make setup', or build with UNICORN_PREFIX=", major, minor);
+        report(x, "unicorn", false,
+               "Unicorn %u.%u: 2.1.x is needed: run 'make setup', or build with UNICORN_PREFIX=", major, minor);
 }
 
 static void check_libraries(struct examination *x)
@@ -78,7 +82,8 @@ static void check_libraries(struct examination *x)
     int major, minor;
 
     cs_version(&major, &minor);
-    report(x, "capstone", major >= 4, "Capstone %d.%d%s", major, minor, major >= 4 ? "" : "; 4.0 or later is needed (libcapstone-dev)");
+    report(x, "capstone", major >= 4, "Capstone %d.%d%s", major, minor,
+           major >= 4 ? "" : "; 4.0 or later is needed (libcapstone-dev)");
     report(x, "libelf", elf_version(EV_CURRENT) != EV_NONE, "libelf, ELF version %u", elf_version(EV_CURRENT));
     report(x, "jansson", true, "Jansson %s", jansson_version_str());
 }

@@ -25,7 +25,8 @@ struct error {
     char text[ERROR_TEXT_MAX];
 };
 
-/* Fills `error`; returns false, so that a check can `return refuse(…)`. Control characters become '?': it stays one line. */
+/* Fills `error`; returns false, so that a check can `return refuse(…)`. Control characters become '?': it stays one
+ * line. */
 __attribute__((format(printf, 3, 4))) bool refuse(struct error *error, int status, const char *format, ...);
 
 #endif

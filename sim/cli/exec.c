@@ -2,8 +2,8 @@
  *
  * sim/cli/exec.c: `ringside exec`: one program of the host on the machine, with the host's standard streams.
  *
- * The guest's files are those of --root (or just an empty /tmp), and the program. A program inside of --root is where it
- * is, and argv[0] is its path there. Any other is put at the path under which it was typed, as seen from the guest's
+ * The guest's files are those of --root (or just an empty /tmp), and the program. A program inside of --root is where
+ * it is, and argv[0] is its path there. Any other is put at the path under which it was typed, as seen from the guest's
  * working directory: so argv[0] is what was typed, and names the program in the guest too.
  */
 #include <errno.h>
@@ -40,13 +40,16 @@ struct execution {
 static bool check_words(const struct options *o, struct error *error)
 {
     if (o->words == 0)
-        return refuse(error, STATUS_USAGE, "exec wants an architecture: ringside exec ARCH [OPTION…] -- PROGRAM [ARGUMENT…]");
+        return refuse(error, STATUS_USAGE,
+                      "exec wants an architecture: ringside exec ARCH [OPTION…] -- PROGRAM [ARGUMENT…]");
     if (!o->program && o->words > 1)
-        return refuse(error, STATUS_USAGE, "exec wants -- before the program: ringside exec %s -- %s", o->word[0], o->word[1]);
+        return refuse(error, STATUS_USAGE, "exec wants -- before the program: ringside exec %s -- %s", o->word[0],
+                      o->word[1]);
     if (o->words > 1)
         return refuse(error, STATUS_USAGE, "exec takes one architecture; '%s' is one word too many", o->word[1]);
     if (!o->program || !o->program[0])
-        return refuse(error, STATUS_USAGE, "exec wants a program after --: ringside exec %s -- PROGRAM [ARGUMENT…]", o->word[0]);
+        return refuse(error, STATUS_USAGE, "exec wants a program after --: ringside exec %s -- PROGRAM [ARGUMENT…]",
+                      o->word[0]);
     return true;
 }
 
@@ -55,8 +58,9 @@ static bool check_json(const struct options *o, struct error *error)
 {
     if (!o->json || o->json_file || fcntl(JSON_DESCRIPTOR, F_GETFD) >= 0)
         return true;
-    return refuse(error, STATUS_USAGE, "--json writes to file descriptor %d, which is not open: add %d>FILE, or use --json=FILE",
-                JSON_DESCRIPTOR, JSON_DESCRIPTOR);
+    return refuse(error, STATUS_USAGE,
+                  "--json writes to file descriptor %d, which is not open: add %d>FILE, or use --json=FILE",
+                  JSON_DESCRIPTOR, JSON_DESCRIPTOR);
 }
 
 static bool open_input(struct execution *x, struct error *error)
@@ -86,8 +90,10 @@ static bool find_in_root(struct execution *x)
     char folder[PATH_MAX], real_folder[PATH_MAX], real_root[PATH_MAX];
     size_t root_bytes;
 
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - typed) : 1, slash ? slash == typed ? "/" : typed : ".");
-    if (!x->options->root || !realpath(x->options->root, real_root) || !realpath(slash == typed ? "/" : folder, real_folder))
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - typed) : 1,
+             slash ? slash == typed ? "/" : typed : ".");
+    if (!x->options->root || !realpath(x->options->root, real_root) ||
+        !realpath(slash == typed ? "/" : folder, real_folder))
         return false;
     root_bytes = strcmp(real_root, "/") ? strlen(real_root) : 0;
     if (strncmp(real_folder, real_root, root_bytes) != 0 || (real_folder[root_bytes] && real_folder[root_bytes] != '/'))
@@ -206,7 +212,8 @@ static bool check_output(const struct execution *x, struct error *error)
 {
     int why = x->console.out_errno ? x->console.out_errno : x->errors.out_errno;
 
-    return !why || refuse(error, STATUS_HOST, "standard %s: %s", x->console.out_errno ? "output" : "error", strerror(why));
+    return !why ||
+           refuse(error, STATUS_HOST, "standard %s: %s", x->console.out_errno ? "output" : "error", strerror(why));
 }
 
 static bool write_results(struct execution *x, struct error *error)

@@ -42,7 +42,8 @@ static bool check_regular(const char *path, const struct stat *st, struct error 
         return refuse(error, STATUS_USAGE, "%s: a directory, not a file", path);
     if (!S_ISREG(st->st_mode))
         return refuse(error, STATUS_USAGE, "%s: not a regular file", path);
-    return (unsigned long long)st->st_size <= FILE_MAX_BYTES || refuse(error, STATUS_USAGE, "%s: larger than 1 GiB", path);
+    return (unsigned long long)st->st_size <= FILE_MAX_BYTES ||
+           refuse(error, STATUS_USAGE, "%s: larger than 1 GiB", path);
 }
 
 bool read_file(const char *path, struct file *f, struct error *error)

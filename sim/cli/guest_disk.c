@@ -28,7 +28,8 @@ bool guest_disk_save(const struct guest_disk *disk, const char *folder, struct e
 {
     struct disk_error why = {""};
 
-    return disk_export(disk->data, disk->bytes, folder, &why) || refuse(error, STATUS_HOST, "--save %s: %s", folder, why.text);
+    return disk_export(disk->data, disk->bytes, folder, &why) ||
+           refuse(error, STATUS_HOST, "--save %s: %s", folder, why.text);
 }
 
 void guest_disk_free(struct guest_disk *disk)

@@ -39,7 +39,8 @@ bool find_home(struct home *home, struct error *error)
     }
     bytes = readlink("/proc/self/exe", home->path, sizeof home->path - 1);
     if (bytes < 0)
-        return refuse(error, STATUS_HOST, "cannot find myself (/proc/self/exe: %s); set RINGSIDE_HOME", strerror(errno));
+        return refuse(error, STATUS_HOST, "cannot find myself (/proc/self/exe: %s); set RINGSIDE_HOME",
+                      strerror(errno));
     home->path[bytes] = 0;
     for (char *slash = strrchr(home->path, '/'); slash; slash = strrchr(home->path, '/')) {
         *slash = 0;
@@ -93,7 +94,7 @@ static bool unknown_cpu(const struct home *home, const char *name, struct error 
     size_t count = list_cpus(home, names);
 
     refuse(error, STATUS_USAGE, "unknown CPU '%s'%s (see 'ringside list cpus')", name,
-         suggest_hint(hint, name, (const char *const *)names, count));
+           suggest_hint(hint, name, (const char *const *)names, count));
     for (size_t i = 0; i < count; i++)
         free(names[i]);
     return false;
@@ -121,7 +122,7 @@ bool load_cpu(const struct home *home, const char *name, struct cpu_model *model
         return refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return refuse(error, STATUS_USAGE, "%s: not a file but a %s; --cpu wants a CPU model", path,
-                    S_ISDIR(st.st_mode) ? "directory" : "special file");
+                      S_ISDIR(st.st_mode) ? "directory" : "special file");
     if (cpu_model_read(model, path, why) != 0)
         return refuse(error, STATUS_USAGE, "%s", why);
     return true;

@@ -43,9 +43,9 @@ static json_t *archs_json(const struct home *home, struct error *error)
     json_t *array = json_array();
 
     for (size_t i = 0; i < arch_count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", archs[i].name, "variant", archs[i].variant,
-                                               "image", archs[i].image, "description", archs[i].description, "settings",
-                                               arch_settings_json(&archs[i])));
+        json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", archs[i].name, "variant",
+                                               archs[i].variant, "image", archs[i].image, "description",
+                                               archs[i].description, "settings", arch_settings_json(&archs[i])));
     return array;
 }
 
@@ -140,9 +140,9 @@ static void print_cpus(const struct home *home, unsigned width)
         struct error error;
 
         if (load_cpu(home, names[i], &m, &error))
-            printf("%-10s %s, %.2f GHz\n%-10s L1D %u KiB, L2 %u KiB, L3 %u KiB; DTLB %u, STLB %u entries\n", names[i], m.title,
-                   (double)m.hz / 1e9, "", m.l1d.bytes >> 10, m.l2.bytes >> 10, m.l3.bytes >> 10, m.dtlb[PAGE_4K].entries,
-                   m.stlb[PAGE_4K].entries);
+            printf("%-10s %s, %.2f GHz\n%-10s L1D %u KiB, L2 %u KiB, L3 %u KiB; DTLB %u, STLB %u entries\n", names[i],
+                   m.title, (double)m.hz / 1e9, "", m.l1d.bytes >> 10, m.l2.bytes >> 10, m.l3.bytes >> 10,
+                   m.dtlb[PAGE_4K].entries, m.stlb[PAGE_4K].entries);
         else
             printf("%-10s unusable: %s\n", names[i], error.text);
         free(names[i]);
@@ -168,7 +168,8 @@ static json_t *causes_list_json(void)
     json_t *array = json_array();
 
     for (enum cause c = 0; c < CAUSE_COUNT; c++)
-        json_array_append_new(array, json_pack("{s:s, s:s}", "name", cause_info[c].name, "definition", cause_info[c].definition));
+        json_array_append_new(
+            array, json_pack("{s:s, s:s}", "name", cause_info[c].name, "definition", cause_info[c].definition));
     return array;
 }
 
@@ -213,12 +214,13 @@ static const struct topic *find_topic(const struct options *options, struct erro
             return &topics[i];
         names[i] = topics[i].name;
     }
-    refuse(error, STATUS_USAGE, "there is no list of '%s'%s; there is archs, workloads, cpus, counters", options->word[0],
-         suggest_hint(hint, options->word[0], names, TOPICS));
+    refuse(error, STATUS_USAGE, "there is no list of '%s'%s; there is archs, workloads, cpus, counters",
+           options->word[0], suggest_hint(hint, options->word[0], names, TOPICS));
     return NULL;
 }
 
-static bool list_json(const struct options *options, const struct topic *topic, const struct home *home, struct error *error)
+static bool list_json(const struct options *options, const struct topic *topic, const struct home *home,
+                      struct error *error)
 {
     json_t *json = json_pack("{s:s, s:o}", "schema", "ringside.list/1", topic->name, topic->json(home, error));
     bool good;

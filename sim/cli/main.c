@@ -24,7 +24,8 @@ static const struct command commands[] = {
      "runs workloads (all, if none is named) and prints what the machine counted, per operation"},
     {"exec", COMMAND_EXEC, command_exec, "exec ARCH[:VARIANT] [OPTION…] -- PROGRAM [ARGUMENT…]",
      "runs a static x86-64 Linux program of the host, and exits as it does"},
-    {"list", COMMAND_LIST, command_list, "list archs|workloads|cpus|counters [--json]", "says what there is, and what it means"},
+    {"list", COMMAND_LIST, command_list, "list archs|workloads|cpus|counters [--json]",
+     "says what there is, and what it means"},
     {"doctor", COMMAND_DOCTOR, command_doctor, "doctor", "checks that this host has everything"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -34,9 +35,11 @@ static void print_usage(FILE *out)
     fprintf(out, "ringside: kernel architectures side by side, on a modelled machine\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  ringside %s\n      %s\n", commands[i].usage, commands[i].what);
-    fprintf(out, "\n'ringside COMMAND --help' lists a command's options.\n"
-                 "Exit status: 0; 1 a workload failed; 2 wrong usage or input; 3 the guest kernel crashed; 4 simulated time\n"
-                 "limit; 5 the host lacks something. exec otherwise exits with the program's status.\n");
+    fprintf(
+        out,
+        "\n'ringside COMMAND --help' lists a command's options.\n"
+        "Exit status: 0; 1 a workload failed; 2 wrong usage or input; 3 the guest kernel crashed; 4 simulated time\n"
+        "limit; 5 the host lacks something. exec otherwise exits with the program's status.\n");
 }
 
 static int print_help(const struct command *command)
@@ -58,7 +61,8 @@ static const struct command *find_command(const char *name, struct error *error)
             return &commands[i];
         names[i] = commands[i].name;
     }
-    refuse(error, STATUS_USAGE, "unknown command '%s'%s (see 'ringside --help')", name, suggest_hint(hint, name, names, COMMANDS));
+    refuse(error, STATUS_USAGE, "unknown command '%s'%s (see 'ringside --help')", name,
+           suggest_hint(hint, name, names, COMMANDS));
     return NULL;
 }
 

@@ -26,15 +26,16 @@ struct option {
 
 /* ---- values ---- */
 
-static bool parse_number(const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *number, struct error *error)
+static bool parse_number(const char *name, const char *text, uint64_t low, uint64_t high, uint64_t *number,
+                         struct error *error)
 {
     char *end;
 
     errno = 0;
     *number = isdigit((unsigned char)*text) ? strtoull(text, &end, 0) : (end = (char *)text, 0);
     if (end == text || *end || errno || *number < low || *number > high)
-        return refuse(error, STATUS_USAGE, "%s wants a number from %llu to %llu, not '%s'", name, (unsigned long long)low,
-                    (unsigned long long)high, text);
+        return refuse(error, STATUS_USAGE, "%s wants a number from %llu to %llu, not '%s'", name,
+                      (unsigned long long)low, (unsigned long long)high, text);
     return true;
 }
 
@@ -72,7 +73,8 @@ static bool take_model(struct options *o, const char *name, const char *value, s
             o->model = (enum machine_model)i;
             return true;
         }
-    return refuse(error, STATUS_USAGE, "%s is timing or count, not '%s'%s", name, value, suggest_hint(hint, value, models, 2));
+    return refuse(error, STATUS_USAGE, "%s is timing or count, not '%s'%s", name, value,
+                  suggest_hint(hint, value, models, 2));
 }
 
 static bool take_ops(struct options *o, const char *name, const char *value, struct error *error)
@@ -153,17 +155,20 @@ static bool take_help(struct options *o, const char *name, const char *value, st
 static const struct option table[] = {
     {"--cpu", "NAME", MACHINE, take_cpu, "CPU model, or the path of a model file (default skylake)"},
     {"--cpus", "N", MACHINE, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
-    {"--model", "timing|count", MACHINE, take_model, "timing counts everything; count leaves cycles and misses out, and is fast"},
+    {"--model", "timing|count", MACHINE, take_model,
+     "timing counts everything; count leaves cycles and misses out, and is fast"},
     {"--ops", "N", COMMAND_RUN, take_ops, "operations in the measured region (default: the workload's)"},
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
-    {"--json", "[FILE]", ANY, take_json, "results as JSON: run and list on standard output, exec on descriptor 3; or in FILE"},
+    {"--json", "[FILE]", ANY, take_json,
+     "results as JSON: run and list on standard output, exec on descriptor 3; or in FILE"},
     {"--csv", NULL, COMMAND_RUN, take_csv, "results as comma-separated values"},
     {"--root", "DIR", COMMAND_EXEC, take_root, "the guest's file system starts as a copy of DIR"},
     {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
     {"--cwd", "DIR", COMMAND_EXEC, take_cwd, "working directory in the guest (default /)"},
-    {"--env", "NAME=VALUE", COMMAND_EXEC, take_env, "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
+    {"--env", "NAME=VALUE", COMMAND_EXEC, take_env,
+     "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
     {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
     {"--help", NULL, ANY, take_help, "this"},
 };
@@ -195,7 +200,8 @@ static const struct option *find_option(enum command_bit command, const char *wo
 }
 
 /* The option at argv[*at]; *at is moved over its value. */
-static bool parse_option(struct options *o, enum command_bit command, char *const argv[], int argc, int *at, struct error *error)
+static bool parse_option(struct options *o, enum command_bit command, char *const argv[], int argc, int *at,
+                         struct error *error)
 {
     const char *word = argv[*at], *value = strchr(word, '=');
     size_t bytes = value ? (size_t)(value - word) : strlen(word);

@@ -51,7 +51,8 @@ struct options {
 };
 
 /* The arguments after the command's name. Strings stay the caller's. */
-bool parse_options(struct options *options, enum command_bit command, int argc, char *const argv[], struct error *error);
+bool parse_options(struct options *options, enum command_bit command, int argc, char *const argv[],
+                   struct error *error);
 /* One line an option of `command`, for its help text. */
 void print_options(enum command_bit command, FILE *file);
 

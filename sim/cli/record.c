@@ -17,7 +17,7 @@ static void *copy_of(const void *from, size_t bytes)
 /* A kernel that says how many frames are free must say the same before and after. */
 static bool warn_of_leak(struct record *r, const struct machine_result *result)
 {
-    char (*more)[160];
+    char(*more)[160];
 
     if (result->free_frames_before == result->free_frames_after)
         return true;

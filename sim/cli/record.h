@@ -35,7 +35,7 @@ struct record {
     size_t warning_count;
 
     double seconds, boot_seconds; /* of the host: all, and until the program's first instruction */
-    uint64_t instructions; /* of the whole run, boot included */
+    uint64_t instructions;        /* of the whole run, boot included */
 };
 
 /* Copies what `result` says; false without memory. */
@@ -47,7 +47,8 @@ double record_per_op(const struct record *record, enum counter counter);
 /* {"schema":…,"results":[…]}, a new reference; NULL without memory. */
 json_t *records_json(const struct record *records, size_t count);
 void records_csv(const struct record *records, size_t count, FILE *out);
-/* One row a record, in at most `width` columns of text: figures that do not fit are left out, the least important first. */
+/* One row a record, in at most `width` columns of text: figures that do not fit are left out, the least important
+ * first. */
 void records_table(const struct record *records, size_t count, unsigned width, FILE *out);
 
 #endif

@@ -66,7 +66,8 @@ static json_t *domains_json(const struct record *r)
 
     for (size_t i = 0; i < r->domain_count; i++) {
         const struct domain_result *d = &r->domains[i];
-        json_t *object = json_pack("{s:s, s:i, s:I}", "name", d->name, "ring", (int)d->ring, "space", (json_int_t)d->space);
+        json_t *object =
+            json_pack("{s:s, s:i, s:I}", "name", d->name, "ring", (int)d->ring, "space", (json_int_t)d->space);
 
         if (record_has(r, COUNTER_cycles))
             json_object_set_new(object, "cycles", number(d->cycles));
@@ -94,12 +95,12 @@ static json_t *host_json(const struct record *r)
 
 static json_t *record_json(const struct record *r)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name,
-                     "variant", r->arch->variant, "workload", r->workload, "cpu", r->cpu, "cpus", (json_int_t)r->cpus,
-                     "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings", settings_json(r->settings),
-                     "per_op", counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains",
-                     domains_json(r), "causes", causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status,
-                     "host", host_json(r));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch",
+                     r->arch->name, "variant", r->arch->variant, "workload", r->workload, "cpu", r->cpu, "cpus",
+                     (json_int_t)r->cpus, "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings",
+                     settings_json(r->settings), "per_op", counters_json(r, per_op_json), "total",
+                     counters_json(r, total_json), "domains", domains_json(r), "causes", causes_json(r), "warnings",
+                     warnings_json(r), "exit", r->exit_status, "host", host_json(r));
 }
 
 json_t *records_json(const struct record *records, size_t count)

@@ -14,21 +14,11 @@ static const struct {
     struct table_column column;
     enum counter counter;
 } figures[] = {
-    {{"cycles", 1}, COUNTER_cycles},
-    {{"instrs", 2}, COUNTER_instructions},
-    {{"mode", 3}, COUNTER_mode_switches},
-    {{"ctx", 4}, COUNTER_context_switches},
-    {{"cr3", 9}, COUNTER_cr3_writes},
-    {{"exc", 10}, COUNTER_exceptions},
-    {{"irq", 13}, COUNTER_interrupts},
-    {{"flush", 14}, COUNTER_tlb_flushes},
-    {{"dTLB", 7}, COUNTER_dtlb_misses},
-    {{"walks", 12}, COUNTER_stlb_misses},
-    {{"L1D", 11}, COUNTER_l1d_misses},
-    {{"L3", 15}, COUNTER_l3_misses},
-    {{"copies", 5}, COUNTER_copies},
-    {{"bytes", 6}, COUNTER_bytes_copied},
-    {{"msgs", 8}, COUNTER_messages},
+    {{"cycles", 1}, COUNTER_cycles},        {{"instrs", 2}, COUNTER_instructions}, {{"mode", 3}, COUNTER_mode_switches},
+    {{"ctx", 4}, COUNTER_context_switches}, {{"cr3", 9}, COUNTER_cr3_writes},      {{"exc", 10}, COUNTER_exceptions},
+    {{"irq", 13}, COUNTER_interrupts},      {{"flush", 14}, COUNTER_tlb_flushes},  {{"dTLB", 7}, COUNTER_dtlb_misses},
+    {{"walks", 12}, COUNTER_stlb_misses},   {{"L1D", 11}, COUNTER_l1d_misses},     {{"L3", 15}, COUNTER_l3_misses},
+    {{"copies", 5}, COUNTER_copies},        {{"bytes", 6}, COUNTER_bytes_copied},  {{"msgs", 8}, COUNTER_messages},
     {{"vmexit", 16}, COUNTER_vm_exits},
 };
 

@@ -58,7 +58,7 @@ static bool check_programs(const struct plan *plan, struct error *error)
         program_path(plan, plan->workload[i], path);
         if (access(path, R_OK) != 0)
             return refuse(error, STATUS_HOST, "the program of workload '%s' is not there (%s); run 'make build'",
-                        plan->workload[i]->name, path);
+                          plan->workload[i]->name, path);
         if (!read_program(path, &program, error))
             return false;
         file_free(&program);
@@ -69,7 +69,8 @@ static bool check_programs(const struct plan *plan, struct error *error)
 static bool open_plan(struct plan *plan, const struct options *o, struct error *error)
 {
     if (o->words == 0)
-        return refuse(error, STATUS_USAGE, "run wants an architecture: ringside run ARCH [WORKLOAD…] (see 'ringside list archs')");
+        return refuse(error, STATUS_USAGE,
+                      "run wants an architecture: ringside run ARCH [WORKLOAD…] (see 'ringside list archs')");
     return find_arch(o->word[0], error) && choose_workloads(plan, o, error) &&
            session_open(&plan->session, o, o->word[0], error) && check_programs(plan, error);
 }
@@ -82,8 +83,8 @@ static void make_arguments(const struct workload *w, uint64_t ops, char text[512
     char *rest = text, *word;
     size_t count = 0;
 
-    snprintf(text, 512, "/bin/%s %llu%s%s", w->program, (unsigned long long)(ops ? ops : w->ops), *w->arguments ? " " : "",
-             w->arguments);
+    snprintf(text, 512, "/bin/%s %llu%s%s", w->program, (unsigned long long)(ops ? ops : w->ops),
+             *w->arguments ? " " : "", w->arguments);
     while ((word = strsep(&rest, " ")) && count + 1 < WORDS_OF_WORKLOAD)
         argv[count++] = word;
     argv[count] = NULL;
@@ -99,8 +100,8 @@ static void show_output(FILE *output)
         fwrite(piece, 1, bytes, stderr);
 }
 
-static bool run_on_disk(struct plan *plan, const struct workload *w, struct guest_disk *disk, const struct file *program,
-                        FILE *output, struct error *error)
+static bool run_on_disk(struct plan *plan, const struct workload *w, struct guest_disk *disk,
+                        const struct file *program, FILE *output, struct error *error)
 {
     const char *argv[WORDS_OF_WORKLOAD];
     char text[512];
@@ -178,16 +179,17 @@ static void print_table(const struct plan *plan)
     double seconds = 0, instructions = 0;
 
     printf("Per operation; %s%s%s on %s, %u CPU%s, %s model%s%s\n", s->arch->name,
-           strcmp(s->arch->variant, "plain") ? ":" : "", strcmp(s->arch->variant, "plain") ? s->arch->variant : "", s->cpu.name,
-           s->options->cpus, s->options->cpus == 1 ? "" : "s", s->options->model == MODEL_TIMING ? "timing" : "count",
-           s->settings[0] ? ", " : "", s->settings);
+           strcmp(s->arch->variant, "plain") ? ":" : "", strcmp(s->arch->variant, "plain") ? s->arch->variant : "",
+           s->cpu.name, s->options->cpus, s->options->cpus == 1 ? "" : "s",
+           s->options->model == MODEL_TIMING ? "timing" : "count", s->settings[0] ? ", " : "", s->settings);
     records_table(plan->record, plan->done, width, stdout);
     for (size_t i = 0; i < plan->done; i++) {
         seconds += plan->record[i].seconds;
         instructions += (double)plan->record[i].instructions;
     }
     if (isatty(STDERR_FILENO) && seconds > 0)
-        fprintf(stderr, "%.2f s on this host, %.0f million simulated instructions/s\n", seconds, instructions / seconds / 1e6);
+        fprintf(stderr, "%.2f s on this host, %.0f million simulated instructions/s\n", seconds,
+                instructions / seconds / 1e6);
 }
 
 static void print_warnings(const struct plan *plan)

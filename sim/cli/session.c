@@ -25,12 +25,13 @@ static bool check_image(const struct home *home, const struct arch *arch, const 
     home_path(home, path, "build/images/%s", image);
     if (access(path, R_OK) == 0)
         return true;
-    return refuse(error, STATUS_HOST, "the image of architecture '%s' is not there (%s: %s); run 'make build'", arch->name,
-                path, strerror(errno));
+    return refuse(error, STATUS_HOST, "the image of architecture '%s' is not there (%s: %s); run 'make build'",
+                  arch->name, path, strerror(errno));
 }
 
 /* Calls `each` for every "name=image" of an architecture until one says false. */
-static bool for_modules(const struct arch *arch, bool (*each)(void *ctx, const char *name, const char *image), void *ctx)
+static bool for_modules(const struct arch *arch, bool (*each)(void *ctx, const char *name, const char *image),
+                        void *ctx)
 {
     char text[512], *rest = text, *word;
 
@@ -66,7 +67,8 @@ bool session_open(struct session *s, const struct options *options, const char *
     *s = (struct session){.options = options};
     s->arch = find_arch(arch, error);
     return s->arch && resolve_settings(s->arch, options->set, options->sets, s->settings, error) &&
-           find_home(&s->home, error) && load_cpu(&s->home, options->cpu ? options->cpu : DEFAULT_CPU, &s->cpu, error) &&
+           find_home(&s->home, error) &&
+           load_cpu(&s->home, options->cpu ? options->cpu : DEFAULT_CPU, &s->cpu, error) &&
            check_image(&s->home, s->arch, s->arch->image, error) && for_modules(s->arch, check_module, &opening);
 }
 
@@ -205,7 +207,7 @@ static bool judge(struct run *r, enum machine_end end)
         return crashed(r);
     case END_TIME_LIMIT:
         return refuse(r->error, STATUS_TIME, "%s: stopped after the time limit of %llu ms (simulated)", r->job->name,
-                    (unsigned long long)r->session->options->time_limit_ms);
+                      (unsigned long long)r->session->options->time_limit_ms);
     case END_STOPPED:
         return refuse(r->error, STATUS_FAILED, "%s: stopped from the keyboard", r->job->name);
     default:
@@ -251,7 +253,8 @@ bool check_text(const struct job *job, struct error *error)
     size_t bytes = strlen(job->argv[0]) + 1 + text_bytes(job->argv) + text_bytes(job->envp);
 
     return bytes <= BOOT_TEXT_MAX ||
-           refuse(error, STATUS_USAGE, "arguments and environment are too long: %zu bytes, at most %d", bytes, BOOT_TEXT_MAX);
+           refuse(error, STATUS_USAGE, "arguments and environment are too long: %zu bytes, at most %d", bytes,
+                  BOOT_TEXT_MAX);
 }
 
 bool write_json(json_t *json, const char *path, int fd, struct error *error)
@@ -264,7 +267,8 @@ bool write_json(json_t *json, const char *path, int fd, struct error *error)
     if (!text)
         refuse(error, STATUS_HOST, "out of memory");
     else if (!good)
-        refuse(error, STATUS_USAGE, "cannot write the JSON record%s%s: %s", path ? " to " : "", path ? path : "", strerror(errno));
+        refuse(error, STATUS_USAGE, "cannot write the JSON record%s%s: %s", path ? " to " : "", path ? path : "",
+               strerror(errno));
     free(text);
     if (out)
         fclose(out);

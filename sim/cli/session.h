@@ -39,8 +39,8 @@ struct job {
 /* Checks architecture, settings, CPU model and that the images are there. `arch` NULL: the command has no such word. */
 bool session_open(struct session *session, const struct options *options, const char *arch, struct error *error);
 
-/* Runs it. false: `error` says why there is no result: it could not run, crashed (reported on standard error) or met the
- * time limit. The caller frees the record in any case. */
+/* Runs it. false: `error` says why there is no result: it could not run, crashed (reported on standard error) or met
+ * the time limit. The caller frees the record in any case. */
 bool session_run(const struct session *session, const struct job *job, struct record *record, struct error *error);
 
 /* Arguments and environment fit into what the machine hands a kernel? */

@@ -15,7 +15,8 @@
 #include "sim/cli/error.h"
 #include "sim/machine.h"
 
-/* A line on standard error for runs that take long, if that is a terminal: name, simulated ms, million instructions/s. */
+/* A line on standard error for runs that take long, if that is a terminal: name, simulated ms, million instructions/s.
+ */
 struct progress {
     bool on;
     const char *name;
@@ -36,9 +37,9 @@ double progress_seconds(const struct progress *progress);
 struct stream {
     int in, out; /* descriptors; -1: none */
     bool in_terminal;
-    int out_errno; /* of a write that failed; what follows is dropped */
+    int out_errno;             /* of a write that failed; what follows is dropped */
     struct progress *progress; /* erased before output; may be NULL */
-    bool escaped; /* ESCAPE_BYTE was typed: stop */
+    bool escaped;              /* ESCAPE_BYTE was typed: stop */
     void (*escape)(void *ctx);
     void *escape_ctx;
 };

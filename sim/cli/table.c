@@ -109,8 +109,11 @@ void table_figure(char cell[TABLE_CELL_MAX], double value)
         value /= 1000;
         scale++;
     }
-    snprintf(cell, TABLE_CELL_MAX, "%.*f%.*s", scale ? (value < 1e4 ? 1 : 0) : value < 100 ? 2 : 1, value, scale > 0,
-             &unit[scale]);
+    snprintf(cell, TABLE_CELL_MAX, "%.*f%.*s",
+             scale         ? (value < 1e4 ? 1 : 0)
+             : value < 100 ? 2
+                           : 1,
+             value, scale > 0, &unit[scale]);
 }
 
 void print_wrapped(const char *text, unsigned indent, unsigned width, FILE *out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/cli/test_cli.c: the real command line: every kind of bad input gives one line on standard error and the right exit
- * status, before anything boots; the same command twice gives the same JSON.
+ * tests/cli/test_cli.c: the real command line: every kind of bad input gives one line on standard error and the right
+ * exit status, before anything boots; the same command twice gives the same JSON.
  *
  * Bad input goes to the build with AddressSanitizer and UBSan, whose own exit status (1, or 99 here) is in no table.
  */
@@ -33,7 +33,7 @@
 
 /* Outputs of a command; `folder` holds the files that tests make. */
 struct result {
-    int status; /* as a shell says it: 128 + signal */
+    int status;              /* as a shell says it: 128 + signal */
     char *out, *err, *three; /* standard output, standard error, descriptor 3 */
 };
 
@@ -146,8 +146,8 @@ static void check_bad(const struct bad *bad, size_t count)
         expand(bad[i].words, SANITIZED, argv);
         r = run(argv, false);
         if (r.status != bad[i].status || !strstr(r.err, bad[i].says))
-            print_message("case %zu (%s): status %d, wanted %d; said: %swanted: %s\n", i, bad[i].words[0], r.status, bad[i].status,
-                          r.err, bad[i].says);
+            print_message("case %zu (%s): status %d, wanted %d; said: %swanted: %s\n", i, bad[i].words[0], r.status,
+                          bad[i].status, r.err, bad[i].says);
         assert_int_equal(r.status, bad[i].status);
         assert_non_null(strstr(r.err, bad[i].says));
         assert_true(strncmp(r.err, "ringside: ", 10) == 0);
@@ -196,11 +196,17 @@ static void wrong_cpu_files(void **state)
 
     write_file("unknown.ini", unknown, sizeof unknown - 1);
     write_file("empty.ini", "", 0);
-    write_file("binary.ini", "\x7f" "ELF\0\0\n\xff\xfe\n", 10);
+    write_file("binary.ini",
+               "\x7f"
+               "ELF\0\0\n\xff\xfe\n",
+               10);
     check_bad(bad, sizeof bad / sizeof *bad);
 }
 
-#define EXEC(file) {"exec", "monolithic", "--", file}
+#define EXEC(file)                                                                                                     \
+    {                                                                                                                  \
+        "exec", "monolithic", "--", file                                                                               \
+    }
 
 static void wrong_programs(void **state)
 {
@@ -265,8 +271,8 @@ static void link_into(const char *home, const char *from, const char *to)
 {
     char command[600];
 
-    snprintf(command, sizeof command, "mkdir -p %s/build/images/monolithic && ln -sfn $PWD/%s %s/%s", in_folder(home), from,
-             in_folder(home), to);
+    snprintf(command, sizeof command, "mkdir -p %s/build/images/monolithic && ln -sfn $PWD/%s %s/%s", in_folder(home),
+             from, in_folder(home), to);
     assert_int_equal(system(command), 0);
 }
 
@@ -315,7 +321,8 @@ static void a_kernel_that_crashes(void **state)
 
 static void a_full_disk_on_the_host(void **state)
 {
-    const char *const argv[] = {"/bin/sh", "-c", PLAIN " exec monolithic -- " ROOT "/bin/busybox echo x >/dev/full", NULL};
+    const char *const argv[] = {"/bin/sh", "-c", PLAIN " exec monolithic -- " ROOT "/bin/busybox echo x >/dev/full",
+                                NULL};
     struct result r = run(argv, false);
 
     assert_int_equal(r.status, 5);
@@ -347,8 +354,7 @@ static json_int_t sum(const json_t *object)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)object, key, value)
-        total += json_integer_value(value);
+    json_object_foreach((json_t *)object, key, value) total += json_integer_value(value);
     return total;
 }
 
@@ -367,7 +373,8 @@ static void the_same_command_twice_is_the_same(void **state)
         assert_int_equal(first.status, 0);
         assert_int_equal(second.status, 0);
         if (json_object_get(total, "cycles"))
-            assert_int_equal(sum(json_object_get(only_result(a), "causes")), json_integer_value(json_object_get(total, "cycles")));
+            assert_int_equal(sum(json_object_get(only_result(a), "causes")),
+                             json_integer_value(json_object_get(total, "cycles")));
         assert_int_equal(json_object_del(only_result(a), "host"), 0);
         assert_int_equal(json_object_del(only_result(b), "host"), 0);
         assert_true(json_equal(a, b));
@@ -380,9 +387,18 @@ static void the_same_command_twice_is_the_same(void **state)
 
 static void exec_is_the_program(void **state)
 {
-    const char *const argv[] = {PLAIN,  "exec", "monolithic", "--json", "--root",
-                                ROOT,   "--",   ROOT "/bin/busybox", "sh", "-c",
-                                "echo out; echo err >&2; exit 7", NULL};
+    const char *const argv[] = {PLAIN,
+                                "exec",
+                                "monolithic",
+                                "--json",
+                                "--root",
+                                ROOT,
+                                "--",
+                                ROOT "/bin/busybox",
+                                "sh",
+                                "-c",
+                                "echo out; echo err >&2; exit 7",
+                                NULL};
     struct result r = run(argv, true);
     json_t *json;
 
@@ -400,8 +416,10 @@ static void exec_is_the_program(void **state)
 static void files_are_saved(void **state)
 {
     const char *save = in_folder("saved");
-    const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", ROOT, "--save", save, "--", ROOT "/bin/busybox", "sh", "-c",
-                                "echo new >data/new; rm data/log.txt; mkdir -p a/b", NULL};
+    const char *const argv[] = {
+        PLAIN, "exec", "monolithic",        "--root", ROOT, "--save",
+        save,  "--",   ROOT "/bin/busybox", "sh",     "-c", "echo new >data/new; rm data/log.txt; mkdir -p a/b",
+        NULL};
     struct result r = run(argv, false);
     struct stat st;
     char *text;
@@ -419,8 +437,23 @@ static void files_are_saved(void **state)
 
 static void input_and_environment_arrive(void **state)
 {
-    const char *const argv[] = {PLAIN, "exec", "monolithic", "--stdin", in_folder("input"), "--env", "X=1", "--env", "PATH=/p",
-                                "--cwd", "/tmp", "--", "/bin/busybox", "sh", "-c", "read a; read b; echo $a-$b-$X-$PATH; pwd", NULL};
+    const char *const argv[] = {PLAIN,
+                                "exec",
+                                "monolithic",
+                                "--stdin",
+                                in_folder("input"),
+                                "--env",
+                                "X=1",
+                                "--env",
+                                "PATH=/p",
+                                "--cwd",
+                                "/tmp",
+                                "--",
+                                "/bin/busybox",
+                                "sh",
+                                "-c",
+                                "read a; read b; echo $a-$b-$X-$PATH; pwd",
+                                NULL};
     struct result r;
 
     write_file("input", "one\ntwo\n", 8);
@@ -443,7 +476,8 @@ static void run_prints_what_was_asked_for(void **state)
     snprintf(json_file, sizeof json_file, "--json=%s", in_folder("results.json"));
     r = run(both, false);
     assert_int_equal(r.status, 0);
-    assert_true(strncmp(r.out, "Per operation; monolithic on skylake, 1 CPU, timing model, pcid=on pti=off\n", 75) == 0);
+    assert_true(strncmp(r.out, "Per operation; monolithic on skylake, 1 CPU, timing model, pcid=on pti=off\n", 75) ==
+                0);
     assert_non_null(strstr(r.out, "\nstat "));
     text = read_back("results.json");
     json = parse(text);
@@ -460,8 +494,9 @@ static void run_prints_what_was_asked_for(void **state)
 
 static void a_program_that_loops_meets_the_time_limit(void **state)
 {
-    const char *const argv[] = {PLAIN, "exec", "monolithic", "--time-limit", "20", "--", ROOT "/bin/busybox", "sh", "-c",
-                                "while :; do :; done", NULL};
+    const char *const argv[] = {
+        PLAIN, "exec", "monolithic", "--time-limit", "20", "--", ROOT "/bin/busybox", "sh", "-c", "while :; do :; done",
+        NULL};
     struct result r = run(argv, false);
 
     assert_int_equal(r.status, 4);
@@ -478,7 +513,8 @@ static void counters_are_listed_with_definitions(void **state)
     assert_int_equal(r.status, 0);
     assert_int_equal(json_array_size(counters), COUNTER_COUNT);
     for (size_t i = 0; i < json_array_size(counters); i++) {
-        assert_string_equal(json_string_value(json_object_get(json_array_get(counters, i), "name")), counter_info[i].name);
+        assert_string_equal(json_string_value(json_object_get(json_array_get(counters, i), "name")),
+                            counter_info[i].name);
         assert_true(json_string_length(json_object_get(json_array_get(counters, i), "definition")) > 10);
     }
     json_decref(json);

@@ -32,8 +32,9 @@ static void options_may_stand_anywhere(void **state)
 {
     struct options o;
 
-    assert_true(parse(&o, COMMAND_RUN, WORDS("--cpu", "zen4", "monolithic", "--cpus=4", "null", "--model", "count", "--ops",
-                                             "0x10", "--set", "pcid=off", "pipe", "--set=pti=on", "--json=x", "--csv")));
+    assert_true(parse(&o, COMMAND_RUN,
+                      WORDS("--cpu", "zen4", "monolithic", "--cpus=4", "null", "--model", "count", "--ops", "0x10",
+                            "--set", "pcid=off", "pipe", "--set=pti=on", "--json=x", "--csv")));
     assert_int_equal(o.words, 3);
     assert_string_equal(o.word[0], "monolithic");
     assert_string_equal(o.word[2], "pipe");
@@ -77,7 +78,8 @@ static void wrong_words_are_refused_in_one_line(void **state)
         {COMMAND_RUN, {"--cpus="}, "--cpus wants a number from 1 to 8, not ''"},
         {COMMAND_RUN, {"--ops", "-1"}, "--ops wants a number from 1 to 1000000000, not '-1'"},
         {COMMAND_RUN, {"--ops", " 1"}, "--ops wants a number from 1 to 1000000000, not ' 1'"},
-        {COMMAND_RUN, {"--seed", "99999999999999999999"},
+        {COMMAND_RUN,
+         {"--seed", "99999999999999999999"},
          "--seed wants a number from 0 to 18446744073709551615, not '99999999999999999999'"},
         {COMMAND_RUN, {"--model", "timming"}, "--model is timing or count, not 'timming'; did you mean 'timing'?"},
         {COMMAND_RUN, {"--csv=x"}, "--csv takes no value"},
@@ -115,14 +117,16 @@ static void names_are_found_or_suggested(void **state)
     assert_ptr_equal(find_arch("monolithic", &error), &archs[0]);
     assert_ptr_equal(find_arch("monolithic:plain", &error), &archs[0]);
     assert_null(find_arch("monolitic", &error));
-    assert_string_equal(error.text, "unknown architecture 'monolitic'; did you mean 'monolithic'? (see 'ringside list archs')");
+    assert_string_equal(error.text,
+                        "unknown architecture 'monolitic'; did you mean 'monolithic'? (see 'ringside list archs')");
     assert_null(find_arch("monolithic:plian", &error));
     assert_string_equal(error.text, "architecture 'monolithic' has no variant 'plian'; did you mean 'plain'? "
                                     "(see 'ringside list archs')");
     assert_null(find_arch("", &error));
     assert_string_equal(find_workload("null", &error)->program, "null");
     assert_null(find_workload("sqlight", &error));
-    assert_string_equal(error.text, "unknown workload 'sqlight'; did you mean 'sqlite'? (see 'ringside list workloads')");
+    assert_string_equal(error.text,
+                        "unknown workload 'sqlight'; did you mean 'sqlite'? (see 'ringside list workloads')");
     assert_null(find_workload("quicksort", &error));
     assert_string_equal(error.text, "unknown workload 'quicksort' (see 'ringside list workloads')");
 }
@@ -165,8 +169,9 @@ static void distances_are_edit_distances(void **state)
     static const struct {
         const char *a, *b;
         unsigned distance;
-    } pairs[] = {{"", "", 0},       {"a", "", 1},          {"", "abc", 3},         {"kitten", "sitting", 3}, {"ab", "ba", 1},
-                 {"null", "nul", 1}, {"Null", "null", 0}, {"pcdi", "pcid", 1}, {"ca", "abc", 3},        {"flaw", "lawn", 2}};
+    } pairs[] = {{"", "", 0},      {"a", "", 1},       {"", "abc", 3},      {"kitten", "sitting", 3},
+                 {"ab", "ba", 1},  {"null", "nul", 1}, {"Null", "null", 0}, {"pcdi", "pcid", 1},
+                 {"ca", "abc", 3}, {"flaw", "lawn", 2}};
 
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         assert_int_equal(suggest_distance(pairs[i].a, pairs[i].b), pairs[i].distance);
@@ -192,10 +197,10 @@ static void the_nearest_name_is_suggested_or_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_may_stand_anywhere),      cmocka_unit_test(a_program_keeps_its_options),
+        cmocka_unit_test(options_may_stand_anywhere),          cmocka_unit_test(a_program_keeps_its_options),
         cmocka_unit_test(wrong_words_are_refused_in_one_line), cmocka_unit_test(too_many_words_are_refused),
-        cmocka_unit_test(names_are_found_or_suggested),    cmocka_unit_test(settings_have_defaults_and_values),
-        cmocka_unit_test(distances_are_edit_distances),    cmocka_unit_test(the_nearest_name_is_suggested_or_none),
+        cmocka_unit_test(names_are_found_or_suggested),        cmocka_unit_test(settings_have_defaults_and_values),
+        cmocka_unit_test(distances_are_edit_distances),        cmocka_unit_test(the_nearest_name_is_suggested_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,15 +27,23 @@ struct file {
 static struct file good(void)
 {
     struct file f = {
-        .header = {.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_entry = 0x400800,
-                   .e_phoff = offsetof(struct file, segment), .e_ehsize = sizeof(Elf64_Ehdr),
-                   .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3},
+        .header = {.e_type = ET_EXEC,
+                   .e_machine = EM_X86_64,
+                   .e_version = EV_CURRENT,
+                   .e_entry = 0x400800,
+                   .e_phoff = offsetof(struct file, segment),
+                   .e_ehsize = sizeof(Elf64_Ehdr),
+                   .e_phentsize = sizeof(Elf64_Phdr),
+                   .e_phnum = 3},
         .segment = {{.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x400000, .p_filesz = SIZE, .p_memsz = SIZE},
                     {.p_type = PT_NOTE},
                     {.p_type = PT_NULL}},
     };
 
-    memcpy(f.header.e_ident, "\x7f" "ELF\x02\x01\x01", 7);
+    memcpy(f.header.e_ident,
+           "\x7f"
+           "ELF\x02\x01\x01",
+           7);
     return f;
 }
 
@@ -69,17 +77,20 @@ static void each_damage_has_its_line(void **state)
     DAMAGED(f.header.e_ident[EI_CLASS] = 9, "a malformed ELF header (class, byte order or version)");
     DAMAGED(f.header.e_ident[EI_DATA] = ELFDATA2MSB, "a malformed ELF header (class, byte order or version)");
     DAMAGED(f.header.e_machine = EM_AARCH64, "an ELF file for another processor (machine 183); compile it for x86-64");
-    DAMAGED(f.header.e_ident[EI_OSABI] = ELFOSABI_FREEBSD, "an ELF file for another system (OS ABI 9); a Linux program is wanted");
+    DAMAGED(f.header.e_ident[EI_OSABI] = ELFOSABI_FREEBSD,
+            "an ELF file for another system (OS ABI 9); a Linux program is wanted");
     DAMAGED(f.header.e_type = ET_REL, "an object file; link it into a program (with -static)");
     DAMAGED(f.header.e_type = ET_CORE, "a core dump, not a program");
     DAMAGED(f.header.e_type = 77, "an ELF file of unknown type 77, not a program");
     DAMAGED(f.header.e_phnum = 0, "a malformed ELF header: it has no usable program headers");
     DAMAGED(f.header.e_phentsize = 8, "a malformed ELF header: it has no usable program headers");
-    DAMAGED(f.header.e_phoff = UINT64_MAX - 8, "truncated: its program headers go beyond the end of the file (4096 bytes)");
+    DAMAGED(f.header.e_phoff = UINT64_MAX - 8,
+            "truncated: its program headers go beyond the end of the file (4096 bytes)");
     DAMAGED(f.header.e_phnum = 100, "truncated: its program headers go beyond the end of the file (4096 bytes)");
     DAMAGED(f.segment[0].p_filesz = f.segment[0].p_memsz = SIZE + 1,
             "truncated: its segments go beyond the end of the file (4096 bytes)");
-    DAMAGED(f.segment[0].p_offset = UINT64_MAX & ~0xfffull, "truncated: its segments go beyond the end of the file (4096 bytes)");
+    DAMAGED(f.segment[0].p_offset = UINT64_MAX & ~0xfffull,
+            "truncated: its segments go beyond the end of the file (4096 bytes)");
     DAMAGED(f.segment[0].p_memsz = 5, "a malformed program header: more bytes in the file than in memory");
     DAMAGED(f.segment[0].p_vaddr = 0xffffffff80000000ull,
             "a malformed program header: address 0xffffffff80000000 is not a program's");
@@ -97,7 +108,8 @@ static void a_static_pie_is_a_program(void **state)
     struct file f = good();
 
     f.header.e_type = ET_DYN;
-    f.segment[2] = (Elf64_Phdr){.p_type = PT_DYNAMIC, .p_offset = offsetof(struct file, dynamic), .p_filesz = sizeof f.dynamic};
+    f.segment[2] =
+        (Elf64_Phdr){.p_type = PT_DYNAMIC, .p_offset = offsetof(struct file, dynamic), .p_filesz = sizeof f.dynamic};
     assert_string_equal(verdict(&f, sizeof f), "a shared library, not a program; link a program with -static");
     f.dynamic[0] = (Elf64_Dyn){.d_tag = DT_FLAGS_1, .d_un.d_val = DF_1_PIE};
     assert_string_equal(verdict(&f, sizeof f), "good");

@@ -22,16 +22,28 @@ static void make_record(struct record *r, enum machine_model model)
 {
     struct domain_result domain = {.name = "kernel", .cycles = 7, .instructions = 8};
     char warning[160] = "a \"warning\"";
-    struct machine_result result = {.exit_status = 3, .region = true, .ops = 10, .domains = &domain, .domain_count = 1,
-                                    .warnings = &warning, .warning_count = 1, .total_instructions = 5000000,
-                                    .free_frames_before = 100, .free_frames_after = 99};
+    struct machine_result result = {.exit_status = 3,
+                                    .region = true,
+                                    .ops = 10,
+                                    .domains = &domain,
+                                    .domain_count = 1,
+                                    .warnings = &warning,
+                                    .warning_count = 1,
+                                    .total_instructions = 5000000,
+                                    .free_frames_before = 100,
+                                    .free_frames_after = 99};
 
     for (enum counter c = 0; c < COUNTER_COUNT; c++)
         result.counters.value[c] = 1000 + c;
     for (enum cause c = 0; c < CAUSE_COUNT; c++)
         result.causes[c] = c + 1;
-    *r = (struct record){.arch = &archs[0], .workload = "null", .cpu = "tiny", .cpus = 2, .model = model,
-                         .settings = "pcid=on pti=off", .seconds = 0.5};
+    *r = (struct record){.arch = &archs[0],
+                         .workload = "null",
+                         .cpu = "tiny",
+                         .cpus = 2,
+                         .model = model,
+                         .settings = "pcid=on pti=off",
+                         .seconds = 0.5};
     assert_true(record_take(r, &result));
 }
 
@@ -55,8 +67,9 @@ static long long integer(const json_t *json, const char *key)
 
 static void json_has_every_field_of_the_schema(void **state)
 {
-    static const char *const keys[] = {"arch", "variant", "workload", "cpu",     "cpus",   "model",    "ops", "settings",
-                                       "per_op", "total", "domains",  "causes", "warnings", "exit", "host"};
+    static const char *const keys[] = {"arch",    "variant", "workload", "cpu",    "cpus",
+                                       "model",   "ops",     "settings", "per_op", "total",
+                                       "domains", "causes",  "warnings", "exit",   "host"};
     struct record r;
     json_t *json, *object;
 
@@ -79,7 +92,8 @@ static void json_has_every_field_of_the_schema(void **state)
     object = json_object_get(json, "warnings");
     assert_int_equal(json_array_size(object), 2);
     assert_string_equal(json_string_value(json_array_get(object, 0)), "a \"warning\"");
-    assert_string_equal(json_string_value(json_array_get(object, 1)), "free frames: 100 before the first program, 99 after the last");
+    assert_string_equal(json_string_value(json_array_get(object, 1)),
+                        "free frames: 100 before the first program, 99 after the last");
     assert_true(json_real_value(json_object_get(json_object_get(json, "host"), "mips")) == 10.0);
     json_decref(json);
     record_free(&r);
@@ -103,7 +117,8 @@ static void what_the_count_model_cannot_see_is_absent(void **state)
 }
 
 /* What `print` writes, NUL-terminated, to be freed. */
-static char *printed(void (*print)(const struct record *r, unsigned width, FILE *out), const struct record *r, unsigned width)
+static char *printed(void (*print)(const struct record *r, unsigned width, FILE *out), const struct record *r,
+                     unsigned width)
 {
     char *text = calloc(1, TEXT_MAX);
     FILE *out = fmemopen(text, TEXT_MAX, "w");
@@ -188,9 +203,18 @@ static void figures_are_short(void **state)
     static const struct {
         double value;
         const char *text;
-    } figures[] = {{0, "0"},           {2, "2"},          {0.005, "0.01"},    {1.5, "1.50"},   {99.99, "99.99"}, {100.25, "100.2"},
-                   {12345.6, "12345.6"}, {123456.7, "123457"}, {9999999, "9999999"}, {12345678, "12346k"},
-                   {1234567890, "1234.6M"}, {0.25e12, "250000M"}};
+    } figures[] = {{0, "0"},
+                   {2, "2"},
+                   {0.005, "0.01"},
+                   {1.5, "1.50"},
+                   {99.99, "99.99"},
+                   {100.25, "100.2"},
+                   {12345.6, "12345.6"},
+                   {123456.7, "123457"},
+                   {9999999, "9999999"},
+                   {12345678, "12346k"},
+                   {1234567890, "1234.6M"},
+                   {0.25e12, "250000M"}};
 
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         char cell[TABLE_CELL_MAX];

@@ -234,11 +234,11 @@ static void bad_memory_is_the_callers_fault(void **state)
     assert_memory_equal(text, "abc", 3);
     memset(&r->call, 0, sizeof r->call);
     r->fake->copy_result = CALL_WAIT; /* the caller's page has to come from disk */
-    assert_int_equal(ask_once(r, TTY_WRITE, 0, (uintptr_t)"again", 5, 0), CALL_WAIT);
-    assert_int_equal(ask_once(r, TTY_WRITE, 0, (uintptr_t)"again", 5, 0), 5);
+    assert_int_equal(ask_once(r, TTY_WRITE, 0, (uintptr_t) "again", 5, 0), CALL_WAIT);
+    assert_int_equal(ask_once(r, TTY_WRITE, 0, (uintptr_t) "again", 5, 0), 5);
     assert_memory_equal(r->tape[0].output, "again", 5);
     assert_int_equal(r->tape[0].printed, 5);
-    assert_int_equal(ask_once(r, TTY_WRITE, 2, (uintptr_t)"x", 1, 0), -EINVAL); /* no such line */
+    assert_int_equal(ask_once(r, TTY_WRITE, 2, (uintptr_t) "x", 1, 0), -EINVAL); /* no such line */
 }
 
 static void drain_waits_for_the_device(void **state)
@@ -305,7 +305,8 @@ static void a_line_is_edited_and_echoed(void **state)
     memset(&r->call, 0, sizeof r->call);
     assert_int_equal(ask_once(r, TTY_READ, 0, (uintptr_t)got, 32, 1), -EAGAIN); /* "rest" is not a line yet */
     r->tape[0].output[r->tape[0].printed] = 0;
-    assert_string_equal(r->tape[0].output, "helo\b \blo\b \b\b \b\b \b\b \b\b \bhex\b \by you\b \b\b \b\b \bme\r\nrest");
+    assert_string_equal(r->tape[0].output,
+                        "helo\b \blo\b \b\b \b\b \b\b \b\b \bhex\b \by you\b \b\b \b\b \bme\r\nrest");
 }
 
 /* Standard output in a file: what is typed must not get into it. */

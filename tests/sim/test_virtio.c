@@ -125,7 +125,8 @@ static void request(struct rig *r, uint32_t type, uint64_t sector, uint32_t byte
     memcpy(r->fake->ram + HEADER, &header, sizeof header);
     r->fake->ram[STATUS] = 0xee;
     table(r)[0] = (struct vring_desc){HEADER, sizeof header, VRING_DESC_F_NEXT, 1};
-    table(r)[1] = (struct vring_desc){DATA, bytes, VRING_DESC_F_NEXT | (type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0), 2};
+    table(r)[1] =
+        (struct vring_desc){DATA, bytes, VRING_DESC_F_NEXT | (type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0), 2};
     table(r)[2] = (struct vring_desc){STATUS, 1, VRING_DESC_F_WRITE, 0};
     offer(r, 0);
     put(r, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
@@ -192,7 +193,8 @@ static void a_request_beyond_the_end_fails_alone(void **state)
     static const struct {
         uint64_t sector;
         uint32_t bytes;
-    } bad[] = {{128, 512}, {127, 1024}, {UINT64_MAX, 512}, {UINT64_MAX / 512 + 1, 512}, {0, 100}, {0, DISK_BYTES + 512}};
+    } bad[] = {{128, 512}, {127, 1024},          {UINT64_MAX, 512}, {UINT64_MAX / 512 + 1, 512},
+               {0, 100},   {0, DISK_BYTES + 512}};
     struct rig *r = *state;
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -375,7 +377,8 @@ static void random_rings_do_no_harm(void **state)
         start(r);
         for (unsigned i = 0; i < QUEUE_SIZE; i++) {
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-            table(r)[i] = (struct vring_desc){x % (FAKE_RAM + 4096), (x >> 24) % 2000, (x >> 40) & 3, (x >> 50) % (QUEUE_SIZE + 1)};
+            table(r)[i] = (struct vring_desc){x % (FAKE_RAM + 4096), (x >> 24) % 2000, (x >> 40) & 3,
+                                              (x >> 50) % (QUEUE_SIZE + 1)};
             available(r)->ring[i] = (x >> 56) % (QUEUE_SIZE + 1);
         }
         available(r)->idx = x % 10;
