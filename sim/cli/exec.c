@@ -16,7 +16,7 @@
 #include "sim/cli/guest_disk.h"
 #include "sim/cli/session.h"
 
-#define JSON_DESCRIPTOR 3
+#define RECORD_DESCRIPTOR 3
 
 struct execution {
     const struct options *options;
@@ -54,13 +54,15 @@ static bool check_words(const struct options *o, struct error *error)
 }
 
 /* Before any file is opened, which might become descriptor 3. */
-static bool check_json(const struct options *o, struct error *error)
+static bool check_record(const struct options *o, struct error *error)
 {
-    if (!o->json || o->json_file || fcntl(JSON_DESCRIPTOR, F_GETFD) >= 0)
+    bool wanted = o->csv || (o->json && !o->json_file);
+
+    if (!wanted || fcntl(RECORD_DESCRIPTOR, F_GETFD) >= 0)
         return true;
-    return refuse(error, STATUS_USAGE,
-                  "--json writes to file descriptor %d, which is not open: add %d>FILE, or use --json=FILE",
-                  JSON_DESCRIPTOR, JSON_DESCRIPTOR);
+    return refuse(error, STATUS_USAGE, "%s writes to file descriptor %d, which is not open: add %d>FILE%s",
+                  o->csv ? "--csv" : "--json", RECORD_DESCRIPTOR, RECORD_DESCRIPTOR,
+                  o->csv ? "" : ", or use --json=FILE");
 }
 
 static bool open_input(struct execution *x, struct error *error)
@@ -136,7 +138,7 @@ static bool prepare(struct execution *x, struct error *error)
 {
     const struct options *o = x->options;
 
-    return check_words(o, error) && check_json(o, error) && find_arch(o->word[0], error) && check_files(x, error) &&
+    return check_words(o, error) && check_record(o, error) && find_arch(o->word[0], error) && check_files(x, error) &&
            session_open(&x->session, o, o->word[0], error);
 }
 
@@ -216,15 +218,30 @@ static bool check_output(const struct execution *x, struct error *error)
            refuse(error, STATUS_HOST, "standard %s: %s", x->console.out_errno ? "output" : "error", strerror(why));
 }
 
-static bool write_results(struct execution *x, struct error *error)
+static bool write_csv(const struct execution *x, struct error *error)
 {
+    FILE *out = fdopen(dup(RECORD_DESCRIPTOR), "w");
+    bool good = out != NULL;
+
+    if (good) {
+        records_csv(&x->record, 1, out);
+        good = fclose(out) == 0;
+    }
+    return good || refuse(error, STATUS_USAGE, "cannot write the CSV record: %s", strerror(errno));
+}
+
+static bool write_results(const struct execution *x, struct error *error)
+{
+    const struct options *o = x->options;
     json_t *json;
     bool good;
 
-    if (!x->options->json)
+    if (o->csv && !write_csv(x, error))
+        return false;
+    if (!o->json)
         return true;
     json = records_json(&x->record, 1);
-    good = write_json(json, x->options->json_file, JSON_DESCRIPTOR, error);
+    good = write_json(json, o->json_file, RECORD_DESCRIPTOR, error);
     json_decref(json);
     return good;
 }
@@ -253,7 +270,7 @@ static int execute(struct execution *x, struct error *error)
         return save(x, &late), error->status;
     if (!save(x, error) || !write_results(x, error) || !check_output(x, error))
         return error->status;
-    if (!x->options->json)
+    if (!x->options->json && !x->options->csv)
         print_warnings(x);
     return x->record.exit_status & 255;
 }

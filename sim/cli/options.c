@@ -157,13 +157,14 @@ static const struct option table[] = {
     {"--cpus", "N", MACHINE, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
     {"--model", "timing|count", MACHINE, take_model,
      "timing counts everything; count leaves cycles and misses out, and is fast"},
-    {"--ops", "N", COMMAND_RUN, take_ops, "operations in the measured region (default: the workload's)"},
+    {"--ops", "N", MACHINE, take_ops,
+     "run: operations in the measured region (default: the workload's); exec: how many the program does"},
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,
      "results as JSON: run and list on standard output, exec on descriptor 3; or in FILE"},
-    {"--csv", NULL, COMMAND_RUN, take_csv, "results as comma-separated values"},
+    {"--csv", NULL, MACHINE, take_csv, "results as comma-separated values, to the same place"},
     {"--root", "DIR", COMMAND_EXEC, take_root, "the guest's file system starts as a copy of DIR"},
     {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
     {"--cwd", "DIR", COMMAND_EXEC, take_cwd, "working directory in the guest (default /)"},
@@ -240,7 +241,7 @@ bool parse_options(struct options *o, enum command_bit command, int argc, char *
             return false;
     }
     if (o->json && o->csv && !o->json_file)
-        return refuse(error, STATUS_USAGE, "--json and --csv both want standard output; give --json=FILE");
+        return refuse(error, STATUS_USAGE, "--json and --csv both want the same place; give --json=FILE");
     return true;
 }
 

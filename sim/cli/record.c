@@ -32,7 +32,10 @@ static bool warn_of_leak(struct record *r, const struct machine_result *result)
 
 bool record_take(struct record *r, const struct machine_result *result)
 {
-    r->ops = result->region && result->ops ? result->ops : 1;
+    if (result->region && result->ops)
+        r->ops = result->ops;
+    else if (!r->ops)
+        r->ops = 1;
     r->exit_status = result->exit_status;
     memcpy(r->counter, result->counters.value, sizeof r->counter);
     memcpy(r->cause, result->causes, sizeof r->cause);

@@ -38,7 +38,7 @@ struct record {
     uint64_t instructions;        /* of the whole run, boot included */
 };
 
-/* Copies what `result` says; false without memory. */
+/* Copies what `result` says; false without memory. record->ops is what counts without a measured region, if not 0. */
 bool record_take(struct record *record, const struct machine_result *result);
 void record_free(struct record *record);
 bool record_has(const struct record *record, enum counter counter);

@@ -22,28 +22,43 @@ static const struct {
     {{"vmexit", 16}, COUNTER_vm_exits},
 };
 
-static void fill_row(struct table *t, size_t row, const struct record *r)
+/* Has any of them counted it? */
+static bool is_counted(const struct record *records, size_t count, enum counter counter)
+{
+    for (size_t i = 0; i < count; i++)
+        if (record_has(&records[i], counter))
+            return true;
+    return false;
+}
+
+static void fill_row(struct table *t, size_t row, const struct record *r, const enum counter *counters)
 {
     snprintf(table_cell(t, row, 0), TABLE_CELL_MAX, "%.*s", TABLE_CELL_MAX - 1, r->workload);
-    for (size_t i = 0; i < COUNT(figures); i++) {
-        if (record_has(r, figures[i].counter))
-            table_figure(table_cell(t, row, i + 1), record_per_op(r, figures[i].counter));
+    for (size_t i = 1; i < t->columns; i++) {
+        if (record_has(r, counters[i]))
+            table_figure(table_cell(t, row, i), record_per_op(r, counters[i]));
         else
-            strcpy(table_cell(t, row, i + 1), "-");
+            strcpy(table_cell(t, row, i), "-");
     }
 }
 
 void records_table(const struct record *records, size_t count, unsigned width, FILE *out)
 {
     struct table_column columns[COUNT(figures) + 1] = {{"workload", 0}};
+    enum counter counters[COUNT(figures) + 1];
+    size_t column_count = 1;
     struct table t;
 
-    for (size_t i = 0; i < COUNT(figures); i++)
-        columns[i + 1] = figures[i].column;
-    if (!table_create(&t, columns, COUNT(columns), count))
+    for (size_t i = 0; i < COUNT(figures); i++) {
+        if (!is_counted(records, count, figures[i].counter))
+            continue;
+        counters[column_count] = figures[i].counter;
+        columns[column_count++] = figures[i].column;
+    }
+    if (!table_create(&t, columns, column_count, count))
         return;
     for (size_t i = 0; i < count; i++)
-        fill_row(&t, i, &records[i]);
+        fill_row(&t, i, &records[i], counters);
     table_print(&t, width, out);
     table_free(&t);
 }

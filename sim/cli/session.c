@@ -181,6 +181,7 @@ static bool fill_record(struct run *r, struct record *record)
     const struct session *s = r->session;
 
     record->arch = s->arch;
+    record->ops = s->options->ops;
     record->cpus = s->options->cpus;
     record->model = s->options->model;
     snprintf(record->workload, sizeof record->workload, "%s", r->job->name);

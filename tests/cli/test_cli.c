@@ -412,6 +412,18 @@ static void exec_is_the_program(void **state)
     release(&r);
 }
 
+/* Without a measured region the whole run is what --ops says it is, else one operation. */
+static void a_record_may_be_csv(void **state)
+{
+    const char *const argv[] = {PLAIN, "exec", "monolithic", "--csv", "--ops", "5", "--", "/bin/busybox", "true", NULL};
+    struct result r = run(argv, true);
+
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "");
+    assert_non_null(strstr(r.three, "\nmonolithic,plain,\"busybox\",skylake,1,timing,pcid=on pti=off,5,0,"));
+    release(&r);
+}
+
 /* --save writes what the program left, and nothing of the host's changes. */
 static void files_are_saved(void **state)
 {
@@ -581,6 +593,7 @@ int main(void)
         cmocka_unit_test(the_doctor_is_content),
         cmocka_unit_test(the_same_command_twice_is_the_same),
         cmocka_unit_test(exec_is_the_program),
+        cmocka_unit_test(a_record_may_be_csv),
         cmocka_unit_test(files_are_saved),
         cmocka_unit_test(input_and_environment_arrive),
         cmocka_unit_test(run_prints_what_was_asked_for),

@@ -84,7 +84,7 @@ static void wrong_words_are_refused_in_one_line(void **state)
         {COMMAND_RUN, {"--model", "timming"}, "--model is timing or count, not 'timming'; did you mean 'timing'?"},
         {COMMAND_RUN, {"--csv=x"}, "--csv takes no value"},
         {COMMAND_RUN, {"--json="}, "--json= wants a file's name"},
-        {COMMAND_RUN, {"--json", "--csv"}, "--json and --csv both want standard output; give --json=FILE"},
+        {COMMAND_RUN, {"--json", "--csv"}, "--json and --csv both want the same place; give --json=FILE"},
         {COMMAND_EXEC, {"--env", "PATH"}, "--env wants NAME=VALUE, not 'PATH'"},
         {COMMAND_EXEC, {"--cwd", "tmp"}, "--cwd wants an absolute path of the guest, not 'tmp'"},
         {COMMAND_RUN, {"--time-limit", "0"}, "--time-limit wants a number from 1 to 31536000000, not '0'"},
