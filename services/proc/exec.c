@@ -271,8 +271,10 @@ static long enter_program(struct proc *proc, struct call *call, struct process *
 /* `new_space`: VM_EXEC, or VM_CREATE for the first process. */
 static long commit(struct proc *proc, struct call *call, struct process *p, struct exec *e, long handle, int new_space)
 {
-    long r;
+    long r = proc_leave_locks(proc, call, p);
 
+    if (r)
+        return r;
     exec_stack_place(e);
     r = proc_ask(proc, call, SERVICE_VM, new_space, p->pid, NULL);
     if (r < 0)

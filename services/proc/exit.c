@@ -151,7 +151,7 @@ static long clear_tid(struct proc *proc, struct call *call, struct process *p)
 
 long proc_leave(struct proc *proc, struct call *call, struct process *p, int status)
 {
-    if (clear_tid(proc, call, p) == CALL_WAIT)
+    if (proc_leave_locks(proc, call, p) == CALL_WAIT || clear_tid(proc, call, p) == CALL_WAIT)
         return CALL_WAIT;
     proc_end(proc, call, p, status);
     return 0;

@@ -78,7 +78,7 @@ static long futex_wait(struct proc *proc, struct call *call, struct process *p, 
 }
 
 struct waking {
-    uint64_t key, space;
+    uint64_t key, space; /* space 0: whatever it is */
     long limit, woken;
 };
 
@@ -86,7 +86,7 @@ static long wake_one(struct proc *proc, struct process *p, void *ctx)
 {
     struct waking *w = ctx;
 
-    if (p->futex_key != w->key || p->futex_space != w->space || p->futex_woken)
+    if (p->futex_key != w->key || (w->space && p->futex_space != w->space) || p->futex_woken)
         return 0;
     p->futex_woken = true;
     proc_wake(proc, WAIT_FUTEX, p->pid);
@@ -99,6 +99,14 @@ static long futex_wake(struct proc *proc, struct call *call, struct process *p, 
 
     if (w.limit < 1)
         w.limit = 1;
+    proc_each(proc, wake_one, &w);
+    return w.woken;
+}
+
+long proc_futex_wake(struct proc *proc, uint64_t address, int limit)
+{
+    struct waking w = {.key = address, .limit = limit};
+
     proc_each(proc, wake_one, &w);
     return w.woken;
 }

@@ -20,12 +20,6 @@ long proc_call_set_tid_address(void *self, struct call *call)
     return call->pid;
 }
 
-/* The list matters to threads that wait for a lock whose owner died; processes here have one thread. */
-long proc_call_set_robust_list(void *self, struct call *call)
-{
-    return call->arg[1] == 3 * sizeof(uint64_t) ? 0 : -EINVAL; /* sizeof(struct robust_list_head) */
-}
-
 /* As of a Linux that was built without restartable sequences; C libraries do without. */
 long proc_call_rseq(void *self, struct call *call)
 {

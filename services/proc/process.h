@@ -118,6 +118,7 @@ struct process {
 
     uint64_t space_key; /* equal for processes with one space */
     uint64_t set_tid, clear_tid;
+    uint64_t robust_list; /* the program's struct robust_list_head; 0: none */
     struct rlimit64 limit[RLIM_NLIMITS];
     uint64_t serial, random_block; /* getrandom: this process's stream and place in it */
 };
@@ -245,6 +246,13 @@ void proc_end(struct proc *proc, struct call *call, struct process *p, int statu
 void proc_release_vfork(struct proc *proc, struct process *child);
 void proc_notify_parent(struct proc *proc, struct process *p, int code, int status);
 
+/* robust.c: 0 or CALL_WAIT. Before the process leaves its memory. */
+long proc_leave_locks(struct proc *proc, struct call *call, struct process *p);
+call_op proc_call_set_robust_list;
+
+/* futex.c: wakes waiters of any space; how many. */
+long proc_futex_wake(struct proc *proc, uint64_t address, int limit);
+
 /* timer.c */
 void proc_arm_timer(struct proc *proc, struct process *p, uint64_t due, uint64_t interval);
 
@@ -265,7 +273,7 @@ call_op proc_call_execve; /* exec.c */
 call_op proc_call_exit, proc_call_exit_group; /* exit.c */
 call_op proc_call_wait4; /* wait.c */
 call_op proc_call_getpid, proc_call_getppid, proc_call_setpgid, proc_call_getpgid, proc_call_getpgrp, proc_call_setsid,
-    proc_call_getsid, proc_call_set_tid_address, proc_call_set_robust_list, proc_call_rseq; /* ids.c */
+    proc_call_getsid, proc_call_set_tid_address, proc_call_rseq; /* ids.c */
 call_op proc_call_getuid, proc_call_geteuid, proc_call_getgid, proc_call_getegid, proc_call_setuid, proc_call_setgid,
     proc_call_getgroups; /* users.c */
 call_op proc_call_rt_sigaction, proc_call_rt_sigprocmask, proc_call_rt_sigpending, proc_call_rt_sigsuspend,

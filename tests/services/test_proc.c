@@ -74,7 +74,7 @@ static void identities(void **state)
     assert_int_equal(CALLS(w, 1, CALL_geteuid), 0);
     assert_int_equal(CALLS(w, 2, CALL_set_tid_address, DATA), 2);
     assert_int_equal(CALLS(w, 2, CALL_rseq), -ENOSYS);
-    assert_int_equal(CALLS(w, 2, CALL_set_robust_list), -EINVAL);
+    assert_int_equal(CALLS(w, 2, CALL_set_robust_list, DATA, 23), -EINVAL);
     end(w);
 }
 
@@ -441,6 +441,54 @@ static void futexes(void **state)
     end(w);
 }
 
+/* A process ends with two locks held, one just being taken, and one that is another's: in memory shared with its parent. */
+static void locks_of_the_dead(void **state)
+{
+    for (long k = NEVER; k < 12; k++) {
+        struct world *w = new_world();
+        uint64_t shared = (uint64_t)CALLS(w, 1, CALL_mmap, 0, 4096, 3, 0x21, -1ul, 0);
+        uint64_t a = shared + 64, b = shared + 128, taken = shared + 192, other = shared + 256;
+        uint64_t head[3] = {a, 32, taken}, to_b = b, to_other = other, to_head = shared;
+        uint32_t mine = 2 | FUTEX_WAITERS, not_mine = 1;
+        struct call wait = {.nr = CALL_futex, .pid = 1, .arg = {b + 32, FUTEX_WAIT, 2 | FUTEX_WAITERS}};
+
+        assert_true(world_poke(w, 1, shared, head, sizeof head));
+        assert_true(world_poke(w, 1, a, &to_b, 8) && world_poke(w, 1, b, &to_other, 8));
+        assert_true(world_poke(w, 1, other, &to_head, 8) && world_poke(w, 1, other + 32, &not_mine, 4));
+        assert_true(world_poke(w, 1, a + 32, &mine, 4) && world_poke(w, 1, b + 32, &mine, 4));
+        assert_true(world_poke(w, 1, taken + 32, &mine, 4));
+        assert_int_equal(world_fork(w, 1), 2);
+        assert_int_equal(CALLS(w, 2, CALL_set_robust_list, shared, 24), 0);
+        assert_int_equal(world_call(w, &wait), CALL_WAIT);
+        world_quiet(w);
+        w->wait_at = k;
+        exit_process(w, 2, 0);
+        world_quiet(w);
+        assert_int_equal(word_at(w, 1, a + 32), FUTEX_OWNER_DIED | FUTEX_WAITERS);
+        assert_int_equal(word_at(w, 1, b + 32), FUTEX_OWNER_DIED | FUTEX_WAITERS);
+        assert_int_equal(word_at(w, 1, taken + 32), FUTEX_OWNER_DIED | FUTEX_WAITERS);
+        assert_int_equal(word_at(w, 1, other + 32), 1);
+        assert_int_equal(world_call(w, &wait), 0); /* woken */
+        end(w);
+    }
+}
+
+/* A list that goes in a circle, or nowhere. */
+static void a_hostile_list_ends(void **state)
+{
+    struct world *w = new_world();
+    uint64_t circle[3] = {DATA + 64, 32, 0}, itself = DATA + 64, nowhere[3] = {0x1000, -1ul, 0x2000};
+
+    assert_true(world_poke(w, 1, DATA, circle, sizeof circle) && world_poke(w, 1, DATA + 64, &itself, 8));
+    assert_int_equal(world_fork(w, 1), 2);
+    assert_int_equal(CALLS(w, 2, CALL_set_robust_list, DATA, 24), 0);
+    exit_process(w, 2, 0);
+    assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), 2);
+    assert_true(world_poke(w, 1, DATA, nowhere, sizeof nowhere));
+    assert_int_equal(CALLS(w, 1, CALL_set_robust_list, DATA, 24), 0);
+    end(w);
+}
+
 static void random_bytes(void **state)
 {
     uint8_t first[200], second[200], child_bytes[200];
@@ -541,6 +589,8 @@ int main(void)
         cmocka_unit_test(clocks),
         cmocka_unit_test(sleeping),
         cmocka_unit_test(futexes),
+        cmocka_unit_test(locks_of_the_dead),
+        cmocka_unit_test(a_hostile_list_ends),
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(system_names),
         cmocka_unit_test(limits),
