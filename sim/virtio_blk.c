@@ -23,11 +23,6 @@
 #define SECTOR 512u
 #define QUEUE 0
 
-struct pending {
-    struct virtio_chain chain;
-    uint64_t due; /* cycles */
-};
-
 struct virtio_blk {
     struct virtio virtio;
     struct virtio_model model;
@@ -46,9 +41,11 @@ struct virtio_blk {
     uint64_t latency_cycles, bytes_per_us, cycles_per_us;
     uint64_t busy_until; /* cycles */
 
-    /* requests in flight: a ring; virtio_take admits no more than fit */
-    struct pending pending[VIRTIO_QUEUE_SIZE_MAX];
+    /* requests in flight: a ring; virtio_take admits no more than fit. Each has one event to come, in the same order.
+     */
+    struct virtio_chain pending[VIRTIO_QUEUE_SIZE_MAX];
     unsigned first, count;
+    unsigned stale; /* events to come of requests that a reset forgot */
 };
 
 /* What a request wants, decoded and checked. */
@@ -132,20 +129,20 @@ static void complete(struct virtio_blk *b, const struct virtio_chain *chain)
     virtio_give(&b->virtio, QUEUE, chain, written + 1);
 }
 
-/* An event made before a reset may find later requests here: each is served in its own time only. */
+/* The oldest request is done. */
 static void finish(void *self)
 {
     struct virtio_blk *b = self;
-    uint64_t now = b->bus->now(b->bus->ctx);
+    const struct virtio_chain *chain = &b->pending[b->first];
 
-    while (b->count && b->pending[b->first].due <= now) {
-        struct pending *p = &b->pending[b->first];
-
-        b->first = (b->first + 1) % VIRTIO_QUEUE_SIZE_MAX;
-        b->count--;
-        if (virtio_live(&b->virtio))
-            complete(b, &p->chain);
+    if (b->stale) {
+        b->stale--;
+        return;
     }
+    b->first = (b->first + 1) % VIRTIO_QUEUE_SIZE_MAX;
+    b->count--;
+    if (virtio_live(&b->virtio))
+        complete(b, chain);
 }
 
 static uint64_t service_cycles(const struct virtio_blk *b, const struct virtio_chain *chain)
@@ -163,16 +160,15 @@ static void notify(void *self, unsigned queue)
     uint64_t now = b->bus->now(b->bus->ctx);
 
     for (;;) {
-        struct pending *p = &b->pending[(b->first + b->count) % VIRTIO_QUEUE_SIZE_MAX];
+        struct virtio_chain *chain = &b->pending[(b->first + b->count) % VIRTIO_QUEUE_SIZE_MAX];
 
-        if (!virtio_take(&b->virtio, QUEUE, &p->chain))
+        if (!virtio_take(&b->virtio, QUEUE, chain))
             return;
         if (b->busy_until < now)
             b->busy_until = now;
-        b->busy_until += service_cycles(b, &p->chain);
-        p->due = b->busy_until;
+        b->busy_until += service_cycles(b, chain);
         b->count++;
-        b->bus->at(b->bus->ctx, p->due, finish, b);
+        b->bus->at(b->bus->ctx, b->busy_until, finish, b);
     }
 }
 
@@ -180,8 +176,8 @@ static void reset(void *self)
 {
     struct virtio_blk *b = self;
 
-    b->first = b->count = 0;
-    b->busy_until = 0;
+    b->stale += b->count;
+    b->count = 0;
 }
 
 struct virtio_blk *virtio_blk_create(const struct bus *bus, const struct cpu_model *cpu, unsigned vector, void *disk,

@@ -32,17 +32,17 @@ struct virtio_console {
     struct console_streams streams;
     uint64_t cycles_per_us;
 
-    /* receive: the buffer being filled, if `receiving`; it is looked at from `receive_due` on */
+    /* receive: the buffer being filled, if `receiving`; it has one event to come */
     struct virtio_chain receive;
     bool receiving;
-    uint64_t receive_due;
 
-    /* transmit: requests whose bytes have left, waiting for their time; a ring as long as the queue */
-    struct {
-        struct virtio_chain chain;
-        uint64_t due;
-    } sent[VIRTIO_QUEUE_SIZE_MAX];
+    /* transmit: requests whose bytes have left, waiting for their time; a ring as long as the queue. Each has one event
+     * to come, in the same order. */
+    struct virtio_chain sent[VIRTIO_QUEUE_SIZE_MAX];
     unsigned first, count;
+
+    /* events to come of what a reset forgot */
+    unsigned stale_receive, stale_sent;
 };
 
 static void start_receive(struct virtio_console *c);
@@ -73,12 +73,13 @@ static void receive_event(void *self)
     struct virtio_console *c = self;
     long got;
 
-    if (!c->receiving || c->bus->now(c->bus->ctx) < c->receive_due)
-        return; /* an event from before a reset */
+    if (c->stale_receive) {
+        c->stale_receive--;
+        return;
+    }
     got = fill(c);
     if (got < 0) {
-        c->receive_due = after(c, CONSOLE_POLL_US);
-        c->bus->at(c->bus->ctx, c->receive_due, receive_event, c);
+        c->bus->at(c->bus->ctx, after(c, CONSOLE_POLL_US), receive_event, c);
         return;
     }
     c->receiving = false;
@@ -95,8 +96,7 @@ static void start_receive(struct virtio_console *c)
         return;
     }
     c->receiving = true;
-    c->receive_due = after(c, CONSOLE_LATENCY_US);
-    c->bus->at(c->bus->ctx, c->receive_due, receive_event, c);
+    c->bus->at(c->bus->ctx, after(c, CONSOLE_LATENCY_US), receive_event, c);
 }
 
 /* ---- output ---- */
@@ -104,15 +104,15 @@ static void start_receive(struct virtio_console *c)
 static void transmit_event(void *self)
 {
     struct virtio_console *c = self;
-    uint64_t now = c->bus->now(c->bus->ctx);
+    const struct virtio_chain *chain = &c->sent[c->first];
 
-    while (c->count && c->sent[c->first].due <= now) {
-        const struct virtio_chain *chain = &c->sent[c->first].chain;
-
-        c->first = (c->first + 1) % VIRTIO_QUEUE_SIZE_MAX;
-        c->count--;
-        virtio_give(&c->virtio, TRANSMIT, chain, 0);
+    if (c->stale_sent) {
+        c->stale_sent--;
+        return;
     }
+    c->first = (c->first + 1) % VIRTIO_QUEUE_SIZE_MAX;
+    c->count--;
+    virtio_give(&c->virtio, TRANSMIT, chain, 0);
 }
 
 /* The bytes of one request. false: it points outside RAM (what came before has been printed). */
@@ -137,18 +137,16 @@ static bool emit(struct virtio_console *c, const struct virtio_chain *chain)
 static void transmit(struct virtio_console *c)
 {
     for (;;) {
-        unsigned slot = (c->first + c->count) % VIRTIO_QUEUE_SIZE_MAX;
+        struct virtio_chain *chain = &c->sent[(c->first + c->count) % VIRTIO_QUEUE_SIZE_MAX];
 
-        if (!virtio_take(&c->virtio, TRANSMIT, &c->sent[slot].chain))
+        if (!virtio_take(&c->virtio, TRANSMIT, chain))
             return;
-        if (c->sent[slot].chain.writable || c->sent[slot].chain.readable_bytes > REQUEST_MAX ||
-            !emit(c, &c->sent[slot].chain)) {
+        if (chain->writable || chain->readable_bytes > REQUEST_MAX || !emit(c, chain)) {
             virtio_break(&c->virtio);
             return;
         }
-        c->sent[slot].due = after(c, CONSOLE_LATENCY_US);
         c->count++;
-        c->bus->at(c->bus->ctx, c->sent[slot].due, transmit_event, c);
+        c->bus->at(c->bus->ctx, after(c, CONSOLE_LATENCY_US), transmit_event, c);
     }
 }
 
@@ -166,8 +164,10 @@ static void reset(void *self)
 {
     struct virtio_console *c = self;
 
+    c->stale_receive += c->receiving;
+    c->stale_sent += c->count;
     c->receiving = false;
-    c->first = c->count = 0;
+    c->count = 0;
 }
 
 struct virtio_console *virtio_console_create(const struct bus *bus, unsigned vector,
