@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/test_monolithic.c: what the monolithic architecture predicts (arch-monolithic/README.md), as counted by the machine; its
+ * switches; that nothing leaks; and how programs end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/arch/record.h"
+
+static void expect_per_op(json_t *document, const char *workload, const char *counter, double expected)
+{
+    double counted = record_per_op(record_of(document, workload), counter);
+
+    if (counted != expected)
+        fail_msg("%s: %s %g, expected %g", workload, counter, counted, expected);
+}
+
+/* ---- predicted counts ---- */
+
+static void test_null(void **state)
+{
+    json_t *run = record_run("monolithic null");
+
+    (void)state;
+    expect_per_op(run, "null", "syscalls", 1);
+    expect_per_op(run, "null", "mode_switches", 2);
+    expect_per_op(run, "null", "context_switches", 0);
+    expect_per_op(run, "null", "cr3_writes", 0);
+    expect_per_op(run, "null", "exceptions", 0);
+    expect_per_op(run, "null", "interrupts", 0);
+    expect_per_op(run, "null", "copies", 0);
+    expect_per_op(run, "null", "dtlb_misses", 0);
+    assert_true(record_per_op(record_of(run, "null"), "instructions") < 200);
+    json_decref(run);
+}
+
+static void test_copies(void **state)
+{
+    json_t *run = record_run("monolithic read write pipe-bw");
+
+    (void)state;
+    expect_per_op(run, "write", "copies", 1);
+    expect_per_op(run, "write", "bytes_copied", 4096);
+    expect_per_op(run, "write", "mode_switches", 2);
+    expect_per_op(run, "read", "copies", 1);
+    expect_per_op(run, "read", "bytes_copied", 4096);
+    expect_per_op(run, "pipe-bw", "bytes_copied", 2 * 65536);
+    json_decref(run);
+}
+
+static void test_switches(void **state)
+{
+    json_t *run = record_run("monolithic pipe ctx fault");
+
+    (void)state;
+    expect_per_op(run, "pipe", "context_switches", 2);
+    expect_per_op(run, "pipe", "cr3_writes", 2);
+    expect_per_op(run, "pipe", "tlb_flushes", 0);
+    expect_per_op(run, "ctx", "context_switches", 1);
+    expect_per_op(run, "fault", "exceptions", 1);
+    expect_per_op(run, "fault", "tlb_page_flushes", 0);
+    json_decref(run);
+}
+
+/* ---- switches of the kernel ---- */
+
+static void test_isolation(void **state)
+{
+    json_t *plain = record_run("monolithic null pipe"), *isolated = record_run("monolithic null pipe --set pti=on");
+
+    (void)state;
+    expect_per_op(isolated, "null", "mode_switches", 2);
+    expect_per_op(isolated, "null", "cr3_writes", 2);
+    expect_per_op(isolated, "null", "context_switches", 0);
+    expect_per_op(isolated, "null", "tlb_flushes", 0);
+    expect_per_op(isolated, "pipe", "context_switches", 2);
+    expect_per_op(isolated, "pipe", "cr3_writes", 2 + 8);
+    assert_true(record_cause(record_of(isolated, "null"), "transition") > record_cause(record_of(plain, "null"), "transition"));
+    json_decref(plain);
+    json_decref(isolated);
+}
+
+static void test_without_pcid(void **state)
+{
+    json_t *with = record_run("monolithic ctx"), *without = record_run("monolithic ctx --set pcid=off");
+    json_t *isolated = record_run("monolithic null --set pcid=off --set pti=on");
+
+    (void)state;
+    expect_per_op(with, "ctx", "tlb_flushes", 0);
+    expect_per_op(without, "ctx", "tlb_flushes", 1);
+    expect_per_op(isolated, "null", "tlb_flushes", 2);
+    assert_true(record_per_op(record_of(without, "ctx"), "stlb_misses") > record_per_op(record_of(with, "ctx"), "stlb_misses") + 1);
+    json_decref(with);
+    json_decref(without);
+    json_decref(isolated);
+}
+
+/* ---- all workloads ---- */
+
+static void check_warnings(json_t *result)
+{
+    json_t *warnings = json_object_get(result, "warnings"), *warning;
+    size_t i;
+
+    json_array_foreach(warnings, i, warning)
+        if (strstr(json_string_value(warning), "frames"))
+            fail_msg("%s: %s", json_string_value(json_object_get(result, "workload")), json_string_value(warning));
+}
+
+/* No frame is lost, no translation is used after it changed. */
+static void expect_clean(const char *arguments)
+{
+    json_t *run = record_run(arguments), *result;
+    size_t i;
+
+    assert_true(json_array_size(json_object_get(run, "results")) >= 13);
+    json_array_foreach(json_object_get(run, "results"), i, result) {
+        check_warnings(result);
+        if (record_total(result, "stale_translations") != 0)
+            fail_msg("%s, %s: stale translations", arguments, json_string_value(json_object_get(result, "workload")));
+    }
+    json_decref(run);
+}
+
+static void test_clean(void **state)
+{
+    (void)state;
+    expect_clean("monolithic");
+}
+
+static void test_clean_isolated(void **state)
+{
+    (void)state;
+    expect_clean("monolithic --set pti=on");
+}
+
+/* ---- ends ---- */
+
+static void expect_end(const char *how, int status)
+{
+    char command[256], text[4096];
+    int ended;
+
+    snprintf(command, sizeof command, "build/ringside exec monolithic -- build/programs/arch/ends %s 2>&1", how);
+    ended = record_command(command, text, sizeof text);
+    if (ended != status)
+        fail_msg("ends %s: exit status %d, expected %d\n%s", how, ended, status, text);
+    if (strstr(text, "frames") || strstr(text, "panic") || strstr(text, "did not end"))
+        fail_msg("ends %s: %s", how, text);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    expect_end("segv", 139);
+    expect_end("abort", 134);
+    expect_end("kill", 137);
+    expect_end("exit-300", 300 & 255);
+    expect_end("children", 4);
+}
+
+static void test_time_slices(void **state)
+{
+    (void)state;
+    expect_end("loop", 9);
+    expect_end("share", 11);
+}
+
+static void test_exhaustion(void **state)
+{
+    (void)state;
+    expect_end("exhaust", 12);
+    expect_end("fork-bomb", 13);
+}
+
+/* Linux is the oracle, for every setting. */
+static void expect_as_native(const char *settings)
+{
+    char command[256], native[8192], guest[8192];
+
+    snprintf(command, sizeof command, "build/ringside exec monolithic %s -- build/programs/arch/hostile 2>/dev/null", settings);
+    assert_int_equal(record_command("build/programs/arch/hostile", native, sizeof native), 0);
+    assert_int_equal(record_command(command, guest, sizeof guest), 0);
+    assert_string_equal(native, guest);
+}
+
+static void test_hostile(void **state)
+{
+    (void)state;
+    expect_as_native("");
+    expect_as_native("--set pti=on");
+    expect_as_native("--set pti=on --set pcid=off --cpu tiny");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_isolation),
+        cmocka_unit_test(test_without_pcid),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_clean_isolated),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_time_slices),
+        cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_hostile),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
