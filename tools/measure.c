@@ -2,14 +2,19 @@
  *
  * tools/measure.c: what a command cost the host. Used by tools/bench.sh, so that no package is needed for it.
  *
- * Usage: measure FILE COMMAND [ARGUMENT…]. Runs the command and writes one line to FILE: wall seconds and the largest
- * resident set of any process of it, in KiB. Exits as the command did; 127 if it could not be started.
+ * Usage: measure FILE COMMAND [ARGUMENT…]. Runs the command and writes one line to FILE: wall seconds, CPU seconds
+ * (user and system), and its largest resident set in KiB. Exits as the command did; 127 if it could not be started.
  */
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static double seconds_of(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
 
 static double now(void)
 {
@@ -39,7 +44,10 @@ int main(int argc, char **argv)
     if (child < 0 || wait4(child, &status, 0, &usage) != child)
         return 127;
     file = fopen(argv[1], "w");
-    if (file == NULL || fprintf(file, "%.3f %ld\n", now() - start, usage.ru_maxrss) < 0 || fclose(file) != 0)
+    if (file == NULL ||
+        fprintf(file, "%.3f %.3f %ld\n", now() - start, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime),
+                usage.ru_maxrss) < 0 ||
+        fclose(file) != 0)
         return 127;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
