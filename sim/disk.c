@@ -104,7 +104,7 @@ static bool visit_entry(struct tree *t, const char *name, tree_visit *visit)
         return fail(t->error, "%s: %s", t->host, strerror(errno));
     good = visit(t, &st);
     if (good && S_ISDIR(st.st_mode))
-        good = visit_folder(t, visit);
+        good = visit_folder(t, visit) && (!t->m || visit(t, &st)); /* again: its time, which filling it has changed */
     t->host[host] = 0;
     t->guest[guest] = 0;
     return good;
