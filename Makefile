@@ -18,6 +18,11 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
+# A line a file; V=1 shows the commands.
+ifndef V
+.SILENT:
+endif
+
 BUILD := build
 CC := gcc
 AR := ar
@@ -73,17 +78,17 @@ build: $(ALL)
 # host objects: build/host/DIR/x.o from DIR/x.c; the same with sanitizers in build/asan/ (-w: under sanitizers gcc warns of
 # what cannot happen, and the host build warns of the rest)
 $(BUILD)/host/%.o: %.c
-	@mkdir -p $(@D)
+	@mkdir -p $(@D); echo "  $<"
 	$(CC) $(HOST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/asan/%.o: %.c
-	@mkdir -p $(@D)
+	@mkdir -p $(@D); echo "  $<"
 	$(CC) $(HOST_CFLAGS) -O1 -w -fsanitize=address,undefined -fno-omit-frame-pointer -MMD -MP -c $< -o $@
 # guest objects: build/guest/DIR/x.o
 $(BUILD)/guest/%.o: %.c
-	@mkdir -p $(@D)
+	@mkdir -p $(@D); echo "  $<"
 	$(CC) $(GUEST_CFLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/guest/%.o: %.S
-	@mkdir -p $(@D)
+	@mkdir -p $(@D); echo "  $<"
 	$(CC) $(GUEST_CFLAGS) -D__ASSEMBLER__ -MMD -MP -c $< -o $@
 
 clean:
