@@ -67,6 +67,20 @@ static struct domain *make(struct machine *m, unsigned ring, uint64_t space, con
     return d;
 }
 
+static void give_instructions(struct cpu *cpu)
+{
+    if (cpu->domain && !cpu->machine->timing)
+        cpu->domain->instructions += cpu->clock - cpu->domain_clock;
+    cpu->domain_clock = cpu->clock;
+}
+
+static void give_all_instructions(struct machine *m)
+{
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        if (m->cpus[i].started)
+            give_instructions(&m->cpus[i]);
+}
+
 void account_enter(struct cpu *cpu)
 {
     unsigned ring = cpu->cpl;
@@ -75,6 +89,7 @@ void account_enter(struct cpu *cpu)
 
     if (d && d->ring == ring && d->space == space && !d->gone)
         return;
+    give_instructions(cpu);
     d = find_live(cpu->machine, ring, space);
     cpu->domain = d ? d : make(cpu->machine, ring, space, ring == 3 ? "user" : "kernel");
 }
@@ -129,10 +144,11 @@ void account_user_resumes(struct cpu *cpu)
 
 /* ---- regions and results ---- */
 
-uint64_t account_instructions(const struct machine *m)
+uint64_t account_instructions(struct machine *m)
 {
     uint64_t n = 0;
 
+    give_all_instructions(m);
     for (size_t i = 0; i < m->domain_count; i++)
         n += m->domains[i]->instructions;
     return n;
@@ -164,6 +180,7 @@ static void freeze(struct machine *m, uint64_t ops)
     struct machine_result *r = &m->result;
     uint64_t cycles = 0;
 
+    give_all_instructions(m);
     memset(r->causes, 0, sizeof r->causes);
     free(m->result_domains);
     m->result_domains = calloc(m->domain_count + 1, sizeof *m->result_domains);
@@ -185,6 +202,7 @@ static void freeze(struct machine *m, uint64_t ops)
 
 void account_region_begin(struct machine *m)
 {
+    give_all_instructions(m);
     close_books(m);
     memset(&m->counters, 0, sizeof m->counters);
     for (size_t i = 0; i < m->domain_count; i++) {

@@ -67,8 +67,19 @@ void block_drop_page(struct block_table *table, uint64_t frame)
         struct block *b = &table->blocks[i];
 
         if (b->size && (b->address >> 12 == frame || (b->address + b->size - 1u) >> 12 == frame))
-            b->size = 0; /* its number stays taken; no block is that short */
+            b->size = 0, b->key = 0; /* its number stays taken; no block is that short */
     }
+}
+
+void block_forget_keys(struct block_table *table)
+{
+    for (uint32_t i = 1; i < table->used; i++)
+        table->blocks[i].key = 0;
+}
+
+struct block *block_by_number(struct block_table *table, uint32_t number)
+{
+    return &table->blocks[number];
 }
 
 static uint32_t slot_of(uint64_t address)
@@ -252,6 +263,7 @@ static void decode_into(struct block_table *t, struct block *b, const uint8_t *c
     if (b->reloads && b->special == SPECIAL_NONE)
         b->special = SPECIAL_RELOAD;
     b->instructions = (uint16_t)instructions;
+    b->plain = !b->special && !b->event && !b->in_copy_routine && (start & 4095) + b->size <= 4096;
     b->cost_256 = instructions * t->model->instruction_cost_256 + (work << 8);
     b->transition = (uint16_t)transition;
 }

@@ -4,7 +4,7 @@
  *
  * Keyed by the physical address of its first byte and its size, because the same
  * text is in many address spaces. Everything the block hook needs is in one
- * descriptor of 32 bytes; a block remembers which two came after it last, so that
+ * descriptor of 40 bytes; a block remembers which two came after it last, so that
  * the hash is rarely asked.
  */
 #ifndef RINGSIDE_SIM_BLOCK_H
@@ -37,6 +37,7 @@ enum block_event {
 };
 
 struct block {
+    uint64_t key;          /* where it last ran: block_key(pc, epoch of the code mapping) */
     uint32_t address;      /* physical */
     uint32_t cost_256;     /* base cost of all instructions in 1/256 cycles */
     uint32_t next[2];      /* numbers of the two blocks that last followed it: a guess, to be verified */
@@ -51,10 +52,16 @@ struct block {
     uint8_t is_copy;       /* REP MOVS outside a copy routine */
     uint8_t in_copy_routine;
     uint8_t reloads;       /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
-    uint8_t spare;
+    uint8_t plain;         /* none of the above, and within one page: the hook's short way */
 };
 
-_Static_assert(sizeof(struct block) == 32, "two descriptors a cache line");
+_Static_assert(sizeof(struct block) == 40, "descriptors are dense");
+
+/* A virtual address (48 bits) under an epoch (16 bits; block_forget_keys when they wrap). */
+static inline uint64_t block_key(uint64_t pc, uint32_t epoch)
+{
+    return pc << 16 | (epoch & 0xffff);
+}
 
 struct block_table;
 
@@ -71,6 +78,10 @@ void block_drop_page(struct block_table *table, uint64_t frame);
 struct block_place {
     uint8_t cause, event, in_copy_routine;
 };
+
+void block_forget_keys(struct block_table *table);
+/* By number, for `next`. */
+struct block *block_by_number(struct block_table *table, uint32_t number);
 
 /* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. `before`: the block
  * that ran before it, or NULL; it learns what followed. */

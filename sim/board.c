@@ -39,7 +39,7 @@ static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *us
 
     (void)uc;
     if (!cpu->machine->timing && !(offset & 4)) /* the timing model charged it in the memory hook */
-        cpu->clock++;
+        pass_time(cpu, 1);
     if ((address & PAGE_MASK) == MMIO_LAPIC)
         return lapic_read(cpu->lapic, within, cpu->clock);
     if ((address & PAGE_MASK) == MMIO_CLOCK)
@@ -134,6 +134,80 @@ static void log_character(struct machine *m, char c)
     m->log_used = 0;
     if (m->config.log)
         m->config.log(m->config.ctx, m->log_line);
+}
+
+/* Is this an IN, OUT, INS or OUTS? Prefixes and opcode; `length` from the decoder. */
+static bool is_port_instruction(const uint8_t *code, unsigned length)
+{
+    static const char prefixes[] = "\x66\x67\xf0\xf2\xf3\x26\x2e\x36\x3e\x64\x65";
+    unsigned at = 0;
+
+    while (at + 1 < length && ((code[at] && strchr(prefixes, code[at])) || (code[at] & 0xf0) == 0x40))
+        at++;
+    return (code[at] & 0xfc) == 0x6c || (code[at] & 0xf4) == 0xe4;
+}
+
+/* A code hook on one address: there the engine's RIP and flags are exact, and it can stop before the instruction. */
+static void on_guarded_port(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    uint8_t code[15];
+
+    if (cpu->cpl <= (engine_get(&cpu->engine, UC_X86_REG_RFLAGS) >> 12 & 3))
+        return;
+    if (size > sizeof code || !mmu_read(cpu, address, code, size) || !is_port_instruction(code, size))
+        return; /* another address space has something else here */
+    cpu->port_refused = true;
+    uc_emu_stop(uc);
+}
+
+/* All guards are taken: forget them, and all translations; blocks that run again are guarded again. */
+static void drop_guards(struct machine *m)
+{
+    for (unsigned i = 0; i < m->port_guard_count; i++) {
+        block_drop_page(m->blocks, m->port_guards[i].frame);
+        for (unsigned c = 0; c < m->cpu_count; c++)
+            uc_hook_del(m->cpus[c].engine.uc, m->port_guards[i].hooks[c]);
+    }
+    for (unsigned c = 0; c < m->cpu_count; c++) {
+        m->cpus[c].stale_all_code = true;
+        m->cpus[c].attention = 0;
+    }
+    m->port_guard_count = 0;
+}
+
+static bool guard_port(struct machine *m, uint64_t pc, uint64_t frame)
+{
+    struct port_guard *guard;
+
+    for (unsigned i = 0; i < m->port_guard_count; i++)
+        if (m->port_guards[i].pc == pc)
+            return false;
+    if (m->port_guard_count == PORT_GUARDS)
+        drop_guards(m);
+    guard = &m->port_guards[m->port_guard_count++];
+    guard->pc = pc;
+    guard->frame = frame;
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        uc_hook_add(m->cpus[i].engine.uc, &guard->hooks[i], UC_HOOK_CODE, (void *)on_guarded_port, &m->cpus[i], pc, pc);
+    return true;
+}
+
+bool board_guard_ports(struct cpu *cpu, uint64_t pc, uint64_t physical, const uint8_t *code, uint32_t size)
+{
+    bool fresh = false;
+    char text[64];
+
+    for (uint32_t at = 0, length; at < size; at += length) {
+        length = block_disassemble(cpu->machine->blocks, code + at, size - at, pc + at, text, sizeof text);
+        if (length == 0)
+            length = 1; /* Capstone does not know it: a guard within an instruction never fires */
+        if (is_port_instruction(code + at, length))
+            fresh |= guard_port(cpu->machine, pc + at, physical >> 12);
+    }
+    if (fresh)
+        run_drop_code(cpu->machine, physical >> 12);
+    return fresh;
 }
 
 /* What IN, OUT, INS, OUTS change. */

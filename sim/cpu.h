@@ -85,10 +85,12 @@ enum vector {
     VECTOR_PF = 14,
 };
 
+/* The engine does not check ports (MACHINE.md), and a port hook cannot stop a block in its middle. So each IN or OUT in
+ * code of ring 3 gets a code hook of its own before it first runs. Should one run without (its code was first seen at
+ * ring 0), an I/O breakpoint must do: DR7 enables one from the start, on a port that does not exist; for a refused access DR0 is set to the port, and the
+ * engine raises #DB behind the instruction. (Its arithmetic flags may be those of an earlier instruction.) */
+#define PORT_GUARDS 128
 #define PORT_REGISTERS 4
-/* The engine does not check ports (MACHINE.md), and a hook cannot stop a block in its middle. But an I/O breakpoint can:
- * DR7 enables one from the start, on a port that does not exist; for a refused access DR0 is set to the port, and the
- * engine raises #DB behind the instruction. */
 #define BOARD_NO_PORT 0x10000ul
 #define BOARD_DR7 0x20403ul /* breakpoint 0: local, global, I/O read or write, 1 byte */
 
@@ -170,6 +172,7 @@ struct cpu {
     /* clock */
     uint64_t clock;     /* cycles since power on, halted ones included */
     uint64_t attention; /* the block hook takes the slow way when clock >= this */
+    uint64_t domain_clock; /* count model: the clock up to which instructions were given to domains */
     uint32_t carry_256; /* 1/256 cycles not yet charged */
     bool started, halted;
 
@@ -208,8 +211,10 @@ struct cpu {
     bool flush_soft;  /* drop the soft TLB at the next block */
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
     unsigned stale_code_count;
+    bool stale_all_code; /* or all of them */
     bool dropping_code; /* the fill callback answers for DROP_WINDOW */
-    /* an IN or OUT that is not allowed: its registers before it; the #DB that follows becomes #GP */
+    bool port_refused; /* the engine stopped before an IN or OUT that is not allowed */
+    /* one without a guard: its registers before it; the #DB that follows becomes #GP */
     struct {
         bool valid;
         uint64_t registers[PORT_REGISTERS];
@@ -271,6 +276,11 @@ struct machine {
         struct symbols *symbols;
     } programs[32];
     size_t program_count;
+    struct port_guard {
+        uint64_t pc, frame;
+        uc_hook hooks[MACHINE_CPUS_MAX];
+    } port_guards[PORT_GUARDS];
+    unsigned port_guard_count;
     uint64_t load_end; /* physical: the first free byte */
     uint64_t kernel_entry;
     struct boot_info *boot;
@@ -319,6 +329,23 @@ static inline void charge(struct cpu *cpu, enum cause cause, uint64_t cycles)
     cpu->domain->cycles[cause] += cycles;
 }
 
+/* Instructions were retired (or, negative, taken back). The count model's clock is its instructions: domains get them
+ * when they change (account_enter). */
+static inline void retire(struct cpu *cpu, int64_t instructions)
+{
+    if (cpu->machine->timing)
+        cpu->domain->instructions += (uint64_t)instructions;
+    else
+        cpu->clock += (uint64_t)instructions;
+}
+
+/* Time passes without instructions. */
+static inline void pass_time(struct cpu *cpu, uint64_t cycles)
+{
+    cpu->clock += cycles;
+    cpu->domain_clock += cycles;
+}
+
 /* Charges only in the timing model: the count model's clock is its instructions. */
 static inline void charge_timing(struct cpu *cpu, enum cause cause, uint64_t cycles)
 {
@@ -354,6 +381,7 @@ bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, enum 
 bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
 void mmu_flush_soft(struct cpu *cpu);
+void mmu_soft_flushed(struct cpu *cpu); /* the engine's soft TLB is empty */
 /* This entry is being used: counts and warns if the tables no longer say the same. */
 void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used);
 void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
@@ -406,7 +434,7 @@ void account_space_gone(struct cpu *cpu, uint64_t space);
 void account_user_resumes(struct cpu *cpu);
 void account_region_begin(struct machine *m);
 void account_region_end(struct machine *m, uint64_t ops);
-uint64_t account_instructions(const struct machine *m); /* since the books were opened */
+uint64_t account_instructions(struct machine *m); /* since the books were opened */
 void account_result(struct machine *m);
 void account_warn(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void account_close(struct machine *m);
@@ -436,5 +464,8 @@ void board_close(struct machine *m);
 bool board_attach(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
 /* This #DB is the end of a refused port access: the registers are put back, #GP(0) is due. */
 bool board_refuse_port(struct cpu *cpu);
+/* Code of ring 3 that was just decoded: guards its port instructions. true: there are new guards, so it must be
+ * translated again before it runs. */
+bool board_guard_ports(struct cpu *cpu, uint64_t pc, uint64_t physical, const uint8_t *code, uint32_t size);
 
 #endif

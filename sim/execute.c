@@ -77,6 +77,7 @@ static struct block_place place_of(const struct cpu *cpu, uint64_t pc)
     return place;
 }
 
+/* NULL: not yet; the engine must stop and translate it again. */
 static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, uint64_t physical)
 {
     struct machine *m = cpu->machine;
@@ -86,6 +87,8 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
     size = size > sizeof code ? sizeof code : size;
     if (!mmu_read(cpu, pc, code, size))
         memset(code, 0x90, size);
+    if (cpu->cpl == 3 && board_guard_ports(cpu, pc, physical, code, size))
+        return NULL;
     return block_decode(m->blocks, physical, code, size, pc, &place);
 }
 
@@ -104,13 +107,11 @@ static void slow block_event(struct cpu *cpu, const struct block *b)
     }
 }
 
-static void charge_block(struct cpu *cpu, const struct block *b)
+static inline void charge_block(struct cpu *cpu, const struct block *b)
 {
-    cpu->domain->instructions += b->instructions;
-    if (!cpu->machine->timing) {
-        cpu->clock += b->instructions;
+    retire(cpu, b->instructions);
+    if (!cpu->machine->timing)
         return;
-    }
     cpu->carry_256 += b->cost_256;
     charge(cpu, b->cause, cpu->carry_256 >> 8);
     cpu->carry_256 &= 255;
@@ -125,13 +126,13 @@ static bool slow needs_attention(struct cpu *cpu)
         mmu_flush_soft(cpu);
     run_poll(cpu);
     run_yield(cpu);
-    if (cpu->machine->ended || cpu->stale_code_count)
+    if (cpu->machine->ended || cpu->stale_code_count || cpu->stale_all_code)
         return true;
     if (cpu->index == 0)
         event_run(cpu->machine, cpu->clock);
     lapic_tick(cpu->lapic, cpu->clock);
     run_set_attention(cpu);
-    if (cpu->stale_code_count || cpu->machine->ended)
+    if (cpu->stale_code_count || cpu->stale_all_code || cpu->machine->ended)
         return true;
     if (lapic_pending(cpu->lapic) < 0)
         return false;
@@ -148,9 +149,9 @@ static void slow refresh_code_frame(struct cpu *cpu, uint64_t pc, uint32_t size)
     (void)code_page(cpu, pc >> 12);
 }
 
-static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+/* Any block. */
+static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
 {
-    struct cpu *cpu = user;
     struct machine *m = cpu->machine;
     uint64_t physical;
     struct block *b;
@@ -161,7 +162,7 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
         cpu->block = NULL;
         if (cpu->rep_pc == pc)
             rep_suspend(cpu);
-        uc_emu_stop(uc);
+        uc_emu_stop(cpu->engine.uc);
         return;
     }
     cpu->shadow = false;
@@ -171,6 +172,12 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
     b = block_find(m->blocks, cpu->before, physical, size);
     if (!b)
         b = decode(cpu, pc, size, physical);
+    if (!b) {
+        cpu->block = NULL;
+        uc_emu_stop(cpu->engine.uc);
+        return;
+    }
+    b->key = block_key(pc, cpu->soft_epoch);
     cpu->block = cpu->before = b;
     cpu->block_pc = pc;
     if (b->special == SPECIAL_REP) {
@@ -191,11 +198,57 @@ static void on_block(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
         code_lines(cpu, physical, size);
 }
 
+/* The plain block that the one before expects to come next, if it is this one and nothing else has to be done. */
+static inline struct block *expected(struct cpu *cpu, uint64_t pc, uint32_t size)
+{
+    struct block *before = cpu->block, *b;
+    uint64_t key = block_key(pc, cpu->soft_epoch);
+
+    if (!before || !before->plain || cpu->clock >= cpu->attention)
+        return NULL;
+    b = block_by_number(cpu->machine->blocks, before->next[0]);
+    if (b->key != key)
+        b = block_by_number(cpu->machine->blocks, before->next[1]);
+    return b->key == key && b->size == size && b->plain ? b : NULL;
+}
+
+static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    struct block *b = expected(cpu, pc, size);
+
+    (void)uc;
+    if (!b) {
+        slow_block(cpu, pc, size);
+        return;
+    }
+    cpu->block = cpu->before = b;
+    cpu->block_pc = pc;
+    cpu->clock += b->instructions;
+}
+
+static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    struct block *b = expected(cpu, pc, size);
+
+    (void)uc;
+    if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch) {
+        slow_block(cpu, pc, size);
+        return;
+    }
+    cpu->block = cpu->before = b;
+    cpu->block_pc = pc;
+    charge_block(cpu, b);
+    code_lines(cpu, b->address, size);
+}
+
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
 {
     uc_engine *uc = cpu->engine.uc;
     uc_hook hook;
-    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, (void *)on_block, cpu, 1, 0);
+    void *on_block = cpu->machine->timing ? (void *)on_block_timed : (void *)on_block_counted;
+    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, on_block, cpu, 1, 0);
 
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)mmu_fill, cpu, 1, 0);

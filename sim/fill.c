@@ -26,10 +26,16 @@ void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation
                  cpu->domain->name, address & PAGE_MASK);
 }
 
+void mmu_soft_flushed(struct cpu *cpu)
+{
+    if ((++cpu->soft_epoch & 0xffff) == 0)
+        block_forget_keys(cpu->machine->blocks);
+}
+
 void mmu_flush_soft(struct cpu *cpu)
 {
     uc_ctl_flush_tlb(cpu->engine.uc);
-    cpu->soft_epoch++;
+    mmu_soft_flushed(cpu);
     cpu->flush_soft = false;
 }
 

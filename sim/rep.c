@@ -91,5 +91,5 @@ void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc)
     if (!resumed)
         return;
     cpu->rep_left = engine_get(&cpu->engine, UC_X86_REG_RCX);
-    cpu->domain->instructions--; /* it was counted when it began */
+    retire(cpu, -1); /* it was counted when it began */
 }

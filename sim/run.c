@@ -117,7 +117,7 @@ void run_set_attention(struct cpu *cpu)
         at = least(at, m->config.time_limit_cycles);
     if (m->cpu_count > 1)
         at = least(at, cpu->clock + QUANTUM);
-    cpu->attention = m->ended || cpu->flush_soft || cpu->stale_code_count ? 0 : at;
+    cpu->attention = m->ended || cpu->flush_soft || cpu->stale_code_count || cpu->stale_all_code ? 0 : at;
 }
 
 static void poll_outside(struct cpu *cpu)
@@ -153,6 +153,9 @@ static void drop_stale_code(struct cpu *cpu)
     }
     cpu->dropping_code = false;
     cpu->stale_code_count = 0;
+    if (cpu->stale_all_code)
+        uc_ctl_flush_tb(uc);
+    cpu->stale_all_code = false;
     mmu_flush_soft(cpu);
     cpu->code_page = UINT64_MAX;
 }
@@ -204,9 +207,17 @@ static void handle_fault(struct cpu *cpu)
         deliver_exception(cpu, VECTOR_GP, 0, false);
 }
 
+static void refused_port(struct cpu *cpu)
+{
+    cpu->port_refused = false;
+    deliver_exception(cpu, VECTOR_GP, 0, false);
+}
+
 static void engine_stopped(struct cpu *cpu, uc_err err)
 {
-    if (cpu->machine->ended)
+    if (cpu->port_refused)
+        refused_port(cpu);
+    else if (cpu->machine->ended)
         cpu->block = NULL;
     else if (err == UC_ERR_EXCEPTION && cpu->fault.valid)
         handle_fault(cpu);
@@ -247,7 +258,7 @@ static void idle(struct cpu *cpu)
         return;
     }
     if (next > cpu->clock)
-        cpu->clock = next;
+        pass_time(cpu, next - cpu->clock);
 }
 
 static void step(struct cpu *cpu)
@@ -265,7 +276,7 @@ static void step(struct cpu *cpu)
         idle(cpu);
         return;
     }
-    if (cpu->stale_code_count)
+    if (cpu->stale_code_count || cpu->stale_all_code)
         drop_stale_code(cpu);
     run_set_attention(cpu);
     engine_stopped(cpu, uc_emu_start(cpu->engine.uc, engine_get(&cpu->engine, UC_X86_REG_RIP), 0, 0, 0));
@@ -360,7 +371,7 @@ bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX
     cpu->cpl = 0;
     settle_drop_filters(cpu);
     account_enter(cpu);
-    cpu->clock = cpu->machine->cpus[cpu->machine->current].clock;
+    cpu->clock = cpu->domain_clock = cpu->machine->cpus[cpu->machine->current].clock;
     cpu->started = true;
     cpu->halted = false;
     run_set_attention(cpu);
