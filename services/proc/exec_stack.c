@@ -32,7 +32,7 @@ void exec_stack_place(struct exec *e)
     uint64_t words = 1 + e->argc + 1 + e->envc + 1 + 2 * AUXILIARY;
 
     e->strings_at = STACK_TOP - sizeof(uint64_t) - e->strings.bytes;
-    e->words_at = ((e->strings_at & ~15ul) - words * sizeof(uint64_t)) & ~15ul;
+    e->words_at = (e->strings_at - words * sizeof(uint64_t)) & ~15ul;
 }
 
 uint64_t exec_stack_bottom(const struct exec *e)

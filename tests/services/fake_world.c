@@ -240,6 +240,7 @@ static long fake_space_create(void *ctx)
     for (int i = 1; i < WORLD_SPACES; i++)
         if (!w->space[i].used) {
             w->space[i].used = true;
+            w->space[i].born = ++w->births;
             w->live_spaces++;
             return i;
         }
@@ -261,15 +262,14 @@ static void fake_space_destroy(void *ctx, long space)
     free(s->pte);
     *s = (struct world_space){0};
     w->live_spaces--;
-    for (int i = 0; i < WORLD_PIDS; i++)
-        if (w->thread[i].space == space)
-            w->thread[i].space = 0;
 }
 
 static void fake_space_assign(void *ctx, int pid, long space)
 {
-    space_at(ctx, space);
-    ((struct world *)ctx)->thread[pid].space = space;
+    struct world *w = ctx;
+
+    w->thread[pid].space_born = space_at(w, space)->born;
+    w->thread[pid].space = space;
 }
 
 static struct world_pte *find_pte(struct world_space *s, uint64_t page)
@@ -489,7 +489,7 @@ const struct world_pte *world_pte(struct world *w, int pid, uint64_t address)
 {
     long space = w->thread[pid].space;
 
-    return space ? find_pte(&w->space[space], address / PAGE) : NULL;
+    return space && w->space[space].born == w->thread[pid].space_born ? find_pte(&w->space[space], address / PAGE) : NULL;
 }
 
 static bool permits(const struct world_pte *pte, unsigned access)

@@ -26,7 +26,7 @@
 
 #define WORLD_FRAMES 4096
 #define WORLD_SPACES 64
-#define WORLD_PIDS 512
+#define WORLD_PIDS 32768 /* as many as Linux has */
 #define WORLD_FILES 8
 #define NEVER (-1L)
 
@@ -38,6 +38,7 @@ struct world_pte {
 
 struct world_space {
     bool used;
+    unsigned long born; /* so that a thread does not take a later space of the same number for its own */
     struct world_pte *pte;
     size_t count, room;
 };
@@ -55,6 +56,7 @@ struct world_thread {
     bool used, started, interrupted;
     struct user_context context;
     long space;
+    unsigned long space_born;
 };
 
 struct world {
@@ -68,6 +70,7 @@ struct world {
     uint8_t *ram;
     bool frame_used[WORLD_FRAMES];
     size_t next_frame;
+    unsigned long births;
     struct world_space space[WORLD_SPACES];
     struct world_thread thread[WORLD_PIDS];
     struct world_file file[WORLD_FILES];

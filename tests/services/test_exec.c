@@ -305,6 +305,7 @@ static void d_low_address(struct image *e) { e->segment[0].p_vaddr = 0; }
 static void d_top_address(struct image *e) { e->segment[0].p_vaddr = 0x7ffffffff000ul; }
 static void d_memsz_overflow(struct image *e) { e->segment[1].p_memsz = -1ul; }
 static void d_memsz_huge(struct image *e) { e->segment[1].p_memsz = 1ul << 47; }
+static void d_sum_too_high(struct image *e) { e->segment[1].p_vaddr = 0x700000002100ul; e->segment[1].p_memsz = 1ul << 45; }
 static void d_filesz_above(struct image *e) { e->segment[1].p_filesz = 0x1801; }
 static void d_misaligned(struct image *e) { e->segment[1].p_offset += 1; }
 static void d_offset_overflow(struct image *e) { e->segment[1].p_offset = -0xf00ul; }
@@ -320,7 +321,7 @@ static void refusals(void **state)
         {"no load", d_no_load, -ENOEXEC}, {"interp", d_interp, -ENOENT},
         {"kernel address", d_kernel_address, -ENOEXEC}, {"low address", d_low_address, -ENOEXEC},
         {"top address", d_top_address, -ENOEXEC}, {"memsz overflow", d_memsz_overflow, -ENOEXEC},
-        {"memsz huge", d_memsz_huge, -ENOEXEC}, {"filesz above memsz", d_filesz_above, -ENOEXEC},
+        {"memsz huge", d_memsz_huge, -ENOEXEC}, {"end too high", d_sum_too_high, -ENOEXEC}, {"filesz above memsz", d_filesz_above, -ENOEXEC},
         {"misaligned", d_misaligned, -ENOEXEC}, {"offset overflow", d_offset_overflow, -ENOEXEC},
         {"entry", d_entry, -ENOEXEC},
     };
@@ -496,13 +497,19 @@ static void waits_at_every_place(void **state)
     free(e);
 }
 
-static void start_waits_and_fails(void **state)
+static void the_start_may_wait(void **state)
 {
+    uint64_t random = 0;
+
     for (long k = 0; k < 8; k++) {
         struct world *w = world_new();
+        uint64_t seen;
 
         w->wait_at = k;
         world_start_proc(w);
+        seen = word_at(w, auxiliary(w, w->thread[1].context.regs.rsp + 40, AT_RANDOM));
+        assert_true(!random || seen == random);
+        random = seen;
         end(w);
     }
 }
@@ -622,7 +629,7 @@ int main(void)
         cmocka_unit_test(vfork_ends_with_exec),
         cmocka_unit_test(failures_at_every_allocation),
         cmocka_unit_test(waits_at_every_place),
-        cmocka_unit_test(start_waits_and_fails),
+        cmocka_unit_test(the_start_may_wait),
         cmocka_unit_test(hostile_headers),
     };
 

@@ -331,6 +331,27 @@ static void fork_trees(void **state)
     end(w);
 }
 
+/* Pids go round, and pass by those that are a process, a group or a session. */
+static void pids_are_not_used_twice(void **state)
+{
+    struct world *w = new_world();
+    int first = world_fork(w, 1), leader = world_fork(w, 1), member = world_fork(w, leader), pid = 0;
+
+    assert_int_equal(CALLS(w, leader, CALL_setpgid, 0, 0), 0);
+    assert_int_equal(CALLS(w, 1, CALL_setpgid, leader, leader), 0);
+    assert_int_equal(CALLS(w, member, CALL_setpgid, 0, (uint64_t)leader), 0);
+    exit_process(w, leader, 0);
+    assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), leader); /* its group goes on */
+    for (int i = 0; i < 33000; i++) {
+        pid = world_fork(w, 1);
+        assert_true(pid > 1 && pid < 32768 && pid != first && pid != leader && pid != member);
+        exit_process(w, pid, 0);
+        assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)pid, 0, 0, 0), pid);
+    }
+    assert_true(pid < 1000);
+    end(w);
+}
+
 static void clocks(void **state)
 {
     static const struct {
@@ -586,6 +607,7 @@ int main(void)
         cmocka_unit_test(a_failed_fork_leaves_nothing),
         cmocka_unit_test(fork_fails_when_fs_does),
         cmocka_unit_test(fork_trees),
+        cmocka_unit_test(pids_are_not_used_twice),
         cmocka_unit_test(clocks),
         cmocka_unit_test(sleeping),
         cmocka_unit_test(futexes),

@@ -277,8 +277,54 @@ static void blocked_signals_wait(void **state)
     assert_int_equal(world_deliver(w, 1, 0), 0);
     assert_int_equal(c->regs.rip, HANDLER);
     assert_false(proc_pending(w->proc, 1));
+    assert_int_equal(CALLS(w, 1, CALL_rt_sigpending, DATA, 8), 0);
+    assert_true(world_peek(w, 1, DATA, &pending, 8));
+    assert_int_equal(pending, 0);
     assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, 9, DATA, 0, 8), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, 0, DATA, 0, 4), -EINVAL);
+    end(w);
+}
+
+/* Real-time signals queue, in order, each with its sender. */
+static void real_time_signals_queue(void **state)
+{
+    struct world *w = new_world();
+    int child = world_fork(w, 1);
+    struct user_context *c;
+
+    action(w, 1, 40, HANDLER, SA_SIGINFO, 0);
+    CALLS(w, child, CALL_kill, 1, 40);
+    CALLS(w, 1, CALL_kill, 1, 40);
+    c = in_call(w, 1, CALL_kill);
+    for (int sender = child; sender >= 1; sender--) {
+        siginfo_t info;
+
+        assert_int_equal(world_deliver(w, 1, 0), 0);
+        assert_int_equal(c->regs.rip, HANDLER);
+        assert_true(world_peek(w, 1, c->regs.rsi, &info, sizeof info));
+        assert_int_equal(info.si_pid, sender);
+        c->regs.rsp += 8;
+        CALLS(w, 1, CALL_rt_sigreturn);
+    }
+    assert_int_equal(world_deliver(w, 1, 0), 0);
+    assert_int_equal(c->regs.rip, RIP);
+    end(w);
+}
+
+/* No handler runs any more, whatever its number. */
+static void sigkill_comes_first(void **state)
+{
+    struct world *w = new_world();
+    size_t copies;
+
+    action(w, 1, SIGHUP, HANDLER, 0, 0);
+    CALLS(w, 1, CALL_kill, 1, SIGHUP);
+    CALLS(w, 1, CALL_kill, 1, SIGKILL);
+    in_call(w, 1, CALL_kill);
+    copies = w->copies_out;
+    assert_int_equal(world_deliver(w, 1, 0), 1);
+    assert_int_equal(w->copies_out, copies);
+    assert_int_equal(w->all_done_status, SIGKILL);
     end(w);
 }
 
@@ -384,6 +430,26 @@ static void alternate_stack(void **state)
     CALLS(w, 1, CALL_kill, 1, SIGUSR1); /* full: a SIGSEGV that cannot be handled */
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGSEGV);
+    end(w);
+
+    w = new_world(); /* SS_AUTODISARM: gone while the handler runs, back when it returns */
+    stack = (stack_t){.ss_sp = (void *)(DATA + 0x1000), .ss_size = 0x1000, .ss_flags = (int)(1u << 31)};
+    assert_true(world_poke(w, 1, DATA, &stack, sizeof stack));
+    assert_int_equal(CALLS(w, 1, CALL_sigaltstack, DATA, 0), 0);
+    action(w, 1, SIGUSR1, HANDLER, SA_ONSTACK, 0);
+    CALLS(w, 1, CALL_kill, 1, SIGUSR1);
+    c = in_call(w, 1, CALL_kill);
+    assert_int_equal(world_deliver(w, 1, 0), 0);
+    assert_true(c->regs.rsp > DATA + 0x1000 && c->regs.rsp < DATA + 0x2000);
+    assert_int_equal(CALLS(w, 1, CALL_sigaltstack, 0, DATA), 0);
+    assert_true(world_peek(w, 1, DATA, &stack, sizeof stack));
+    assert_int_equal(stack.ss_flags, SS_DISABLE);
+    c->regs.rsp += 8;
+    CALLS(w, 1, CALL_rt_sigreturn);
+    assert_int_equal(CALLS(w, 1, CALL_sigaltstack, 0, DATA), 0);
+    assert_true(world_peek(w, 1, DATA, &stack, sizeof stack));
+    assert_int_equal(stack.ss_size, 0x1000);
+    assert_int_equal(stack.ss_flags, (int)(1u << 31));
     end(w);
 
     w = new_world();
@@ -671,6 +737,8 @@ int main(void)
         cmocka_unit_test(sigreturn_trusts_nothing),
         cmocka_unit_test(restarts),
         cmocka_unit_test(blocked_signals_wait),
+        cmocka_unit_test(real_time_signals_queue),
+        cmocka_unit_test(sigkill_comes_first),
         cmocka_unit_test(default_actions),
         cmocka_unit_test(stop_and_continue),
         cmocka_unit_test(handler_flags),

@@ -162,6 +162,9 @@ static void heap_grows_and_shrinks(void **state)
     assert_int_equal(CALLS(w, 1, CALL_brk, BASE + 6 * PAGE), BASE + 3 * PAGE); /* something is in the way */
     assert_int_equal(CALLS(w, 1, CALL_brk, BASE + (1ul << 40)), BASE + 3 * PAGE);
     assert_int_equal(CALLS(w, 1, CALL_brk, -1ul), BASE + 3 * PAGE);
+    assert_int_equal(fork_space(w, 2, 1), 0);
+    assert_int_equal(CALLS(w, 2, CALL_brk, 0), BASE + 3 * PAGE);
+    assert_int_equal(CALLS(w, 2, CALL_brk, BASE - 1), BASE + 3 * PAGE);
     end(w);
 }
 
