@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/sim/test_random_code.c: random instruction streams at ring 3 and ring 0: whatever they do is done to the guest,
+ * never to the simulator.
+ *
+ * Ring 3: one machine runs thousands of streams. Each starts with random registers; an exception, a system call or the
+ * timer ends it, and the guest goes on with the next. All must end so: nothing at ring 3 may stop the machine or change
+ * what ring 0 sees. Ring 0: a stream may destroy its kernel, so each has a machine of its own; any end is good but a
+ * crash or a hang of the simulator itself.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/sim/guest.h"
+#include "tests/sim/random.h"
+
+#define STREAM_BYTES 64
+#define STREAMS 2048 /* of one machine, at GUEST_FREE … */
+#define STREAM_FRAMES (STREAMS * STREAM_BYTES)
+#define SCRATCH (GUEST_USER + 0x100000)
+#define SCRATCH_FRAME (GUEST_FREE + 0x40000)
+#define SCRATCH_PAGES 16
+
+/* PARAM: 0 streams, 8 ended. R14 counts. Each: timer of 8000 cycles, then ring 3. */
+SNIPPET(run_streams,
+        "mov edi, 0xfee00000; mov dword ptr [rdi + 0xf0], 0x1ff; mov dword ptr [rdi + 0x3e0], 0xb; mov dword ptr [rdi + 0x320], 0x41;"
+        "xor r14, r14;"
+        "again: mov edi, 0xfee00000; mov dword ptr [rdi + 0xb0], 0;"
+        "lea rax, [rip + ended]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp; mov [" AT(GUEST_PARAM) " + 16], r14;"
+        "mov dword ptr [rdi + 0x380], 8000;"
+        "push " AT(GUEST_USER_SS) "; movabs rax, " AT(SCRATCH) " + 0x8000; push rax; push 0x202; push " AT(GUEST_USER_CS) ";"
+        "mov rax, r14; shl rax, 6; movabs rcx, " AT(GUEST_USER) "; add rax, rcx; push rax;"
+        "movabs rsi, " AT(SCRATCH) " + 0x1000; movabs rdi, " AT(SCRATCH) " + 0x3000; mov rbx, rsi; mov rbp, rdi; mov ecx, 100; mov edx, 0x3f8;"
+        "mov r8, rsi; mov r9, rdi; mov r10, rcx; mov r11, -1; mov r12, rsi; mov r13, r14; mov r15, rdi; xor eax, eax; iretq;"
+        "ended: cli; cld; mov r14, [" AT(GUEST_PARAM) " + 16]; inc r14; mov [" AT(GUEST_PARAM) " + 8], r14;"
+        "cmp r14, [" AT(GUEST_PARAM) "]; jb again; xor r15, r15; xor eax, eax; ret;");
+
+static void random_bytes(struct random *random, uint8_t *to, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        to[i] = (uint8_t)random_next(random);
+}
+
+/* Mostly decodable: prefixes, an opcode of the one-, two- or three-byte map, ModRM, displacement and immediate. */
+static unsigned random_instruction(struct random *random, uint8_t *to)
+{
+    static const uint8_t prefixes[] = {0x66, 0xf2, 0xf3, 0xf0, 0x64, 0x65, 0x2e, 0x67};
+    static const uint8_t system[] = {0x00, 0x01, 0x05, 0x07, 0x08, 0x09, 0x20, 0x22, 0x23, 0x30, 0x31, 0x32, 0xa2, 0xae, 0xc7};
+    unsigned n = 0;
+    if (!random_below(random, 4))
+        to[n++] = prefixes[random_below(random, sizeof prefixes)];
+    if (random_below(random, 2))
+        to[n++] = (uint8_t)(0x40 + random_below(random, 16));
+    switch (random_below(random, 8)) {
+    case 0:
+        to[n++] = 0x0f;
+        to[n++] = system[random_below(random, sizeof system)];
+        break;
+    case 1:
+    case 2:
+        to[n++] = 0x0f;
+        to[n++] = (uint8_t)random_next(random);
+        break;
+    case 3:
+        to[n++] = 0x0f;
+        to[n++] = random_below(random, 2) ? 0x38 : 0x3a;
+        to[n++] = (uint8_t)random_next(random);
+        break;
+    default:
+        to[n++] = (uint8_t)random_next(random);
+    }
+    to[n++] = (uint8_t)(random_below(random, 3) ? 0xc0 | random_next(random) : random_next(random));
+    for (unsigned rest = random_below(random, 3) * 2; rest > 0; rest--)
+        to[n++] = random_below(random, 2) ? 0 : (uint8_t)random_next(random);
+    return n;
+}
+
+static void random_stream(struct random *random, uint8_t to[STREAM_BYTES])
+{
+    uint8_t one[16];
+    unsigned used = 0;
+    if (!random_below(random, 4)) {
+        random_bytes(random, to, STREAM_BYTES);
+        return;
+    }
+    for (;;) {
+        unsigned bytes = random_instruction(random, one);
+        if (used + bytes > STREAM_BYTES)
+            break;
+        memcpy(to + used, one, bytes);
+        used += bytes;
+    }
+    random_bytes(random, to + used, STREAM_BYTES - used);
+}
+
+static void map_user(struct guest *guest)
+{
+    for (uint64_t at = 0; at < STREAM_FRAMES; at += 4096)
+        guest_map(guest, GUEST_USER + at, GUEST_FREE + at, PAGE_4K, PAGE_ALL);
+    for (uint64_t page = 0; page < SCRATCH_PAGES; page++)
+        guest_map(guest, SCRATCH + page * 4096, SCRATCH_FRAME + page * 4096, PAGE_4K, PAGE_ALL);
+}
+
+static void fail_stream(const struct guest *guest, uint64_t seed, enum machine_end end)
+{
+    uint64_t stream = guest_word(guest, GUEST_PARAM + 16);
+    machine_report(guest->machine, stderr);
+    fail_msg("seed %llu, stream %llu: the run ended with %d", (unsigned long long)seed, (unsigned long long)stream, end);
+}
+
+static void run_user(uint64_t seed)
+{
+    struct random random = {.state = seed};
+    struct guest guest;
+    guest_open(&guest, seed % 2 ? "skylake" : "tiny");
+    guest.model = seed % 3 ? MODEL_TIMING : MODEL_COUNT;
+    guest.time_limit = 4000000000;
+    map_user(&guest);
+    for (unsigned i = 0; i < STREAMS; i++)
+        random_stream(&random, guest_memory(&guest, GUEST_FREE + i * STREAM_BYTES));
+    guest_put(&guest, GUEST_PARAM, STREAMS);
+    enum machine_end end = guest_run(&guest, run_streams, run_streams_end);
+    if (end != END_POWER_OFF || guest_word(&guest, GUEST_PARAM + 8) != STREAMS)
+        fail_stream(&guest, seed, end);
+    assert_true(guest_logged(&guest) > STREAMS / 2);
+    for (uint64_t at = GUEST_GDT; at < GUEST_CONTROL; at += 8) {
+        uint64_t before;
+        memcpy(&before, guest_memory(&guest, at), sizeof before);
+        if (guest_word(&guest, at) != before && (at < GUEST_GDT + GUEST_TSS_SELECTOR || at > GUEST_GDT + GUEST_TSS_SELECTOR + 8))
+            assert_in_range(at, GUEST_GDT, GUEST_GDT + 0x2f); /* accessed bits of segment descriptors */
+    }
+    guest_close(&guest);
+}
+
+static unsigned scale(unsigned usual)
+{
+    const char *factor = getenv("RINGSIDE_RANDOM"); /* multiplies the work, for long runs by hand */
+    return usual * (factor ? (unsigned)atoi(factor) : 1);
+}
+
+static void test_ring_3(void **state)
+{
+    for (uint64_t seed = 1; seed <= scale(5); seed++)
+        run_user(seed);
+}
+
+/* Ring 0: the stream is the test itself. */
+static void run_kernel(uint64_t seed)
+{
+    struct random random = {.state = seed * 1000003};
+    uint8_t stream[STREAM_BYTES * 4];
+    struct guest guest;
+    guest_open(&guest, "tiny");
+    guest.model = seed % 3 ? MODEL_TIMING : MODEL_COUNT;
+    guest.cpus = seed % 5 ? 1 : 2;
+    guest.time_limit = 300000;
+    map_user(&guest);
+    for (unsigned i = 0; i < 4; i++)
+        random_stream(&random, stream + i * STREAM_BYTES);
+    enum machine_end end = guest_run(&guest, stream, stream + sizeof stream);
+    assert_true(end == END_POWER_OFF || end == END_CRASH || end == END_TIME_LIMIT);
+    if (end == END_CRASH) {
+        FILE *nowhere = fopen("/dev/null", "w");
+        machine_report(guest.machine, nowhere);
+        fclose(nowhere);
+    }
+    guest_close(&guest);
+}
+
+static void test_ring_0(void **state)
+{
+    for (uint64_t seed = 1; seed <= scale(300); seed++)
+        run_kernel(seed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ring_3),
+        cmocka_unit_test(test_ring_0),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
