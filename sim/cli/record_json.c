@@ -13,6 +13,21 @@ static json_t *number(uint64_t value)
     return json_integer((json_int_t)value);
 }
 
+/* Names may come from a guest or a file's name: what is not UTF-8 loses its bytes above ASCII. */
+static json_t *name_json(const char *name)
+{
+    json_t *string = json_string(name);
+    char ascii[RECORD_NAME_MAX];
+    size_t n = 0;
+
+    if (string)
+        return string;
+    for (; name[n] && n + 1 < sizeof ascii; n++)
+        ascii[n] = name[n] & 0x80 ? '?' : name[n];
+    ascii[n] = 0;
+    return json_string(ascii);
+}
+
 static json_t *settings_json(const char *text)
 {
     json_t *object = json_object();
@@ -66,8 +81,8 @@ static json_t *domains_json(const struct record *r)
 
     for (size_t i = 0; i < r->domain_count; i++) {
         const struct domain_result *d = &r->domains[i];
-        json_t *object =
-            json_pack("{s:s, s:i, s:I}", "name", d->name, "ring", (int)d->ring, "space", (json_int_t)d->space);
+        json_t *object = json_pack("{s:o, s:i, s:I}", "name", name_json(d->name), "ring", (int)d->ring, "space",
+                                   (json_int_t)d->space);
 
         if (record_has(r, COUNTER_cycles))
             json_object_set_new(object, "cycles", number(d->cycles));
@@ -82,7 +97,7 @@ static json_t *warnings_json(const struct record *r)
     json_t *array = json_array();
 
     for (size_t i = 0; i < r->warning_count; i++)
-        json_array_append_new(array, json_string(r->warnings[i]));
+        json_array_append_new(array, name_json(r->warnings[i]));
     return array;
 }
 
@@ -95,12 +110,12 @@ static json_t *host_json(const struct record *r)
 
 static json_t *record_json(const struct record *r)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch",
-                     r->arch->name, "variant", r->arch->variant, "workload", r->workload, "cpu", r->cpu, "cpus",
-                     (json_int_t)r->cpus, "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings",
-                     settings_json(r->settings), "per_op", counters_json(r, per_op_json), "total",
-                     counters_json(r, total_json), "domains", domains_json(r), "causes", causes_json(r), "warnings",
-                     warnings_json(r), "exit", r->exit_status, "host", host_json(r));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name, "variant",
+        r->arch->variant, "workload", name_json(r->workload), "cpu", name_json(r->cpu), "cpus", (json_int_t)r->cpus,
+        "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings", settings_json(r->settings), "per_op",
+        counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains", domains_json(r), "causes",
+        causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status, "host", host_json(r));
 }
 
 json_t *records_json(const struct record *records, size_t count)

@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/cli/catalogue.h"
+#include "sim/cli/guest_disk.h"
 #include "sim/cli/options.h"
 #include "sim/cli/suggest.h"
 
@@ -194,13 +197,39 @@ static void the_nearest_name_is_suggested_or_none(void **state)
     assert_null(suggest("", names, 6));
 }
 
+static void a_program_has_its_typed_path_in_the_guest(void **state)
+{
+    static const struct {
+        const char *cwd, *typed, *path;
+    } paths[] = {
+        {"/", "/bin/sh", "/bin/sh"},   {"/", "sh", "/sh"},         {"/", "./a/../b", "/b"}, {"/tmp", "a/b", "/tmp/a/b"},
+        {"/tmp/", "../../../x", "/x"}, {"/tmp", "/x//y/", "/x/y"}, {"/", "..", "/"},        {"/a/./b", "c", "/a/b/c"},
+        {"/tmp", "...", "/tmp/..."},
+    };
+    char path[PATH_MAX], *huge = malloc(2 * PATH_MAX);
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_true(guest_path(paths[i].cwd, paths[i].typed, path));
+        assert_string_equal(path, paths[i].path);
+    }
+    memset(huge, 'x', 2 * PATH_MAX - 1);
+    huge[2 * PATH_MAX - 1] = 0;
+    assert_false(guest_path("/", huge, path));
+    free(huge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_may_stand_anywhere),          cmocka_unit_test(a_program_keeps_its_options),
-        cmocka_unit_test(wrong_words_are_refused_in_one_line), cmocka_unit_test(too_many_words_are_refused),
-        cmocka_unit_test(names_are_found_or_suggested),        cmocka_unit_test(settings_have_defaults_and_values),
-        cmocka_unit_test(distances_are_edit_distances),        cmocka_unit_test(the_nearest_name_is_suggested_or_none),
+        cmocka_unit_test(options_may_stand_anywhere),
+        cmocka_unit_test(a_program_keeps_its_options),
+        cmocka_unit_test(wrong_words_are_refused_in_one_line),
+        cmocka_unit_test(too_many_words_are_refused),
+        cmocka_unit_test(names_are_found_or_suggested),
+        cmocka_unit_test(settings_have_defaults_and_values),
+        cmocka_unit_test(distances_are_edit_distances),
+        cmocka_unit_test(a_program_has_its_typed_path_in_the_guest),
+        cmocka_unit_test(the_nearest_name_is_suggested_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

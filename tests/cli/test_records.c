@@ -116,6 +116,23 @@ static void what_the_count_model_cannot_see_is_absent(void **state)
     record_free(&r);
 }
 
+static void names_need_not_be_utf8(void **state)
+{
+    struct record r;
+    json_t *json;
+
+    make_record(&r, MODEL_TIMING);
+    strcpy(r.workload, "a\xff"
+                       "b");
+    strcpy(r.domains[0].name, "\xc3");
+    json = first_result(&r);
+    assert_string_equal(json_string_value(json_object_get(json, "workload")), "a?b");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(json, "domains"), 0), "name")),
+                        "?");
+    json_decref(json);
+    record_free(&r);
+}
+
 /* What `print` writes, NUL-terminated, to be freed. */
 static char *printed(void (*print)(const struct record *r, unsigned width, FILE *out), const struct record *r,
                      unsigned width)
@@ -229,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_every_field_of_the_schema),
         cmocka_unit_test(what_the_count_model_cannot_see_is_absent),
+        cmocka_unit_test(names_need_not_be_utf8),
         cmocka_unit_test(a_table_fits_its_width),
         cmocka_unit_test(csv_has_as_many_values_as_headings),
         cmocka_unit_test(figures_are_short),
