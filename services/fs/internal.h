@@ -126,7 +126,7 @@ struct journal {
     uint32_t cursor_at; /* … and the log block that it goes to */
     int begun;          /* PHASE_LOG: descriptor is staged */
     uint64_t sequence;  /* of the running transaction */
-    uint64_t tx_since;  /* ns: when the running transaction got its first block */
+    uint64_t tx_since;  /* ns: about when the running transaction got its first block */
     uint64_t started, completed; /* commit cycles */
     int want_place, flushing, failed;
     uint8_t *stage;        /* blocks on their way to the log go in one transfer */
@@ -216,7 +216,8 @@ struct dentry {
 struct fs {
     const struct host *host;
     struct fs_config config;
-    uint32_t pass;
+    uint32_t pass, clock_pass;
+    uint64_t clock; /* ns since boot, as of clock_pass */
     int mounted, damaged;
     uint64_t version;
 
@@ -260,9 +261,19 @@ struct fs {
     uint64_t mount_sum, mount_sequence;
 };
 
-static inline uint64_t fs_now(const struct fs *fs)
+/* The time of this pass in ns since boot. Reading a clock costs more than a short call does: once a pass is enough. */
+static inline uint64_t fs_clock(struct fs *fs)
 {
-    return fs->config.wall_ns + fs->host->now(fs->host->ctx);
+    if (fs->clock_pass != fs->pass) {
+        fs->clock_pass = fs->pass;
+        fs->clock = fs->host->now(fs->host->ctx);
+    }
+    return fs->clock;
+}
+
+static inline uint64_t fs_now(struct fs *fs)
+{
+    return fs->config.wall_ns + fs_clock(fs);
 }
 
 static inline void fs_pass(struct fs *fs)

@@ -48,19 +48,20 @@ void tx_dirty(struct fs *fs, struct buf *buf)
     if (buf->list == LIST_TX)
         return;
     if (!fs->cache.lists[LIST_TX].count)
-        fs->journal.tx_since = fs->host->now(fs->host->ctx);
+        fs->journal.tx_since = fs_clock(fs);
     if (buf->list == LIST_LOGGED)
         buf->flags |= BUF_LOGGED;
     buf->flags |= BUF_VALID;
     buf_list(fs, buf, LIST_TX);
 }
 
-static int tx_must_end(struct fs *fs, uint32_t blocks)
+/* Its age is by the clock that the last change read. */
+static int tx_must_end(const struct fs *fs, uint32_t blocks)
 {
     const struct cache *c = &fs->cache;
 
     return c->lists[LIST_TX].count + blocks > fs->journal.limit || c->lists[LIST_DIRTY].count >= c->count / 4 ||
-           (c->lists[LIST_TX].count && fs->host->now(fs->host->ctx) - fs->journal.tx_since > COMMIT_AGE_NS);
+           (c->lists[LIST_TX].count && fs->clock - fs->journal.tx_since > COMMIT_AGE_NS);
 }
 
 long tx_begin(struct fs *fs, struct call *call, uint32_t blocks)
