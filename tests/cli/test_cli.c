@@ -401,6 +401,30 @@ static void the_same_command_twice_is_the_same(void **state)
     }
 }
 
+/* However the host cut the input: the guest gets the same, at the same simulated time. */
+static void slow_input_is_the_same_input(void **state)
+{
+    static const char *const feeds[] = {"printf 'one\\ntwo\\n'", "(printf 'on'; sleep 0.3; printf 'e\\ntwo\\n')"};
+    json_t *json[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        char command[400];
+        const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+        struct result r;
+
+        snprintf(command, sizeof command, "%s | " PLAIN " exec monolithic --json -- /bin/busybox cat", feeds[i]);
+        r = run(argv, true);
+        assert_int_equal(r.status, 0);
+        assert_string_equal(r.out, "one\ntwo\n");
+        json[i] = parse(r.three);
+        json_object_del(only_result(json[i]), "host");
+        release(&r);
+    }
+    assert_true(json_equal(json[0], json[1]));
+    json_decref(json[0]);
+    json_decref(json[1]);
+}
+
 static void exec_is_the_program(void **state)
 {
     const char *const argv[] = {PLAIN,
@@ -608,6 +632,7 @@ int main(void)
         cmocka_unit_test(every_list_is_json_too),
         cmocka_unit_test(the_doctor_is_content),
         cmocka_unit_test(the_same_command_twice_is_the_same),
+        cmocka_unit_test(slow_input_is_the_same_input),
         cmocka_unit_test(exec_is_the_program),
         cmocka_unit_test(a_record_may_be_csv),
         cmocka_unit_test(files_are_saved),
