@@ -438,6 +438,26 @@ static void vfork_ends_with_exec(void **state)
     free(e);
 }
 
+static void exec_gives_up_locks(void **state)
+{
+    struct world *w = new_world();
+    struct image *e = good_image(ET_EXEC);
+    uint64_t shared = (uint64_t)CALLS(w, 1, CALL_mmap, 0, PAGE, 3, 0x21, -1ul, 0), at[3];
+    uint64_t head[3] = {shared + 64, 32, 0};
+    uint32_t word = 2;
+
+    world_add_file(w, "/bin/prog", e, sizeof *e);
+    put_arguments(w, "/bin/prog", two_arguments, environment, at);
+    assert_true(world_poke(w, 1, shared, head, sizeof head) && world_poke(w, 1, shared + 64, &shared, 8));
+    assert_true(world_poke(w, 1, shared + 96, &word, 4));
+    assert_int_equal(world_fork(w, 1), 2);
+    assert_int_equal(CALLS(w, 2, CALL_set_robust_list, shared, 24), 0);
+    assert_int_equal(CALLS(w, 2, CALL_execve, at[0], at[1], at[2]), 0);
+    assert_int_equal((uint32_t)word_at(w, shared + 96), 0x40000000); /* FUTEX_OWNER_DIED */
+    end(w);
+    free(e);
+}
+
 /* Refused, killed by SIGKILL, or done: never half, and nothing leaks. */
 static void failures_at_every_allocation(void **state)
 {
@@ -627,6 +647,7 @@ int main(void)
         cmocka_unit_test(argument_limits),
         cmocka_unit_test(many_arguments),
         cmocka_unit_test(vfork_ends_with_exec),
+        cmocka_unit_test(exec_gives_up_locks),
         cmocka_unit_test(failures_at_every_allocation),
         cmocka_unit_test(waits_at_every_place),
         cmocka_unit_test(the_start_may_wait),

@@ -361,18 +361,27 @@ static void stop_and_continue(void **state)
 {
     struct world *w = new_world();
     int child = world_fork(w, 1);
+    struct call stopped = {.pid = child};
+    bool woken = false;
     int32_t status;
 
     in_call(w, child, CALL_getpid);
     assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, SIGSTOP), 0);
+    assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, SIGCONT), 0); /* undoes it */
+    assert_int_equal(world_deliver(w, child, 9), 0);
+    assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, SIGSTOP), 0);
     assert_int_equal(world_deliver(w, child, 9), CALL_WAIT);
-    assert_int_equal(world_deliver(w, child, 9), CALL_WAIT);
+    assert_int_equal(proc_deliver(w->proc, &stopped, 9), CALL_WAIT);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, DATA, WNOHANG, 0), 0);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, DATA, WUNTRACED, 0), child);
     assert_true(world_peek(w, 1, DATA, &status, 4));
     assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, DATA, WUNTRACED | WNOHANG, 0), 0); /* told once */
+    w->wakes = 0;
     assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, SIGCONT), 0);
+    for (size_t i = 0; i < w->wakes; i++)
+        woken |= w->woken[i] == stopped.channel;
+    assert_true(woken);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, DATA, WCONTINUED, 0), child);
     assert_true(world_peek(w, 1, DATA, &status, 4));
     assert_true(WIFCONTINUED(status));

@@ -274,6 +274,12 @@ static void stack_grows_to_its_limit(void **state)
     assert_true(world_poke(w, 1, top - (500 - 257) * PAGE, &byte, 1));
     assert_false(world_poke(w, 1, top - (500 - 256) * PAGE, &byte, 1));
     end(w);
+
+    w = new_space(); /* mmap keeps away from a stack, too */
+    top = (uint64_t)CALLS(w, 1, CALL_mmap, 0, PAGE, RW, ANON | MAP_GROWSDOWN, -1ul, 0);
+    assert_int_equal(top, VM_MMAP_TOP - PAGE);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, PAGE, RW, ANON, -1ul, 0), top - 257 * PAGE);
+    end(w);
 }
 
 static uint8_t file_data[3 * PAGE + 100];
@@ -313,6 +319,25 @@ static void file_pages_are_read_once_and_shared(void **state)
     assert_int_equal(vm_shrink(w->vm), 2);
     assert_int_equal(w->live_frames, 0);
     assert_int_equal(w->file[0].handles, 0);
+    end(w);
+}
+
+/* fork copies what only this space has; a file's page is found again when it is touched. */
+static void fork_leaves_file_pages(void **state)
+{
+    struct world *w = new_space();
+    uint8_t byte = 1;
+
+    fill_file();
+    w->fds[3] = world_add_file(w, "/f", file_data, sizeof file_data);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE, 2 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, 3, 0), BASE);
+    assert_true(world_peek(w, 1, BASE, &byte, 1) && world_poke(w, 1, BASE + PAGE, &byte, 1));
+    assert_int_equal(fork_space(w, 2, 1), 0);
+    assert_null(world_pte(w, 2, BASE));
+    assert_non_null(world_pte(w, 2, BASE + PAGE));
+    assert_true(world_peek(w, 2, BASE, &byte, 1));
+    assert_int_equal(byte, file_data[0]);
+    assert_int_equal(w->file[0].reads, 2);
     end(w);
 }
 
@@ -516,6 +541,7 @@ int main(void)
         cmocka_unit_test(vfork_shares_until_exec),
         cmocka_unit_test(stack_grows_to_its_limit),
         cmocka_unit_test(file_pages_are_read_once_and_shared),
+        cmocka_unit_test(fork_leaves_file_pages),
         cmocka_unit_test(a_changed_file_is_another),
         cmocka_unit_test(program_segment),
         cmocka_unit_test(madvise_dontneed),
