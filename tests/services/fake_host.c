@@ -158,6 +158,7 @@ static void complete(struct fake_host *f, struct fake_io *io)
     uint8_t *at = f->disk + io->sector * 512, *memory = (uint8_t *)(uintptr_t)io->dma;
 
     io->done = true;
+    f->last_ticket = io->ticket;
     if (io->op == BLK_READ) {
         f->reads++;
         memcpy(memory, at, io->bytes);

@@ -49,7 +49,7 @@ struct fake_host {
     uint64_t disk_bytes;
     struct fake_io queue[FAKE_QUEUE];
     unsigned depth; /* requests that it takes at once */
-    uint64_t next_ticket, next_done;
+    uint64_t next_ticket, last_ticket; /* handed out; completed */
     uint64_t random;
     bool shuffle, record, immediate;
     long fail_write_at; /* the n-th write and all later ones fail; 0: never */
