@@ -4,7 +4,8 @@
  *
  * Each process works on a file of its own against a model, makes and removes names in a directory that all share, and
  * syncs. Its call is handed in again only when the very channel it waits for has been woken, so a wake-up that
- * fs forgets shows as a standstill. At the end the disk must be consistent and hold what the models say.
+ * fs forgets shows as a standstill. At the end the disk must be consistent and hold what the models say; and so it must be
+ * (consistent) if the power goes at any time before, with any part of the writes since the last flush lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -210,14 +211,60 @@ static void check_files(struct fs_rig *r, struct worker *workers)
     }
 }
 
+/* ---- power cuts ---- */
+
+static void apply(uint8_t *disk, const struct fake_write *w)
+{
+    if (!w->flush)
+        memcpy(disk + w->at, w->data, w->bytes);
+}
+
+static void check_disk(uint8_t *disk, size_t bytes, size_t cut)
+{
+    struct mkfs *m;
+    char why[256];
+    int r = mkfs_open(&m, &fake_memory, disk, bytes);
+
+    if (r)
+        fail_msg("cut at write %zu: does not mount: %d", cut, r);
+    if (mkfs_check(m, why, sizeof why))
+        fail_msg("cut at write %zu: %s", cut, why);
+    assert_int_equal(mkfs_close(m), 0);
+}
+
+/* `base`: the disk before the record; it is brought forward to the last flush before each cut. */
+static void cut_anywhere(const struct fake_host *f, uint8_t *base, size_t bytes, uint64_t seed)
+{
+    uint8_t *disk = malloc(bytes);
+    size_t applied = 0;
+
+    for (size_t k = 0; k < f->log_count; k++) {
+        if (f->log[k].flush)
+            for (; applied < k; applied++)
+                apply(base, &f->log[applied]);
+        if (fake_random(&seed) % (f->log_count / 150 + 1))
+            continue;
+        memcpy(disk, base, bytes);
+        for (size_t i = applied; i < k; i++)
+            if (fake_random(&seed) % 4)
+                apply(disk, &f->log[applied + fake_random(&seed) % (k - applied)]);
+        check_disk(disk, bytes, k);
+    }
+    free(disk);
+}
+
 static void many(uint64_t seed, size_t cache, unsigned depth, long wait_every, size_t mib)
 {
     struct worker *workers = calloc(PROCESSES, sizeof *workers);
+    uint8_t *base = malloc(mib << 20);
     struct fs_rig r;
     long turns = 0, waits = 0;
 
     rig_create(&r, mib, cache);
     set_up_workers(&r, workers, seed);
+    rig_sync(&r);
+    memcpy(base, r.disk, r.bytes);
+    r.f.record = true;
     r.f.depth = depth;
     r.f.shuffle = true;
     r.f.wait_every = wait_every;
@@ -239,6 +286,8 @@ static void many(uint64_t seed, size_t cache, unsigned depth, long wait_every, s
     r.f.wait_every = 0;
     check_files(&r, workers);
     free(workers);
+    cut_anywhere(&r.f, base, r.bytes, seed);
+    free(base);
     rig_destroy(&r);
 }
 
