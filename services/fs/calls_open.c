@@ -141,11 +141,26 @@ static long find_inode(struct fs *fs, struct call *call, struct walk *w, uint32_
     return r;
 }
 
+/* /dev/stdin, /dev/stdout, /dev/stderr: the descriptor itself, where Linux leads through /proc to its file. */
+static long install_standard(struct fs *fs, struct process *p, uint32_t fd, uint32_t flags)
+{
+    struct file *file = fd_file(p, fd);
+    long r = file ? fd_install(fs, p, file, 0, (flags & O_CLOEXEC) != 0) : -ENOENT;
+
+    if (r >= 0)
+        file->refs++;
+    return r;
+}
+
 static long install(struct fs *fs, struct process *p, struct inode *ip, uint32_t flags)
 {
-    int kind = kind_of(fs, ip, flags);
-    struct file *file = kind < 0 ? NULL : file_create(fs, kind, flags & KNOWN_FLAGS);
+    int kind;
+    struct file *file;
 
+    if (S_ISCHR(ip->d->mode) && ip->d->rdev >> 8 == MAJOR_STANDARD && !(flags & O_PATH))
+        return install_standard(fs, p, ip->d->rdev & 0xff, flags);
+    kind = kind_of(fs, ip, flags);
+    file = kind < 0 ? NULL : file_create(fs, kind, flags & KNOWN_FLAGS);
     if (!file)
         return kind < 0 ? kind : -ENFILE;
     file->inode = ip;

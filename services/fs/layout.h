@@ -42,6 +42,7 @@
 #define MAX_FILE_BLOCKS (DIRECT_BLOCKS + POINTERS_PER_BLOCK + (uint64_t)POINTERS_PER_BLOCK * POINTERS_PER_BLOCK)
 #define MAX_FILE_BYTES (MAX_FILE_BLOCKS * BLOCK_SIZE)
 #define INLINE_LINK 56u
+#define MAJOR_STANDARD 240u /* Linux: for local use */
 #define MAX_LINKS 32000u
 #define MIN_DISK_BLOCKS 256u
 #define MIN_JOURNAL_BLOCKS 97u
@@ -68,7 +69,7 @@ struct disk_inode {
     uint64_t size;
     uint64_t atime, mtime, ctime, btime; /* ns since 1970 */
     uint32_t blocks;                     /* in use, index blocks included */
-    uint32_t rdev;                       /* major << 8 | minor, of a device */
+    uint32_t rdev;                       /* major << 8 | minor, of a device; MAJOR_STANDARD: descriptor `minor` */
     union {
         uint32_t pointer[DIRECT_BLOCKS + 2]; /* direct, indirect, double indirect */
         char link[INLINE_LINK];

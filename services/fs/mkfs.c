@@ -189,22 +189,25 @@ static long device(struct mkfs *m, const char *path, uint32_t rdev)
     return r ? r : set_attributes(m, path, &attr, rdev);
 }
 
+struct device_name {
+    char path[14];
+    uint16_t rdev;
+};
+
+static const struct device_name devices[] = {
+    {"/dev/null", 0x103},   {"/dev/zero", 0x105},  {"/dev/full", 0x107},
+    {"/dev/random", 0x108}, {"/dev/urandom", 0x109}, {"/dev/tty", 0x500},
+    {"/dev/stdin", MAJOR_STANDARD << 8}, {"/dev/stdout", MAJOR_STANDARD << 8 | 1}, {"/dev/stderr", MAJOR_STANDARD << 8 | 2},
+};
+
 static int make_devices(struct mkfs *m)
 {
     static const struct mkfs_attr attr = {.mode = 0755};
     long r = mkfs_directory(m, "/dev", &attr);
 
-    if (!r)
-        r = device(m, "/dev/null", 0x103);
-    if (!r)
-        r = device(m, "/dev/zero", 0x105);
-    if (!r)
-        r = device(m, "/dev/full", 0x107);
-    if (!r)
-        r = device(m, "/dev/random", 0x108);
-    if (!r)
-        r = device(m, "/dev/urandom", 0x109);
-    return (int)(r ? r : device(m, "/dev/tty", 0x500));
+    for (uint32_t i = 0; !r && i < sizeof devices / sizeof *devices; i++)
+        r = device(m, devices[i].path, devices[i].rdev);
+    return (int)r;
 }
 
 /* ---- life ---- */

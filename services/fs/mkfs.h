@@ -29,7 +29,7 @@ struct mkfs_attr {
 };
 
 /* Formats `disk` (zeroed memory of `bytes`, a multiple of 4096, at least 1 MiB) and mounts it: a root directory, and
- * /dev with null, zero, full, random, urandom and tty. `memory` is copied. All results: 0 or -errno. */
+ * /dev with null, zero, full, random, urandom, tty, stdin, stdout and stderr. `memory` is copied. All results: 0 or -errno. */
 int mkfs_format(struct mkfs **out, const struct mkfs_memory *memory, void *disk, size_t bytes);
 /* Mounts an existing disk in memory, replaying its journal. -EINVAL: not our file system; -EUCLEAN: damaged. */
 int mkfs_open(struct mkfs **out, const struct mkfs_memory *memory, void *disk, size_t bytes);

@@ -133,6 +133,14 @@ long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to,
 
 typedef long write_op(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at);
 
+/* O_SYNC, O_DSYNC: all is in; what remains is to wait until it is durable. */
+static long written_through(struct fs *fs, struct call *call, struct file *file)
+{
+    long r = journal_sync(fs, call, file->inode->sync_cycle);
+
+    return r ? r : (long)call->done;
+}
+
 static long write_regular(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
 {
     while (call->done < bytes) {
@@ -146,7 +154,7 @@ static long write_regular(struct fs *fs, struct call *call, struct file *file, u
         if (!at)
             file->pos = pos + (uint64_t)r;
     }
-    return (long)call->done;
+    return file->flags & O_DSYNC ? written_through(fs, call, file) : (long)call->done;
 }
 
 static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)

@@ -313,6 +313,31 @@ static void test_terminal(void **state)
     assert_int_equal(r->f.output[5], '!');
 }
 
+static void test_standard_descriptors_by_name(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = sys(r, open, "/dev/stdout", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+    assert_int_equal(fd, 3);
+    assert_int_equal(sys(r, write, fd, "out", 3), 3);
+    assert_memory_equal(r->f.output, "out", 3);
+    assert_int_equal(sys(r, close, fd), 0);
+    assert_int_equal(sys(r, close, 0), 0);
+    assert_int_equal(sys(r, open, "/dev/stdin", O_RDONLY), -ENOENT);
+}
+
+static void test_synchronous_writes(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = sys(r, open, "/f", O_CREAT | O_WRONLY | O_DSYNC, 0600), flushes = r->f.flushes;
+
+    assert_int_equal(sys(r, write, fd, "x", 1), 1);
+    assert_true(r->f.flushes > flushes);
+    flushes = r->f.flushes;
+    assert_int_equal(sys(r, fsync, fd), 0);
+    assert_int_equal(r->f.flushes, flushes);
+}
+
 /* ---- for proc and vm ---- */
 
 static void test_handles(void **state)
@@ -357,7 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_lowest_descriptor), T(test_too_many_descriptors), T(test_status_flags), T(test_record_locks),
         T(test_read_lock_needs_reading), T(test_flock), T(test_times), T(test_statx_and_statfs),
-        T(test_devices), T(test_terminal), T(test_handles),
+        T(test_devices), T(test_terminal), T(test_handles), T(test_standard_descriptors_by_name), T(test_synchronous_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
