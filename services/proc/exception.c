@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * services/proc/exception.c: from an exception to the signal that Linux sends (arch/x86/kernel/traps.c, arch/x86/mm/fault.c).
+ * services/proc/exception.c: from an exception to the signal that Linux sends.
+ *
+ * Linux's arch/x86/kernel/traps.c and arch/x86/mm/fault.c, as a table.
  */
 #include <asm/signal.h>
 #include <asm/siginfo.h>

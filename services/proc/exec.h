@@ -76,7 +76,8 @@ struct exec {
 
 /* exec_args.c. 0, -errno or CALL_WAIT. */
 long exec_push(struct proc *proc, struct exec *e, const char *bytes, uint64_t count);
-long exec_read_string(struct proc *proc, struct call *call, struct reader *reader, uint64_t from, char *to, uint64_t room);
+long exec_read_string(struct proc *proc, struct call *call, struct reader *reader, uint64_t from, char *to,
+                      uint64_t room);
 /* argv and envp into e->strings, with what a script puts in front. */
 long exec_collect(struct proc *proc, struct call *call, struct exec *e, const struct vectors *v);
 void exec_strings_free(struct proc *proc, struct strings *strings);

@@ -82,7 +82,8 @@ static long piece(struct proc *proc, struct call *call, struct reader *r, uint64
     return count;
 }
 
-long exec_read_string(struct proc *proc, struct call *call, struct reader *reader, uint64_t from, char *to, uint64_t room)
+long exec_read_string(struct proc *proc, struct call *call, struct reader *reader, uint64_t from, char *to,
+                      uint64_t room)
 {
     bool ends = false;
     const char *bytes;

@@ -42,6 +42,7 @@ struct proc_config {
 
 struct proc;
 
+/* Every call and request comes for a process that lives: from proc_start or a fork on, until thread_exit. */
 struct proc *proc_create(const struct host *host, const struct proc_host *threads, const struct proc_config *config);
 void proc_destroy(struct proc *proc);
 struct service proc_service(struct proc *proc);

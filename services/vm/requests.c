@@ -108,7 +108,8 @@ static long usage(struct vm *vm, struct request *rq)
 long vm_request(void *self, struct request *rq)
 {
     static long (*const requests[])(struct vm *, struct request *) = {
-        [VM_CREATE] = create,     [VM_FORK] = fork_space,   [VM_SHARE] = share,     [VM_EXEC] = exec_space, [VM_EXIT] = exit_space,
+        [VM_CREATE] = create,     [VM_FORK] = fork_space,   [VM_SHARE] = share,
+        [VM_EXEC] = exec_space,   [VM_EXIT] = exit_space,
         [VM_MAP_FILE] = map_file, [VM_MAP_ANON] = map_anon, [VM_SET_BRK] = set_brk, [VM_USAGE] = usage,
     };
 
