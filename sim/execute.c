@@ -162,6 +162,7 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         cpu->block = NULL;
         if (cpu->rep_pc == pc)
             rep_suspend(cpu);
+        engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
         uc_emu_stop(cpu->engine.uc);
         return;
     }
@@ -174,6 +175,7 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         b = decode(cpu, pc, size, physical);
     if (!b) {
         cpu->block = NULL;
+        engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
         uc_emu_stop(cpu->engine.uc);
         return;
     }
