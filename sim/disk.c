@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/disk.c: from a folder of the host to a disk in memory and back (disk.h).
+ * sim/disk.c: from a folder of the host to a disk in memory (disk.h).
  *
  * Two passes over the folder: the first adds up what the disk must hold, the second puts it there. Symbolic links are
  * never followed.
@@ -19,14 +19,12 @@
 
 #include "services/fs/mkfs.h"
 #include "sim/disk.h"
+#include "sim/disk_internal.h"
 
 #define BLOCK 4096u
 #define DEFAULT_FREE (32u << 20)
-#define NS 1000000000ull
 
-static bool fail(struct disk_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static bool fail(struct disk_error *error, const char *format, ...)
+bool disk_fail(struct disk_error *error, const char *format, ...)
 {
     va_list args;
 
@@ -44,7 +42,8 @@ static bool fail(struct disk_error *error, const char *format, ...)
 static void *memory_alloc(void *ctx, size_t bytes)
 {
     size_t size = (bytes + 15) & ~(size_t)15;
-    void *memory = bytes >= BLOCK ? aligned_alloc(BLOCK, (bytes + BLOCK - 1) & ~(size_t)(BLOCK - 1)) : aligned_alloc(16, size);
+    void *memory =
+        bytes >= BLOCK ? aligned_alloc(BLOCK, (bytes + BLOCK - 1) & ~(size_t)(BLOCK - 1)) : aligned_alloc(16, size);
 
     return memory ? memset(memory, 0, bytes) : NULL;
 }
@@ -54,7 +53,7 @@ static void memory_free(void *ctx, void *memory, size_t bytes)
     free(memory);
 }
 
-static const struct mkfs_memory memory = {.alloc = memory_alloc, .free = memory_free};
+const struct mkfs_memory disk_memory = {.alloc = memory_alloc, .free = memory_free};
 
 /* ---- walking the host's folder ---- */
 
@@ -99,9 +98,9 @@ static bool visit_entry(struct tree *t, const char *name, tree_visit *visit)
     bool good;
 
     if (!push(t->host, name) || !push(t->guest, name))
-        return fail(t->error, "%s/%s: the path is too long", t->host, name);
+        return disk_fail(t->error, "%s/%s: the path is too long", t->host, name);
     if (lstat(t->host, &st))
-        return fail(t->error, "%s: %s", t->host, strerror(errno));
+        return disk_fail(t->error, "%s: %s", t->host, strerror(errno));
     good = visit(t, &st);
     if (good && S_ISDIR(st.st_mode))
         good = visit_folder(t, visit) && (!t->m || visit(t, &st)); /* again: its time, which filling it has changed */
@@ -117,7 +116,7 @@ static bool visit_folder(struct tree *t, tree_visit *visit)
     bool good = true;
 
     if (n < 0)
-        return fail(t->error, "%s: %s", t->host, strerror(errno));
+        return disk_fail(t->error, "%s: %s", t->host, strerror(errno));
     for (int i = 0; i < n; i++) {
         if (good)
             good = visit_entry(t, names[i]->d_name, visit);
@@ -132,7 +131,7 @@ static bool visit_tree(struct tree *t, tree_visit *visit)
     if (!t->spec->folder)
         return true;
     if (strlen(t->spec->folder) >= PATH_MAX)
-        return fail(t->error, "%.64s...: the path is too long", t->spec->folder);
+        return disk_fail(t->error, "%.64s...: the path is too long", t->spec->folder);
     strcpy(t->host, t->spec->folder);
     strcpy(t->guest, "/");
     return visit_folder(t, visit);
@@ -169,7 +168,7 @@ static uint64_t disk_blocks(const struct tree *t)
 
 static bool put_error(struct tree *t, const char *path, long r)
 {
-    return r ? fail(t->error, "%s: cannot be put on the simulated disk: %s", path, strerror((int)-r)) : true;
+    return r ? disk_fail(t->error, "%s: cannot be put on the simulated disk: %s", path, strerror((int)-r)) : true;
 }
 
 static void *map_file(const char *path, size_t *bytes)
@@ -194,7 +193,7 @@ static bool put_file(struct tree *t, const struct mkfs_attr *attr)
     long r;
 
     if (data == MAP_FAILED)
-        return fail(t->error, "%s: %s", t->host, strerror(errno));
+        return disk_fail(t->error, "%s: %s", t->host, strerror(errno));
     r = mkfs_file(t->m, t->guest, attr, data, bytes);
     if (data)
         munmap(data, bytes);
@@ -207,7 +206,7 @@ static bool put_link(struct tree *t, const struct mkfs_attr *attr)
     ssize_t n = readlink(t->host, target, sizeof target - 1);
 
     if (n < 0)
-        return fail(t->error, "%s: %s", t->host, strerror(errno));
+        return disk_fail(t->error, "%s: %s", t->host, strerror(errno));
     target[n] = 0;
     return put_error(t, t->host, mkfs_symlink(t->m, t->guest, attr, target));
 }
@@ -260,8 +259,9 @@ static bool put_extra(struct tree *t)
 static bool fill(struct tree *t, void *disk, size_t bytes)
 {
     static const struct mkfs_attr sticky = {.mode = 01777};
-    long r = mkfs_format(&t->m, &memory, disk, bytes);
-    bool good = !r && !(r = mkfs_directory(t->m, "/tmp", &sticky)) ? visit_tree(t, put) && put_extra(t) : put_error(t, "/tmp", r);
+    long r = mkfs_format(&t->m, &disk_memory, disk, bytes);
+    bool good = !r && !(r = mkfs_directory(t->m, "/tmp", &sticky)) ? visit_tree(t, put) && put_extra(t)
+                                                                   : put_error(t, "/tmp", r);
 
     if (!t->m)
         return false;
@@ -283,7 +283,7 @@ void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error 
     *bytes = disk_blocks(&t) * BLOCK;
     disk = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (disk == MAP_FAILED) {
-        fail(error, "no memory for a simulated disk of %zu MiB", *bytes >> 20);
+        disk_fail(error, "no memory for a simulated disk of %zu MiB", *bytes >> 20);
         return NULL;
     }
     if (fill(&t, disk, *bytes))
@@ -296,147 +296,4 @@ void disk_free(void *disk, size_t bytes)
 {
     if (disk)
         munmap(disk, bytes);
-}
-
-/* ---- export ---- */
-
-struct export {
-    struct mkfs *m;
-    struct disk_error *error;
-    char path[PATH_MAX]; /* on the host */
-    size_t root;         /* length of the folder's own path in it */
-    bool keep_dev, keep_tmp;
-    bool directories; /* second walk: set the directories' times, which the files' making has changed */
-};
-
-static bool below(const char *path, const char *folder)
-{
-    size_t n = strlen(folder);
-
-    return !strncmp(path, folder, n) && (path[n] == 0 || path[n] == '/');
-}
-
-/* First walk: is there anything in /dev but devices, anything in /tmp? */
-static int look(void *ctx, const char *path, const struct mkfs_attr *attr)
-{
-    struct export *x = ctx;
-
-    x->keep_dev |= below(path, "/dev") && path[4] && !S_ISCHR(attr->mode);
-    x->keep_tmp |= below(path, "/tmp") && path[4];
-    return 0;
-}
-
-static bool write_all(int fd, const char *data, size_t bytes)
-{
-    while (bytes) {
-        ssize_t n = write(fd, data, bytes);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
-static bool write_file(struct export *x, const char *path, const struct mkfs_attr *attr)
-{
-    int fd = open(x->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    char *piece = malloc(1u << 20);
-    bool good = fd >= 0 && piece;
-    long n = 1;
-
-    for (uint64_t at = 0; good && at < attr->size; at += (uint64_t)n) {
-        n = mkfs_read(x->m, path, at, piece, 1u << 20);
-        if (n <= 0)
-            errno = n ? (int)-n : EIO;
-        good = n > 0 && write_all(fd, piece, (size_t)n);
-    }
-    good = good && !fchmod(fd, attr->mode & 07777);
-    free(piece);
-    if (fd >= 0 && close(fd))
-        good = false;
-    return good;
-}
-
-static bool write_link(struct export *x, const char *path, const struct mkfs_attr *attr)
-{
-    char target[PATH_MAX];
-    long n = mkfs_read(x->m, path, 0, target, sizeof target - 1);
-
-    if (n < 0) {
-        errno = (int)-n;
-        return false;
-    }
-    target[n] = 0;
-    unlink(x->path);
-    return !symlink(target, x->path);
-}
-
-static bool set_time(struct export *x, const struct mkfs_attr *attr)
-{
-    struct timespec t = {.tv_sec = (time_t)(attr->mtime_ns / NS), .tv_nsec = (long)(attr->mtime_ns % NS)};
-    struct timespec both[2] = {t, t};
-
-    return !utimensat(AT_FDCWD, x->path, both, AT_SYMLINK_NOFOLLOW);
-}
-
-static bool write_one(struct export *x, const char *path, const struct mkfs_attr *attr)
-{
-    if (x->directories)
-        return !S_ISDIR(attr->mode) || (!chmod(x->path, attr->mode & 07777) && set_time(x, attr));
-    if (S_ISDIR(attr->mode))
-        return !mkdir(x->path, 0700) || errno == EEXIST;
-    return (S_ISLNK(attr->mode) ? write_link(x, path, attr) : write_file(x, path, attr)) && set_time(x, attr);
-}
-
-static int export_one(void *ctx, const char *path, const struct mkfs_attr *attr)
-{
-    struct export *x = ctx;
-
-    if (S_ISCHR(attr->mode) || (below(path, "/dev") && !x->keep_dev) || (below(path, "/tmp") && !x->keep_tmp))
-        return 0;
-    if (x->root + strlen(path) >= PATH_MAX)
-        return !fail(x->error, "%s: the path is too long", path);
-    strcpy(x->path + x->root, path);
-    return write_one(x, path, attr) ? 0 : !fail(x->error, "%s: %s", x->path, strerror(errno));
-}
-
-static bool export_tree(struct export *x)
-{
-    int r = mkfs_walk(x->m, "/", look, x);
-
-    if (!r)
-        r = mkfs_walk(x->m, "/", export_one, x);
-    x->directories = true;
-    if (!r)
-        r = mkfs_walk(x->m, "/", export_one, x);
-    if (r < 0)
-        fail(x->error, "the simulated disk is damaged: %s", strerror(-r));
-    return !r;
-}
-
-bool disk_export(const void *disk, size_t bytes, const char *folder, struct disk_error *error)
-{
-    struct export x = {.error = error, .root = strlen(folder)};
-    void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    bool good = false;
-    int r;
-
-    if (copy == MAP_FAILED)
-        return fail(error, "no memory for a copy of the simulated disk");
-    memcpy(copy, disk, bytes);
-    r = x.root < PATH_MAX ? mkfs_open(&x.m, &memory, copy, bytes) : -ENAMETOOLONG;
-    if (r)
-        fail(error, "the simulated disk is damaged: %s", strerror(-r));
-    else if (mkdir(strcpy(x.path, folder), 0777) && errno != EEXIST)
-        fail(error, "%s: %s", folder, strerror(errno));
-    else
-        good = export_tree(&x);
-    if (!r)
-        mkfs_close(x.m);
-    munmap(copy, bytes);
-    return good;
 }

@@ -34,11 +34,13 @@ struct disk_error {
     char text[512]; /* one line, without its newline */
 };
 
-/* The disk: *bytes of memory, a multiple of 4096, to be freed with disk_free. There is always a /dev and a /tmp. NULL: see `error`. */
+/* The disk: *bytes of memory, a multiple of 4096, to be freed with disk_free. There is always a /dev and a /tmp. NULL:
+ * see `error`. */
 void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error *error);
 void disk_free(void *disk, size_t bytes);
-/* Writes the tree to `folder`, made if it does not exist: directories, files, links, with their permissions and times of
- * modification. Devices, and /dev and /tmp if nothing else is in them, are left out. Replays the disk's journal, in a copy. */
+/* Writes the tree to `folder`, made if it does not exist: directories, files, links, with their permissions and times
+ * of modification. Devices, and /dev and /tmp if nothing else is in them, are left out. Replays the disk's journal, in
+ * a copy. */
 bool disk_export(const void *disk, size_t bytes, const char *folder, struct disk_error *error);
 
 #endif

@@ -290,7 +290,8 @@ static int neighbour(struct fs *fs, struct buf *first, uint32_t n)
 }
 
 /* Takes buffers for `block` and up to `ahead` blocks after it that are not cached either. */
-static long take_run(struct fs *fs, struct call *call, uint32_t block, uint32_t ahead, struct buf **out, uint32_t *count)
+static long take_run(struct fs *fs, struct call *call, uint32_t block, uint32_t ahead, struct buf **out,
+                     uint32_t *count)
 {
     struct buf *first;
     uint32_t n = 1;

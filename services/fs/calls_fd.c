@@ -126,7 +126,8 @@ static long control(struct fs *fs, struct call *call, struct process *p, struct 
 
 static int allowed_on_path(int command)
 {
-    return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD || command == F_SETFD || command == F_GETFL;
+    return command == F_DUPFD || command == F_DUPFD_CLOEXEC || command == F_GETFD || command == F_SETFD ||
+           command == F_GETFL;
 }
 
 long op_fcntl(void *service, struct call *call)

@@ -81,7 +81,8 @@ static long load_vector(struct fs *fs, struct call *call, uint32_t *count)
     return 0;
 }
 
-static long segment(struct fs *fs, struct call *call, struct file *file, const struct iovec *v, const uint64_t *at, int writing)
+static long segment(struct fs *fs, struct call *call, struct file *file, const struct iovec *v, const uint64_t *at,
+                    int writing)
 {
     uint64_t to = (uint64_t)(uintptr_t)v->iov_base;
 
@@ -155,7 +156,8 @@ long op_pwritev(void *service, struct call *call)
 
 /* ---- sendfile: from a regular file to another ---- */
 
-static long send_piece(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t from, uint64_t left)
+static long send_piece(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t from,
+                       uint64_t left)
 {
     uint64_t size = in->inode->d->size, offset = from % BLOCK_SIZE, n = BLOCK_SIZE - offset;
     const uint8_t *data;

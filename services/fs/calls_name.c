@@ -184,12 +184,14 @@ static long link_source(struct fs *fs, struct call *call, int dirfd, uint64_t pa
     return r ? r : path_inode(fs, call, dirfd, path, walk & WALK_FOLLOW, ip);
 }
 
-static long make_link(struct fs *fs, struct call *call, int from_fd, uint64_t from, int to_fd, uint64_t to, uint64_t flags)
+static long make_link(struct fs *fs, struct call *call, int from_fd, uint64_t from, int to_fd, uint64_t to,
+                      uint64_t flags)
 {
     struct place place;
     struct inode *ip;
     struct walk w;
-    long r = flags & ~(uint64_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) ? -EINVAL : link_source(fs, call, from_fd, from, flags, &ip);
+    long r = flags & ~(uint64_t)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) ? -EINVAL
+                                                                    : link_source(fs, call, from_fd, from, flags, &ip);
 
     if (!r)
         r = path_at(fs, call, to_fd, to, 1, 0, &w);

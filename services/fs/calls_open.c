@@ -59,8 +59,10 @@ static void commit_create(struct fs *fs, struct walk *w, struct fresh *f, uint32
     dir_insert(fs, w->dir, w->name, &f->place, f->ip->ino, dir_type(mode));
 }
 
-/* Makes an inode named by `w`, whose name must not exist. mode: with type, umask applied. `target`: of a link, or NULL. */
-long create_inode(struct fs *fs, struct call *call, struct walk *w, uint32_t mode, const char *target, struct inode **out)
+/* Makes an inode named by `w`, whose name must not exist. mode: with type, umask applied. `target`: of a link, or NULL.
+ */
+long create_inode(struct fs *fs, struct call *call, struct walk *w, uint32_t mode, const char *target,
+                  struct inode **out)
 {
     struct fresh f;
     long r = w->dir->d->nlink ? 0 : -ENOENT;
@@ -123,7 +125,8 @@ static long admissible(const struct inode *ip, const struct walk *w, uint32_t fl
     return flags & O_DIRECTORY || w->slash ? -ENOTDIR : 0;
 }
 
-static long find_inode(struct fs *fs, struct call *call, struct walk *w, uint32_t flags, uint32_t mode, struct inode **ip)
+static long find_inode(struct fs *fs, struct call *call, struct walk *w, uint32_t flags, uint32_t mode,
+                       struct inode **ip)
 {
     long r;
 

@@ -103,7 +103,8 @@ static int is_name(const struct disk_entry *e, const struct scan *scan)
 
 static int is_ino(const struct disk_entry *e, const struct scan *scan)
 {
-    return e->ino == scan->ino && !(e->name[0] == '.' && (e->name_length == 1 || (e->name_length == 2 && e->name[1] == '.')));
+    return e->ino == scan->ino &&
+           !(e->name[0] == '.' && (e->name_length == 1 || (e->name_length == 2 && e->name[1] == '.')));
 }
 
 static int is_other(const struct disk_entry *e, const struct scan *scan)
@@ -262,7 +263,8 @@ void dir_erase(struct fs *fs, struct inode *dir, struct name name, struct buf *b
     changed(fs, dir);
 }
 
-void dir_point(struct fs *fs, struct inode *dir, struct name name, struct buf *buf, uint32_t offset, uint32_t ino, uint8_t type)
+void dir_point(struct fs *fs, struct inode *dir, struct name name, struct buf *buf, uint32_t offset, uint32_t ino,
+               uint8_t type)
 {
     struct disk_entry *e = (struct disk_entry *)(buf->data + offset);
 

@@ -8,30 +8,9 @@
 #include "services/fs/internal.h"
 
 static call_op *const operations[CALL_TABLE_END] = {
-    [CALL_read] = op_read,             [CALL_write] = op_write,           [CALL_pread64] = op_pread64,
-    [CALL_pwrite64] = op_pwrite64,     [CALL_readv] = op_readv,           [CALL_writev] = op_writev,
-    [CALL_preadv] = op_preadv,         [CALL_pwritev] = op_pwritev,       [CALL_lseek] = op_lseek,
-    [CALL_sendfile] = op_sendfile,     [CALL_fsync] = op_fsync,           [CALL_fdatasync] = op_fsync,
-    [CALL_sync] = op_sync,             [CALL_ftruncate] = op_ftruncate,   [CALL_truncate] = op_truncate,
-    [CALL_fadvise64] = op_fadvise64,   [CALL_fallocate] = op_fallocate,   [CALL_open] = op_open,
-    [CALL_openat] = op_openat,         [CALL_creat] = op_creat,           [CALL_close] = op_close,
-    [CALL_dup] = op_dup,               [CALL_dup2] = op_dup2,             [CALL_dup3] = op_dup3,
-    [CALL_fcntl] = op_fcntl,           [CALL_flock] = op_flock,           [CALL_ioctl] = op_ioctl,
-    [CALL_pipe] = op_pipe,             [CALL_pipe2] = op_pipe2,           [CALL_umask] = op_umask,
-    [CALL_stat] = op_stat,             [CALL_lstat] = op_lstat,           [CALL_fstat] = op_fstat,
-    [CALL_newfstatat] = op_newfstatat, [CALL_statx] = op_statx,           [CALL_statfs] = op_statfs,
-    [CALL_fstatfs] = op_fstatfs,       [CALL_access] = op_access,         [CALL_faccessat] = op_faccessat,
-    [CALL_faccessat2] = op_faccessat2, [CALL_chmod] = op_chmod,           [CALL_fchmod] = op_fchmod,
-    [CALL_fchmodat] = op_fchmodat,     [CALL_chown] = op_chown,           [CALL_lchown] = op_lchown,
-    [CALL_fchown] = op_fchown,         [CALL_fchownat] = op_fchownat,     [CALL_utimes] = op_utimes,
-    [CALL_utimensat] = op_utimensat,   [CALL_mkdir] = op_mkdir,           [CALL_mkdirat] = op_mkdirat,
-    [CALL_rmdir] = op_rmdir,           [CALL_unlink] = op_unlink,         [CALL_unlinkat] = op_unlinkat,
-    [CALL_rename] = op_rename,         [CALL_renameat] = op_renameat,     [CALL_renameat2] = op_renameat2,
-    [CALL_link] = op_link,             [CALL_linkat] = op_linkat,         [CALL_symlink] = op_symlink,
-    [CALL_symlinkat] = op_symlinkat,   [CALL_readlink] = op_readlink,     [CALL_readlinkat] = op_readlinkat,
-    [CALL_getdents64] = op_getdents64, [CALL_getcwd] = op_getcwd,         [CALL_chdir] = op_chdir,
-    [CALL_fchdir] = op_fchdir,         [CALL_poll] = op_poll,             [CALL_ppoll] = op_ppoll,
-    [CALL_select] = op_select,         [CALL_pselect6] = op_pselect6,     [CALL_SYNC_ALL] = op_sync_all,
+#define OPERATION(call, function) [CALL_##call] = op_##function,
+#include "services/fs/operations.def"
+#undef OPERATION
 };
 
 static long dispatch(void *self, struct call *call)
@@ -86,7 +65,8 @@ static int create_memory(struct fs *fs)
     fs->scratch = host->alloc(host->ctx, SCRATCH + BLOCK_SIZE);
     fs->files = host->alloc(host->ctx, FILES_LIMIT / FILES_CHUNK * sizeof *fs->files);
     fs->dcache = host->alloc(host->ctx, DENTRY_SETS * DENTRY_WAYS * sizeof *fs->dcache);
-    return create_calls(fs) && create_stage(fs) && !cache_create(fs) && fs->path[0] && fs->scratch && fs->files && fs->dcache;
+    return create_calls(fs) && create_stage(fs) && !cache_create(fs) && fs->path[0] && fs->scratch && fs->files &&
+           fs->dcache;
 }
 
 struct fs *fs_create(const struct host *host, const struct fs_config *config)

@@ -12,10 +12,10 @@
 #include "services/host.h"
 
 struct fs_config {
-    uint64_t wall_ns;      /* CLOCK_REALTIME at boot, for time stamps */
-    uint64_t seed;         /* /dev/urandom */
-    size_t cache_blocks;   /* size of the buffer cache in 4 KiB blocks; 0: a default */
-    uint32_t tty_mask;     /* descriptors 0-2 of the first process that are terminals (else they look like pipes) */
+    uint64_t wall_ns;    /* CLOCK_REALTIME at boot, for time stamps */
+    uint64_t seed;       /* /dev/urandom */
+    size_t cache_blocks; /* size of the buffer cache in 4 KiB blocks; 0: a default */
+    uint32_t tty_mask;   /* descriptors 0-2 of the first process that are terminals (else they look like pipes) */
 };
 
 struct fs;

@@ -226,7 +226,7 @@ void orphan_remove(struct fs *fs, struct inode *ip)
     *at = ip->orphan_next;
     orphan_slots(fs)[ip->slot] = 0;
     tx_dirty(fs, fs->orphan_buf);
-    ip->flags &= (uint16_t)~(INODE_ORPHAN | INODE_TRIM);
+    ip->flags &= (uint16_t) ~(INODE_ORPHAN | INODE_TRIM);
     inode_release(fs, ip);
 }
 

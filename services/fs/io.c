@@ -117,11 +117,13 @@ static long free_slot(struct fs *fs, struct call *call)
     }
 }
 
-static const uint8_t io_op[] = {[IO_READ] = BLK_READ, [IO_WRITE] = BLK_WRITE, [IO_LOG] = BLK_WRITE, [IO_FLUSH] = BLK_FLUSH};
+static const uint8_t io_op[] = {
+    [IO_READ] = BLK_READ, [IO_WRITE] = BLK_WRITE, [IO_LOG] = BLK_WRITE, [IO_FLUSH] = BLK_FLUSH};
 
 /* Starts a transfer of `count` blocks. `first`: the buffers it concerns, or NULL. The slot, CALL_WAIT or -errno; then
  * nothing has begun. */
-long io_submit(struct fs *fs, struct call *call, int kind, uint32_t block, struct buf *first, uint32_t count, uint64_t dma)
+long io_submit(struct fs *fs, struct call *call, int kind, uint32_t block, struct buf *first, uint32_t count,
+               uint64_t dma)
 {
     long slot = free_slot(fs, call), ticket;
 

@@ -18,8 +18,8 @@
  *     FLUSH   … durable
  *
  * The checksum makes a commit record superfluous: a torn transaction is as good as none. Blocks freed by the
- * running transaction are not given out before it is committed, and metadata blocks that may be in the log not before the log
- * restarts (alloc.c), so that replay never overwrites a block's next life.
+ * running transaction are not given out before it is committed, and metadata blocks that may be in the log not before
+ * the log restarts (alloc.c), so that replay never overwrites a block's next life.
  */
 #include "services/fs/internal.h"
 
@@ -290,14 +290,10 @@ static long phase_header_flush(struct fs *fs, struct call *call)
 typedef long phase_step(struct fs *fs, struct call *call);
 
 static phase_step *const phase_steps[PHASE_COUNT] = {
-    [PHASE_DATA] = phase_data,
-    [PHASE_DATA_FLUSH] = phase_data_flush,
-    [PHASE_LOG] = phase_log,
-    [PHASE_LOG_FLUSH] = phase_log_flush,
-    [PHASE_PLACE] = phase_place,
-    [PHASE_PLACE_FLUSH] = phase_place_flush,
-    [PHASE_HEADER] = phase_header,
-    [PHASE_HEADER_FLUSH] = phase_header_flush,
+    [PHASE_DATA] = phase_data,     [PHASE_DATA_FLUSH] = phase_data_flush,
+    [PHASE_LOG] = phase_log,       [PHASE_LOG_FLUSH] = phase_log_flush,
+    [PHASE_PLACE] = phase_place,   [PHASE_PLACE_FLUSH] = phase_place_flush,
+    [PHASE_HEADER] = phase_header, [PHASE_HEADER_FLUSH] = phase_header_flush,
 };
 
 static long step(struct fs *fs, struct call *call)

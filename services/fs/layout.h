@@ -31,7 +31,7 @@
 #define SECTORS_PER_BLOCK (BLOCK_SIZE / 512)
 #define BITS_PER_BLOCK (BLOCK_SIZE * 8)
 
-#define SUPER_MAGIC 0x3144495352474e49ull  /* "INGRSID1" */
+#define SUPER_MAGIC 0x3144495352474e49ull /* "INGRSID1" */
 #define JOURNAL_MAGIC 0x4a4552445f474e52ull
 #define LOG_MAGIC 0x474f4c5f59415054ull
 #define LAYOUT_VERSION 1
@@ -107,7 +107,8 @@ _Static_assert(sizeof(struct log_descriptor) == BLOCK_SIZE, "one block");
 
 #define ORPHAN_SLOTS (BLOCK_SIZE / 4)
 
-/* Good enough to tell a torn block from a whole one; cheap where every instruction is simulated. `bytes` is a multiple of 8. */
+/* Good enough to tell a torn block from a whole one; cheap where every instruction is simulated. `bytes` is a multiple
+ * of 8. */
 static inline uint64_t checksum(uint64_t seed, const void *data, uint32_t bytes)
 {
     const uint64_t *word = data;

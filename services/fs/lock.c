@@ -150,7 +150,8 @@ static long range_of(const struct file *file, const struct flock_abi *f, struct 
     return f->type == F_RDLCK || f->type == F_WRLCK || f->type == F_UNLCK ? 0 : -EINVAL;
 }
 
-static long get(struct fs *fs, struct call *call, struct inode *ip, const struct lock *want, struct flock_abi *f, uint64_t address)
+static long get(struct fs *fs, struct call *call, struct inode *ip, const struct lock *want, struct flock_abi *f,
+                uint64_t address)
 {
     const struct lock *l = conflict(ip, want);
 

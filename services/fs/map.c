@@ -137,9 +137,10 @@ static int logged(const struct inode *ip)
     return !S_ISREG(ip->d->mode);
 }
 
-/* Frees what the index block at *slot (in `holder`) points to from `from` on; the block itself too when from is 0. 1: it did
- * something; 0: there was nothing. */
-static long trim_index(struct fs *fs, struct call *call, struct inode *ip, uint32_t *slot, struct buf *holder, uint32_t from)
+/* Frees what the index block at *slot (in `holder`) points to from `from` on; the block itself too when from is 0. 1:
+ * it did something; 0: there was nothing. */
+static long trim_index(struct fs *fs, struct call *call, struct inode *ip, uint32_t *slot, struct buf *holder,
+                       uint32_t from)
 {
     uint32_t *pointers = NULL;
     struct buf *buf = NULL;

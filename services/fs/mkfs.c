@@ -84,7 +84,7 @@ static long host_ask(void *ctx, struct request *rq)
 
 /* ---- operations ---- */
 
-static struct call *new_call(struct mkfs *m, uint32_t nr)
+struct call *mkfs_call(struct mkfs *m, uint32_t nr)
 {
     memset(&m->call, 0, sizeof m->call);
     m->call.nr = nr;
@@ -94,7 +94,7 @@ static struct call *new_call(struct mkfs *m, uint32_t nr)
 
 static long run(struct mkfs *m, uint32_t nr, uint64_t arg0, uint64_t arg1, uint64_t arg2)
 {
-    struct call *call = new_call(m, nr);
+    struct call *call = mkfs_call(m, nr);
     long r;
 
     call->arg[0] = arg0;
@@ -107,9 +107,9 @@ static long run(struct mkfs *m, uint32_t nr, uint64_t arg0, uint64_t arg1, uint6
 }
 
 /* The inode of a path, links not followed; valid until the next operation. */
-static long find(struct mkfs *m, const char *path, struct inode **out)
+long mkfs_find(struct mkfs *m, const char *path, struct inode **out)
 {
-    struct call *call = new_call(m, CALL_stat);
+    struct call *call = mkfs_call(m, CALL_stat);
     long r;
 
     do {
@@ -125,7 +125,7 @@ static long set_attributes(struct mkfs *m, const char *path, const struct mkfs_a
     long r;
 
     do {
-        r = find(m, path, &ip);
+        r = mkfs_find(m, path, &ip);
         if (!r)
             r = tx_begin(m->fs, &m->call, TX_SMALL);
     } while (r == CALL_WAIT);
@@ -146,7 +146,7 @@ int mkfs_directory(struct mkfs *m, const char *path, const struct mkfs_attr *att
     struct inode *ip;
 
     if (r == -EEXIST) {
-        r = find(m, path, &ip);
+        r = mkfs_find(m, path, &ip);
         if (!r && !S_ISDIR(ip->d->mode))
             r = -EEXIST;
     }
@@ -175,7 +175,7 @@ int mkfs_symlink(struct mkfs *m, const char *path, const struct mkfs_attr *attr,
 static long device(struct mkfs *m, const char *path, uint32_t rdev)
 {
     static const struct mkfs_attr attr = {.mode = 0666};
-    struct call *call = new_call(m, CALL_open);
+    struct call *call = mkfs_call(m, CALL_open);
     struct inode *ip;
     struct walk w;
     long r;
@@ -195,9 +195,15 @@ struct device_name {
 };
 
 static const struct device_name devices[] = {
-    {"/dev/null", 0x103},   {"/dev/zero", 0x105},  {"/dev/full", 0x107},
-    {"/dev/random", 0x108}, {"/dev/urandom", 0x109}, {"/dev/tty", 0x500},
-    {"/dev/stdin", MAJOR_STANDARD << 8}, {"/dev/stdout", MAJOR_STANDARD << 8 | 1}, {"/dev/stderr", MAJOR_STANDARD << 8 | 2},
+    {"/dev/null", 0x103},
+    {"/dev/zero", 0x105},
+    {"/dev/full", 0x107},
+    {"/dev/random", 0x108},
+    {"/dev/urandom", 0x109},
+    {"/dev/tty", 0x500},
+    {"/dev/stdin", MAJOR_STANDARD << 8},
+    {"/dev/stdout", MAJOR_STANDARD << 8 | 1},
+    {"/dev/stderr", MAJOR_STANDARD << 8 | 2},
 };
 
 static int make_devices(struct mkfs *m)
@@ -248,7 +254,7 @@ int mkfs_open(struct mkfs **out, const struct mkfs_memory *memory, void *disk, s
     fill_host(m);
     m->fs = fs_create(&m->host, &config);
     if (m->fs) {
-        struct call *call = new_call(m, CALL_SYNC_ALL);
+        struct call *call = mkfs_call(m, CALL_SYNC_ALL);
 
         do
             r = fs_mount(m->fs, call);
@@ -280,156 +286,5 @@ int mkfs_close(struct mkfs *m)
     long r = run(m, CALL_SYNC_ALL, 0, 0, 0);
 
     destroy(m);
-    return (int)r;
-}
-
-/* ---- reading ---- */
-
-static long block_at(struct mkfs *m, const char *path, uint64_t index, struct inode **ip, const uint8_t **data)
-{
-    long r;
-
-    do {
-        r = find(m, path, ip);
-        if (!r && !S_ISREG((*ip)->d->mode) && !S_ISLNK((*ip)->d->mode))
-            return -EINVAL;
-        if (!r && S_ISLNK((*ip)->d->mode) && (*ip)->d->size < INLINE_LINK) {
-            *data = (const uint8_t *)(*ip)->d->link;
-            return 0;
-        }
-        if (!r && index * BLOCK_SIZE < (*ip)->d->size)
-            r = regular_block(m->fs, &m->call, *ip, index, 1, data);
-    } while (r == CALL_WAIT);
-    return r;
-}
-
-long mkfs_read(struct mkfs *m, const char *path, uint64_t offset, void *data, size_t bytes)
-{
-    size_t done = 0;
-
-    while (done < bytes) {
-        uint64_t at = offset + done, within = at % BLOCK_SIZE, n = BLOCK_SIZE - within;
-        const uint8_t *block = NULL;
-        struct inode *ip;
-        long r = block_at(m, path, at / BLOCK_SIZE, &ip, &block);
-
-        if (r)
-            return r;
-        if (at >= ip->d->size)
-            break;
-        n = n < bytes - done ? n : bytes - done;
-        n = n < ip->d->size - at ? n : ip->d->size - at;
-        memcpy((uint8_t *)data + done, (block ? block : zero_block) + within, n);
-        done += n;
-    }
-    return (long)done;
-}
-
-/* ---- walking ---- */
-
-typedef int visitor(void *ctx, const char *path, const struct mkfs_attr *attr);
-
-/* Appends a name to m->path. The old length, or -ENAMETOOLONG. */
-static long push(struct mkfs *m, const struct disk_entry *e)
-{
-    size_t n = str_len(m->path), at = n;
-
-    if (n + 1 + e->name_length >= PATH_MAX)
-        return -ENAMETOOLONG;
-    if (!n || m->path[n - 1] != '/')
-        m->path[at++] = '/';
-    memcpy(m->path + at, e->name, e->name_length);
-    m->path[at + e->name_length] = 0;
-    return (long)n;
-}
-
-static int is_dot(const struct disk_entry *e)
-{
-    return e->name[0] == '.' && (e->name_length == 1 || (e->name_length == 2 && e->name[1] == '.'));
-}
-
-/* The next entry of directory `ino` at *at, which moves on. 1: there is one; its name is pushed, *old the length to go back to. */
-static long next_entry(struct mkfs *m, uint32_t ino, uint64_t *at, struct inode **child, long *old)
-{
-    for (;;) {
-        const struct disk_entry *e;
-        struct inode *dir;
-        struct buf *buf;
-        long r;
-
-        fs_pass(m->fs);
-        new_call(m, CALL_stat);
-        r = inode_get(m->fs, &m->call, ino, &dir);
-        if (!r && *at >= dir->d->size)
-            return 0;
-        if (!r)
-            r = dir_block(m->fs, &m->call, dir, *at / BLOCK_SIZE, &buf);
-        if (r == CALL_WAIT)
-            continue;
-        if (r)
-            return r;
-        e = dir_entry(buf->data, (uint32_t)(*at % BLOCK_SIZE));
-        if (!e)
-            return -EUCLEAN;
-        if (e->ino && !is_dot(e)) {
-            r = inode_get(m->fs, &m->call, e->ino, child);
-            if (r == CALL_WAIT)
-                continue;
-            *old = r ? r : push(m, e);
-            *at += e->length;
-            return *old < 0 ? *old : 1;
-        }
-        *at += e->length;
-    }
-}
-
-static int first_time(struct mkfs *m, uint32_t ino)
-{
-    uint8_t bit = (uint8_t)(1u << ino % 8);
-
-    if (m->seen[ino / 8] & bit)
-        return 0;
-    m->seen[ino / 8] |= bit;
-    return 1;
-}
-
-static long walk_directory(struct mkfs *m, uint32_t ino, visitor *visit, void *ctx)
-{
-    struct inode *child;
-    uint64_t at = 0;
-    long old = 0, r;
-
-    if (!first_time(m, ino))
-        return -EUCLEAN; /* a directory within itself */
-    while ((r = next_entry(m, ino, &at, &child, &old)) > 0) {
-        struct mkfs_attr attr = {child->d->mode, child->d->uid, child->d->gid, child->d->mtime, child->d->size};
-        uint32_t below = S_ISDIR(attr.mode) ? child->ino : 0;
-
-        r = visit(ctx, m->path, &attr);
-        if (!r && below)
-            r = walk_directory(m, below, visit, ctx);
-        m->path[old] = 0;
-        if (r)
-            return r;
-    }
-    return r;
-}
-
-int mkfs_walk(struct mkfs *m, const char *path, visitor *visit, void *ctx)
-{
-    size_t bytes = m->fs->super.inodes / 8 + 1;
-    struct inode *ip;
-    long r = find(m, path, &ip);
-
-    if (!r && !S_ISDIR(ip->d->mode))
-        r = -ENOTDIR;
-    if (r)
-        return (int)r;
-    m->seen = host_alloc(m, bytes);
-    if (!m->seen)
-        return -ENOMEM;
-    str_copy(m->path, path, sizeof m->path);
-    r = walk_directory(m, ip->ino, visit, ctx);
-    host_free(m, m->seen, bytes);
     return (int)r;
 }

@@ -209,7 +209,8 @@ static int again(const uint8_t *data, uint32_t from, const struct disk_entry *na
     return 0;
 }
 
-static int twice(const struct check *c, const struct disk_inode *d, uint64_t index, uint32_t offset, const struct disk_entry *e)
+static int twice(const struct check *c, const struct disk_inode *d, uint64_t index, uint32_t offset,
+                 const struct disk_entry *e)
 {
     uint64_t blocks = d->size / BLOCK_SIZE;
 

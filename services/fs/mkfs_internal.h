@@ -19,6 +19,9 @@ struct mkfs {
     uint8_t *seen;       /* directories that mkfs_walk has visited */
 };
 
+struct call *mkfs_call(struct mkfs *m, uint32_t nr); /* a new one */
+/* The inode of a path, links not followed; valid until the next operation. */
+long mkfs_find(struct mkfs *m, const char *path, struct inode **out);
 int format_disk(uint8_t *disk, size_t bytes);
 
 #endif

@@ -92,8 +92,7 @@ static long log_get(struct fs *fs, struct call *call, uint32_t at, struct buf **
 
 static int loggable(const struct fs *fs, uint32_t block)
 {
-    return block && block < fs->super.blocks &&
-           (block < fs->super.journal_start || block >= fs->super.itable_start);
+    return block && block < fs->super.blocks && (block < fs->super.journal_start || block >= fs->super.itable_start);
 }
 
 static int descriptor_sane(const struct fs *fs, const struct log_descriptor *d)

@@ -134,7 +134,8 @@ static long request_read_at(struct fs *fs, struct request *rq)
     bytes = bytes < READ_AT_BLOCKS * BLOCK_SIZE ? bytes : READ_AT_BLOCKS * BLOCK_SIZE;
     for (uint64_t i = first; i * BLOCK_SIZE < pos + bytes; i++) {
         uint64_t left = (size - i * BLOCK_SIZE + BLOCK_SIZE - 1) / BLOCK_SIZE;
-        long r = regular_block(fs, rq->call, file->inode, i, left < READ_AT_BLOCKS ? left : READ_AT_BLOCKS, &data[i - first]);
+        long r = regular_block(fs, rq->call, file->inode, i, left < READ_AT_BLOCKS ? left : READ_AT_BLOCKS,
+                               &data[i - first]);
 
         if (r)
             return r;
@@ -169,7 +170,7 @@ static long request_stat_of(struct fs *fs, struct request *rq)
 }
 
 static request_op *const requests[] = {
-    [FS_FORK] = request_fork,           [FS_EXEC] = request_exec, [FS_EXIT] = request_exit,
+    [FS_FORK] = request_fork,           [FS_EXEC] = request_exec,       [FS_EXIT] = request_exit,
     [FS_OPEN_EXEC] = request_open_exec, [FS_FILE_OF] = request_file_of, [FS_HOLD] = request_hold,
     [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
 };

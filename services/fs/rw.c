@@ -24,7 +24,8 @@ static uint32_t contiguous(const struct inode *ip, const struct map *map, uint64
     return n - 1;
 }
 
-long regular_block(struct fs *fs, struct call *call, struct inode *ip, uint64_t index, uint64_t want, const uint8_t **data)
+long regular_block(struct fs *fs, struct call *call, struct inode *ip, uint64_t index, uint64_t want,
+                   const uint8_t **data)
 {
     struct map map;
     struct buf *buf;

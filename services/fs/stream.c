@@ -11,7 +11,8 @@
 
 #define SIGPIPE 13
 
-long tty_ask(struct fs *fs, struct call *call, const struct file *file, uint16_t op, uint64_t arg1, uint64_t arg2, uint64_t arg3)
+long tty_ask(struct fs *fs, struct call *call, const struct file *file, uint16_t op, uint64_t arg1, uint64_t arg2,
+             uint64_t arg3)
 {
     struct request rq;
 
@@ -38,9 +39,11 @@ static long stopped(const struct call *call, long r)
 
 /* ---- reading ---- */
 
-typedef long read_op(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock);
+typedef long read_op(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                     const uint64_t *at, int nonblock);
 
-static long read_regular(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_regular(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                         const uint64_t *at, int nonblock)
 {
     while (call->done < bytes) {
         uint64_t pos = at ? *at + call->note + call->done : file->pos;
@@ -55,27 +58,32 @@ static long read_regular(struct fs *fs, struct call *call, struct file *file, ui
     return (long)call->done;
 }
 
-static long read_directory(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_directory(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                           const uint64_t *at, int nonblock)
 {
     return -EISDIR;
 }
 
-static long read_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                      const uint64_t *at, int nonblock)
 {
     return at ? -ESPIPE : pipe_read(file->pipe, call, to, bytes, nonblock || file->flags & O_NONBLOCK);
 }
 
-static long read_tty(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_tty(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                     const uint64_t *at, int nonblock)
 {
     return at ? -ESPIPE : tty_ask(fs, call, file, TTY_READ, to, bytes, nonblock || file->flags & O_NONBLOCK);
 }
 
-static long read_null(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_null(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                      const uint64_t *at, int nonblock)
 {
     return 0;
 }
 
-static long read_pieces(struct fs *fs, struct call *call, uint64_t to, uint64_t bytes, const uint8_t *(*next)(struct fs *, uint32_t))
+static long read_pieces(struct fs *fs, struct call *call, uint64_t to, uint64_t bytes,
+                        const uint8_t *(*next)(struct fs *, uint32_t))
 {
     while (call->done < bytes) {
         uint64_t left = bytes - call->done;
@@ -94,7 +102,8 @@ static const uint8_t *next_zero(struct fs *fs, uint32_t bytes)
     return zero_block;
 }
 
-static long read_zero(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_zero(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                      const uint64_t *at, int nonblock)
 {
     return read_pieces(fs, call, to, bytes, next_zero);
 }
@@ -114,24 +123,28 @@ static const uint8_t *next_random(struct fs *fs, uint32_t bytes)
     return (const uint8_t *)out;
 }
 
-static long read_random(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+static long read_random(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes,
+                        const uint64_t *at, int nonblock)
 {
     return read_pieces(fs, call, to, bytes, next_random);
 }
 
 static read_op *const readers[FILE_KINDS] = {
-    [FILE_REGULAR] = read_regular, [FILE_DIRECTORY] = read_directory, [FILE_PIPE] = read_pipe, [FILE_TTY] = read_tty,
-    [FILE_NULL] = read_null,       [FILE_ZERO] = read_zero,           [FILE_FULL] = read_zero, [FILE_RANDOM] = read_random,
+    [FILE_REGULAR] = read_regular, [FILE_DIRECTORY] = read_directory, [FILE_PIPE] = read_pipe,
+    [FILE_TTY] = read_tty,         [FILE_NULL] = read_null,           [FILE_ZERO] = read_zero,
+    [FILE_FULL] = read_zero,       [FILE_RANDOM] = read_random,
 };
 
-long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at, int nonblock)
+long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at,
+               int nonblock)
 {
     return readers[file->kind](fs, call, file, to, bytes, at, nonblock);
 }
 
 /* ---- writing ---- */
 
-typedef long write_op(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at);
+typedef long write_op(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                      const uint64_t *at);
 
 /* O_SYNC, O_DSYNC: all is in; what remains is to wait until it is durable. */
 static long written_through(struct fs *fs, struct call *call, struct file *file)
@@ -141,7 +154,8 @@ static long written_through(struct fs *fs, struct call *call, struct file *file)
     return r ? r : (long)call->done;
 }
 
-static long write_regular(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_regular(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                          const uint64_t *at)
 {
     while (call->done < bytes) {
         int append = file->flags & O_APPEND;
@@ -157,7 +171,8 @@ static long write_regular(struct fs *fs, struct call *call, struct file *file, u
     return file->flags & O_DSYNC ? written_through(fs, call, file) : (long)call->done;
 }
 
-static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                       const uint64_t *at)
 {
     struct request rq = {.service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = call->pid, .arg = {SIGPIPE}, .call = call};
     long r = at ? -ESPIPE : pipe_write(file->pipe, call, from, bytes, (file->flags & O_NONBLOCK) != 0);
@@ -167,29 +182,34 @@ static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint
     return r;
 }
 
-static long write_tty(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_tty(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                      const uint64_t *at)
 {
     return at ? -ESPIPE : tty_ask(fs, call, file, TTY_WRITE, from, bytes, (file->flags & O_NONBLOCK) != 0);
 }
 
-static long write_null(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_null(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                       const uint64_t *at)
 {
     return (long)bytes;
 }
 
-static long write_full(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_full(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                       const uint64_t *at)
 {
     return -ENOSPC;
 }
 
-static long write_directory(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)
+static long write_directory(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
+                            const uint64_t *at)
 {
     return -EBADF;
 }
 
 static write_op *const writers[FILE_KINDS] = {
-    [FILE_REGULAR] = write_regular, [FILE_DIRECTORY] = write_directory, [FILE_PIPE] = write_pipe, [FILE_TTY] = write_tty,
-    [FILE_NULL] = write_null,       [FILE_ZERO] = write_null,           [FILE_FULL] = write_full, [FILE_RANDOM] = write_null,
+    [FILE_REGULAR] = write_regular, [FILE_DIRECTORY] = write_directory, [FILE_PIPE] = write_pipe,
+    [FILE_TTY] = write_tty,         [FILE_NULL] = write_null,           [FILE_ZERO] = write_null,
+    [FILE_FULL] = write_full,       [FILE_RANDOM] = write_null,
 };
 
 long file_write(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes, const uint64_t *at)

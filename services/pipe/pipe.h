@@ -18,7 +18,8 @@ void pipe_release(struct pipe *p, int writer);     /* one less; frees the pipe w
 long pipe_read(struct pipe *p, struct call *call, uint64_t to, size_t bytes, int nonblock);
 /* -EPIPE without readers (fs sends SIGPIPE). */
 long pipe_write(struct pipe *p, struct call *call, uint64_t from, size_t bytes, int nonblock);
-unsigned pipe_poll(struct pipe *p, int writer); /* POLLIN POLLOUT POLLHUP POLLERR; arms: the next change wakes CHANNEL_POLL */
-size_t pipe_bytes(const struct pipe *p);              /* FIONREAD */
+unsigned pipe_poll(struct pipe *p,
+                   int writer);          /* POLLIN POLLOUT POLLHUP POLLERR; arms: the next change wakes CHANNEL_POLL */
+size_t pipe_bytes(const struct pipe *p); /* FIONREAD */
 
 #endif

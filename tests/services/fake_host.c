@@ -79,8 +79,10 @@ static long admit(struct fake_host *f, struct call *call, uint64_t address, size
     return 0;
 }
 
-/* fs reads a path in pieces that may go beyond its end, within the page: as a kernel may, but a sanitizer must not see. */
-__attribute__((no_sanitize("address", "undefined"))) static void copy_unseen(uint8_t *to, const volatile uint8_t *from, size_t bytes)
+/* fs reads a path in pieces that may go beyond its end, within the page: as a kernel may, but a sanitizer must not see.
+ */
+__attribute__((no_sanitize("address", "undefined"))) static void copy_unseen(uint8_t *to, const volatile uint8_t *from,
+                                                                             size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
         to[i] = from[i];
@@ -177,7 +179,8 @@ static bool may_go(const struct fake_host *f, const struct fake_io *io)
     for (unsigned i = 0; i < FAKE_QUEUE; i++) {
         const struct fake_io *other = &f->queue[i];
 
-        if (other->ticket && !other->done && other->ticket < io->ticket && (other->op == BLK_FLUSH || io->op == BLK_FLUSH))
+        if (other->ticket && !other->done && other->ticket < io->ticket &&
+            (other->op == BLK_FLUSH || io->op == BLK_FLUSH))
             return false;
     }
     return true;
@@ -210,7 +213,8 @@ static long submit(struct fake_host *f, struct request *rq)
     unsigned busy = 0;
     struct fake_io *io = NULL;
 
-    assert_true(rq->op == BLK_FLUSH || (rq->arg[1] % 512 == 0 && rq->arg[0] * 512 + rq->arg[1] <= f->disk_bytes && rq->arg[1]));
+    assert_true(rq->op == BLK_FLUSH ||
+                (rq->arg[1] % 512 == 0 && rq->arg[0] * 512 + rq->arg[1] <= f->disk_bytes && rq->arg[1]));
     for (unsigned i = 0; i < FAKE_QUEUE; i++) {
         busy += f->queue[i].ticket && !f->queue[i].done;
         if (!f->queue[i].ticket && !io)
@@ -218,7 +222,8 @@ static long submit(struct fake_host *f, struct request *rq)
     }
     if (busy >= f->depth || !io)
         return call_wait(rq->call, CHANNEL(SERVICE_BLK, 0), CALL_FOREVER);
-    *io = (struct fake_io){.ticket = ++f->next_ticket, .op = rq->op, .sector = rq->arg[0], .bytes = rq->arg[1], .dma = rq->arg[2]};
+    *io = (struct fake_io){
+        .ticket = ++f->next_ticket, .op = rq->op, .sector = rq->arg[0], .bytes = rq->arg[1], .dma = rq->arg[2]};
     return (long)io->ticket;
 }
 
@@ -302,8 +307,15 @@ static long host_ask(void *ctx, struct request *rq)
 void fake_host_init(struct fake_host *f, void *disk, uint64_t disk_bytes)
 {
     memset(f, 0, sizeof *f);
-    f->host = (struct host){.ctx = f, .alloc = host_alloc, .free = host_free, .copy_in = host_copy_in, .copy_out = host_copy_out,
-                            .now = host_now, .wake = host_wake, .ask = host_ask, .dma = host_dma};
+    f->host = (struct host){.ctx = f,
+                            .alloc = host_alloc,
+                            .free = host_free,
+                            .copy_in = host_copy_in,
+                            .copy_out = host_copy_out,
+                            .now = host_now,
+                            .wake = host_wake,
+                            .ask = host_ask,
+                            .dma = host_dma};
     f->disk = disk;
     f->disk_bytes = disk_bytes;
     f->depth = FAKE_QUEUE / 2;
@@ -349,8 +361,8 @@ long fake_run(struct fake_host *f, const struct service *service, struct call *c
     return 0;
 }
 
-long fake_call(struct fake_host *f, const struct service *service, int pid, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2,
-               uint64_t a3, uint64_t a4, uint64_t a5)
+long fake_call(struct fake_host *f, const struct service *service, int pid, uint32_t nr, uint64_t a0, uint64_t a1,
+               uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct call call = {.nr = nr, .pid = pid, .arg = {a0, a1, a2, a3, a4, a5}};
 

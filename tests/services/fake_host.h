@@ -4,8 +4,8 @@
  * a disk in memory that answers later, a terminal, faults to order.
  *
  * The caller's memory is the test's own; addresses below FAKE_BAD give -EFAULT. The disk queues requests; they take
- * effect when fake_disk_step completes them, in order or, with `shuffle`, in a seeded random order between flushes. Every
- * write and flush that has completed is recorded, so that a test can make the disk as a power cut would leave it.
+ * effect when fake_disk_step completes them, in order or, with `shuffle`, in a seeded random order between flushes.
+ * Every write and flush that has completed is recorded, so that a test can make the disk as a power cut would leave it.
  */
 #ifndef RINGSIDE_TESTS_FAKE_HOST_H
 #define RINGSIDE_TESTS_FAKE_HOST_H
@@ -36,7 +36,7 @@ struct fake_write {
 struct fake_host {
     struct host host;
     uint64_t now;
-    long live; /* bytes allocated and not freed */
+    long live;                 /* bytes allocated and not freed */
     long allocations, fail_at; /* from that number on, allocations fail; 0: never */
 
     /* copies to and from the caller */
@@ -48,7 +48,7 @@ struct fake_host {
     uint8_t *disk;
     uint64_t disk_bytes;
     struct fake_io queue[FAKE_QUEUE];
-    unsigned depth; /* requests that it takes at once */
+    unsigned depth;                    /* requests that it takes at once */
     uint64_t next_ticket, last_ticket; /* handed out; completed */
     uint64_t random;
     bool shuffle, record, immediate;
@@ -71,11 +71,12 @@ void fake_host_init(struct fake_host *f, void *disk, uint64_t disk_bytes);
 void fake_host_end(struct fake_host *f); /* frees the record; asserts that no memory is held */
 /* Completes one request. false: none was waiting. */
 bool fake_disk_step(struct fake_host *f);
-/* Makes the call and plays placement while it waits for the disk, a copy or a deadline. CALL_WAIT: it waits for something else. */
+/* Makes the call and plays placement while it waits for the disk, a copy or a deadline. CALL_WAIT: it waits for
+ * something else. */
 long fake_run(struct fake_host *f, const struct service *service, struct call *call);
 /* A new call with up to six arguments. */
-long fake_call(struct fake_host *f, const struct service *service, int pid, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2,
-               uint64_t a3, uint64_t a4, uint64_t a5);
+long fake_call(struct fake_host *f, const struct service *service, int pid, uint32_t nr, uint64_t a0, uint64_t a1,
+               uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 bool fake_was_woken(struct fake_host *f, uint64_t channel); /* since the last time it was asked */
 uint64_t fake_random(uint64_t *state);
 /* malloc'd memory for mkfs. */

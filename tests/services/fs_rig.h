@@ -23,14 +23,15 @@ void rig_create(struct fs_rig *r, size_t mib, size_t cache_blocks);
 void rig_mount(struct fs_rig *r);   /* on r->disk as it is */
 void rig_unmount(struct fs_rig *r); /* without syncing: as a crash */
 void rig_sync(struct fs_rig *r);
-void rig_check(struct fs_rig *r); /* mkfs_check on a copy, as it is on the disk after a sync */
+void rig_check(struct fs_rig *r);   /* mkfs_check on a copy, as it is on the disk after a sync */
 void rig_destroy(struct fs_rig *r); /* syncs, checks, frees; no memory may be left */
 long rig_call(struct fs_rig *r, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
 /* The whole tree as one number: names, types, modes, link targets, contents. */
 uint64_t rig_digest(struct mkfs *m);
 
 /* sys(&rig, open, "/x", O_RDONLY): up to four arguments. */
-#define SYS_PICK(r, name, a, b, c, d, ...) rig_call((r), CALL_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
+#define SYS_PICK(r, name, a, b, c, d, ...)                                                                             \
+    rig_call((r), CALL_##name, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d))
 #define sys(r, name, ...) SYS_PICK(r, name, ##__VA_ARGS__, 0, 0, 0, 0)
 
 #endif

@@ -23,7 +23,7 @@
 #define DISK_MIB 2
 
 struct history {
-    uint64_t digest[STEPS + 1]; /* after so many steps */
+    uint64_t digest[STEPS + 1];      /* after so many steps */
     size_t begin[STEPS], end[STEPS]; /* of the record, around each step */
     bool durable[STEPS];
     struct fs_rig rig; /* the second run; stopped without a last sync */
@@ -32,7 +32,8 @@ struct history {
 
 /* ---- the workload ---- */
 
-static const char *const names[] = {"/a", "/b", "/d", "/d/a", "/d/b", "/d/e", "/d/e/a", "/e", "/e/x", "/long-name-number-one-that-fills-directories"};
+static const char *const names[] = {"/a",   "/b",     "/d", "/d/a", "/d/b",
+                                    "/d/e", "/d/e/a", "/e", "/e/x", "/long-name-number-one-that-fills-directories"};
 
 static const char *name(uint64_t *seed)
 {
@@ -57,8 +58,8 @@ static void append(struct fs_rig *r, const char *path, uint64_t *seed)
     sys(r, close, fd);
 }
 
-/* Shrinks to whole blocks only: a block that is cut and then written again is overwritten in place, as by pwrite, and such
- * data is not part of a transaction (nor is it on Linux). */
+/* Shrinks to whole blocks only: a block that is cut and then written again is overwritten in place, as by pwrite, and
+ * such data is not part of a transaction (nor is it on Linux). */
 static void truncate_one(struct fs_rig *r, const char *path, uint64_t size)
 {
     struct stat st;
@@ -113,7 +114,9 @@ static bool step(struct fs_rig *r, uint64_t *seed)
         sys(r, link, path, other);
         break;
     case 9:
-        sys(r, symlink, fake_random(seed) % 2 ? "short" : "/a/target/of/more/than/fifty-six/bytes/goes/into/a/block/of/its/own", path);
+        sys(r, symlink,
+            fake_random(seed) % 2 ? "short" : "/a/target/of/more/than/fifty-six/bytes/goes/into/a/block/of/its/own",
+            path);
         break;
     case 10:
         truncate_one(r, path, fake_random(seed) % 70000);
@@ -359,7 +362,8 @@ struct stamps {
     uint64_t value[DB_BLOCKS];
 };
 
-/* Each block holds its last stamp throughout. Which stamps were durable, and which written, when the record was so long. */
+/* Each block holds its last stamp throughout. Which stamps were durable, and which written, when the record was so
+ * long. */
 static void overwrite(struct fs_rig *r, struct stamps *durable, struct stamps *written, size_t *at)
 {
     struct stamps now = {{0}};
@@ -430,10 +434,8 @@ static void test_synced_bytes_survive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut_before_every_write),
-        cmocka_unit_test(test_cut_with_requests_out_of_order),
-        cmocka_unit_test(test_unflushed_writes_are_lost),
-        cmocka_unit_test(test_cut_during_recovery),
+        cmocka_unit_test(test_cut_before_every_write),    cmocka_unit_test(test_cut_with_requests_out_of_order),
+        cmocka_unit_test(test_unflushed_writes_are_lost), cmocka_unit_test(test_cut_during_recovery),
         cmocka_unit_test(test_synced_bytes_survive),
     };
 

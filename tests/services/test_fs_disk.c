@@ -59,8 +59,10 @@ static void test_there_and_back(void **state)
 
     snprintf(in, sizeof in, "%s/in", f->path);
     snprintf(out, sizeof out, "%s/out", f->path);
-    shell("mkdir -p %s/in/deep/er/still && cd %s/in && head -c 3000000 /dev/zero | tr '\\0' x > big && echo hi > deep/er/f && "
-          "ln -s ../f deep/er/still/l && ln -s /nowhere/at/all/that/is/longer/than/what/fits/into/an/inode/itself dangling && : > empty && "
+    shell("mkdir -p %s/in/deep/er/still && cd %s/in && head -c 3000000 /dev/zero | tr '\\0' x > big && echo hi > "
+          "deep/er/f && "
+          "ln -s ../f deep/er/still/l && ln -s /nowhere/at/all/that/is/longer/than/what/fits/into/an/inode/itself "
+          "dangling && : > empty && "
           "chmod 751 deep && chmod 4755 empty && touch -d @1000000000.5 deep/er/f && touch -d @1000000001 deep/er && "
           "mkfifo fifo && truncate -s 50M sparse",
           f->path);
@@ -69,8 +71,10 @@ static void test_there_and_back(void **state)
     assert_non_null(disk);
     assert_true(disk_export(disk, bytes, out, &error));
     disk_free(disk, bytes);
-    shell("cd %s && rm in/fifo && diff -r --no-dereference in out && (cd in && find . ! -name . -printf '%%P %%m %%T@ %%y %%l\\n' | sort) > a && "
-          "(cd out && find . ! -name . -printf '%%P %%m %%T@ %%y %%l\\n' | sort) > b && grep -v ' l ' a > al && grep -v ' l ' b > bl && cmp al bl",
+    shell("cd %s && rm in/fifo && diff -r --no-dereference in out && (cd in && find . ! -name . -printf '%%P %%m %%T@ "
+          "%%y %%l\\n' | sort) > a && "
+          "(cd out && find . ! -name . -printf '%%P %%m %%T@ %%y %%l\\n' | sort) > b && grep -v ' l ' a > al && grep "
+          "-v ' l ' b > bl && cmp al bl",
           f->path);
 }
 
@@ -110,7 +114,8 @@ static void test_extra_files(void **state)
     assert_string_equal(error.text, "");
     snprintf(out, sizeof out, "%s/out", f->path);
     assert_true(disk_export(disk, bytes, out, &error));
-    shell("cd %s && test \"$(cat out/bin/prog)\" = 'new program' && test \"$(cat out/bin/other)\" = keep && test -f out/a/b/c/d && "
+    shell("cd %s && test \"$(cat out/bin/prog)\" = 'new program' && test \"$(cat out/bin/other)\" = keep && test -f "
+          "out/a/b/c/d && "
           "test -x out/bin/prog && ! test -e out/dev && ! test -e out/tmp && test \"$(cat bin/prog)\" = old",
           f->path);
     disk_free(disk, bytes);
@@ -161,7 +166,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_there_and_back), T(test_same_folder_same_disk), T(test_extra_files), T(test_many_small_files), T(test_errors_are_one_line),
+        T(test_there_and_back),   T(test_same_folder_same_disk), T(test_extra_files),
+        T(test_many_small_files), T(test_errors_are_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

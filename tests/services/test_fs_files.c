@@ -38,7 +38,14 @@ static int tear_down(void **state)
 static long request(struct fs_rig *r, uint16_t op, int pid, uint64_t arg0, uint64_t arg1, void *data, size_t size)
 {
     struct call call = {.nr = CALL_execve, .pid = pid};
-    struct request rq = {.service = SERVICE_FS, .op = op, .pid = pid, .arg = {arg0, arg1}, .data = data, .size = size, .data_out = 1, .call = &call};
+    struct request rq = {.service = SERVICE_FS,
+                         .op = op,
+                         .pid = pid,
+                         .arg = {arg0, arg1},
+                         .data = data,
+                         .size = size,
+                         .data_out = 1,
+                         .call = &call};
     long result;
 
     while ((result = r->service.request(r->service.self, &rq)) == CALL_WAIT)
@@ -120,7 +127,8 @@ static void test_status_flags(void **state)
 
 /* ---- locks ---- */
 
-static long lock(struct fs_rig *r, int pid, long fd, int command, short type, off_t start, off_t length, struct flock *out)
+static long lock(struct fs_rig *r, int pid, long fd, int command, short type, off_t start, off_t length,
+                 struct flock *out)
 {
     struct flock f = {.l_type = type, .l_start = start, .l_len = length};
     struct call call = {.nr = CALL_fcntl, .pid = pid, .arg = {(uint64_t)fd, (uint64_t)command, P(&f)}};
@@ -240,10 +248,13 @@ static void test_statx_and_statfs(void **state)
     struct statfs s;
     struct stat st;
 
-    assert_int_equal(fake_call(&r->f, &r->service, 1, CALL_statx, (uint64_t)AT_FDCWD, P("/f"), 0, STATX_BASIC_STATS, P(&x), 0), 0);
+    assert_int_equal(
+        fake_call(&r->f, &r->service, 1, CALL_statx, (uint64_t)AT_FDCWD, P("/f"), 0, STATX_BASIC_STATS, P(&x), 0), 0);
     assert_int_equal(x.stx_size, 5);
     assert_int_equal(x.stx_mode, S_IFREG | 0644);
-    assert_int_equal(fake_call(&r->f, &r->service, 1, CALL_statx, (uint64_t)fd, P(""), AT_EMPTY_PATH, STATX_BASIC_STATS, P(&x), 0), 0);
+    assert_int_equal(
+        fake_call(&r->f, &r->service, 1, CALL_statx, (uint64_t)fd, P(""), AT_EMPTY_PATH, STATX_BASIC_STATS, P(&x), 0),
+        0);
     assert_int_equal(x.stx_size, 5);
     assert_int_equal(sys(r, newfstatat, fd, "", &st, AT_EMPTY_PATH), 0);
     assert_int_equal(st.st_ino, x.stx_ino);
@@ -380,9 +391,19 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(test_lowest_descriptor), T(test_too_many_descriptors), T(test_status_flags), T(test_record_locks),
-        T(test_read_lock_needs_reading), T(test_flock), T(test_times), T(test_statx_and_statfs),
-        T(test_devices), T(test_terminal), T(test_handles), T(test_standard_descriptors_by_name), T(test_synchronous_writes),
+        T(test_lowest_descriptor),
+        T(test_too_many_descriptors),
+        T(test_status_flags),
+        T(test_record_locks),
+        T(test_read_lock_needs_reading),
+        T(test_flock),
+        T(test_times),
+        T(test_statx_and_statfs),
+        T(test_devices),
+        T(test_terminal),
+        T(test_handles),
+        T(test_standard_descriptors_by_name),
+        T(test_synchronous_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

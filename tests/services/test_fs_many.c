@@ -4,8 +4,8 @@
  *
  * Each process works on a file of its own against a model, makes and removes names in a directory that all share, and
  * syncs. Its call is handed in again only when the very channel it waits for has been woken, so a wake-up that
- * fs forgets shows as a standstill. At the end the disk must be consistent and hold what the models say; and so it must be
- * (consistent) if the power goes at any time before, with any part of the writes since the last flush lost.
+ * fs forgets shows as a standstill. At the end the disk must be consistent and hold what the models say; and so it must
+ * be (consistent) if the power goes at any time before, with any part of the writes since the last flush lost.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +82,8 @@ static void begin_name(struct worker *w)
     if (which % 2)
         begin(w, w->made[which] ? CALL_rmdir : CALL_mkdir, P(w->path), 0700, 0, 0, 0);
     else
-        begin(w, w->made[which] ? CALL_unlink : CALL_symlink, w->made[which] ? P(w->path) : P("somewhere"), P(w->path), 0, 0, 0);
+        begin(w, w->made[which] ? CALL_unlink : CALL_symlink, w->made[which] ? P(w->path) : P("somewhere"), P(w->path),
+              0, 0, 0);
     w->made[which] = !w->made[which];
 }
 
@@ -112,7 +113,8 @@ static void begin_next(struct worker *w)
 static void ended(struct worker *w, long result)
 {
     if (result != w->expect)
-        fail_msg("process %d, step %d, call %u: %ld instead of %ld", w->call.pid, w->step, w->call.nr, result, w->expect);
+        fail_msg("process %d, step %d, call %u: %ld instead of %ld", w->call.pid, w->step, w->call.nr, result,
+                 w->expect);
     if (w->call.nr == CALL_pread64)
         assert_memory_equal(w->data, w->model + w->at, w->n);
     w->step++;
@@ -204,7 +206,8 @@ static void check_files(struct fs_rig *r, struct worker *workers)
         struct worker *w = &workers[i];
 
         memset(w->data, 0, FILE_BYTES);
-        assert_int_equal(fake_call(&r->f, &r->service, w->call.pid, CALL_pread64, 0, P(w->data), FILE_BYTES, 0, 0, 0), w->size);
+        assert_int_equal(fake_call(&r->f, &r->service, w->call.pid, CALL_pread64, 0, P(w->data), FILE_BYTES, 0, 0, 0),
+                         w->size);
         assert_memory_equal(w->data, w->model, w->size);
         free(w->model);
         free(w->data);
