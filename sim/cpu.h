@@ -418,6 +418,7 @@ size_t operands_at(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MA
 
 /* deliver.c: ways into ring 0 */
 void deliver_syscall(struct cpu *cpu);
+unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip);
 void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool software);
 void deliver_page_fault(struct cpu *cpu, uint64_t address, uint32_t error);
 void deliver_interrupt(struct cpu *cpu, unsigned vector);

@@ -319,18 +319,32 @@ void deliver_interrupt(struct cpu *cpu, unsigned vector)
 
 /* ---- SYSCALL and the ways out ---- */
 
-/* Called inside the SYSCALL hook: RIP is at the instruction, and the engine adds 2 afterwards. */
+/* Bytes of the SYSCALL at `rip`, which ends the current block: prefixes count, and may come from ring 3. */
+unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip)
+{
+    unsigned length = cpu->block ? cpu->block->size - cpu->block->last : 0;
+    uint8_t byte;
+
+    if (length == 2)
+        return 2;
+    for (length = 0; length < 13 && mmu_read(cpu, rip + length, &byte, 1) && byte != 0x0f; length++)
+        ;
+    return length + 2;
+}
+
+/* Called inside the SYSCALL hook: RIP is at the instruction, and the engine adds its length afterwards. */
 void deliver_syscall(struct cpu *cpu)
 {
     uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP), rsp = engine_get(&cpu->engine, UC_X86_REG_RSP);
-    uint64_t rflags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS), next = rip + 2;
+    uint64_t rflags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS), length = deliver_syscall_length(cpu, rip);
     uint16_t cs = (uint16_t)(cpu->star >> 32 & 0xfffc);
     uint8_t from = cpu->cpl;
 
     cpu->block = NULL;
-    engine_set(&cpu->engine, UC_X86_REG_RCX, next);
+    engine_set(&cpu->engine, UC_X86_REG_RCX, rip + length);
     engine_set(&cpu->engine, UC_X86_REG_R11, rflags & ~(uint64_t)FLAG_RF);
-    engine_enter_ring0(&cpu->engine, cs, (uint16_t)(cs + 8), cpu->lstar - 2, rsp, rflags & ~cpu->fmask & ~(uint64_t)FLAG_RF);
+    engine_enter_ring0(&cpu->engine, cs, (uint16_t)(cs + 8), cpu->lstar - length, rsp,
+                       rflags & ~cpu->fmask & ~(uint64_t)FLAG_RF);
     if (from == 3)
         count(cpu, COUNTER_syscalls);
     change_cpl(cpu, 0);

@@ -19,6 +19,7 @@ static void on_syscall(uc_engine *uc, void *user)
 {
     struct cpu *cpu = user;
     uint64_t rip;
+    unsigned length;
 
     (void)uc;
     if (cpu->block && cpu->block->reloads)
@@ -27,9 +28,10 @@ static void on_syscall(uc_engine *uc, void *user)
         deliver_syscall(cpu);
         return;
     }
+    length = deliver_syscall_length(cpu, engine_get(&cpu->engine, UC_X86_REG_RIP));
     deliver_exception(cpu, 6, 0, false);
-    rip = engine_get(&cpu->engine, UC_X86_REG_RIP); /* the engine adds 2 after this hook */
-    engine_set(&cpu->engine, UC_X86_REG_RIP, rip - 2);
+    rip = engine_get(&cpu->engine, UC_X86_REG_RIP); /* the engine adds the length after this hook */
+    engine_set(&cpu->engine, UC_X86_REG_RIP, rip - length);
     finish_hook(cpu);
 }
 

@@ -469,6 +469,25 @@ static void test_syscall(void **state)
     guest_close(&guest);
 }
 
+/* Prefixes make SYSCALL longer, and nothing else: RCX is behind it, the entry is LSTAR exactly. */
+static void test_prefixed_syscall(void **state)
+{
+    static const struct {
+        uint8_t code[8];
+        unsigned length;
+    } forms[] = {{{0x0f, 0x05}, 2}, {{0x48, 0x0f, 0x05}, 3}, {{0x66, 0x0f, 0x05}, 3}, {{0x2e, 0x66, 0x4f, 0x0f, 0x05}, 5}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct guest guest;
+        set_up(&guest, s_nothing, s_nothing_end, 3);
+        memcpy(guest_memory(&guest, CODE_FRAME), forms[i].code, sizeof forms[i].code);
+        guest_must_run(&guest, go, go_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_CONTROL + GUEST_SYSCALL_RCX), CODE + forms[i].length);
+        assert_int_equal(guest_word(&guest, GUEST_CONTROL + GUEST_SYSCALL_CS), GUEST_KERNEL_CS);
+        assert_int_equal(guest_logged(&guest), 0);
+        guest_close(&guest);
+    }
+}
+
 /* SYSCALL without EFER.SCE is an unknown instruction. */
 SNIPPET(no_sce, "mov ecx, 0xc0000080; rdmsr; and eax, -2; wrmsr; lea rax, [rip + 1f]; mov [" AT(GUEST_CONTROL) "], rax;"
                 "mov [" AT(GUEST_CONTROL) " + 8], rsp; xor eax, eax; syscall; ud2; 1: xor eax, eax; ret");
@@ -512,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_bad_gates),
         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_syscall),
+        cmocka_unit_test(test_prefixed_syscall),
         cmocka_unit_test(test_syscall_disabled),
         cmocka_unit_test(test_popf_keeps_if),
     };
