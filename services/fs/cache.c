@@ -13,7 +13,7 @@
  */
 #include "services/fs/internal.h"
 
-#define CHUNK_BLOCKS 16u
+#define CHUNK_BLOCKS 32u
 #define DEFAULT_BLOCKS 2048u
 #define LEAST_BLOCKS 128u
 
@@ -393,14 +393,24 @@ void buf_forget(struct fs *fs, uint32_t block)
     buf_cancel(fs, buf);
 }
 
+static void drop_clean(struct fs *fs, struct buf *buf)
+{
+    if (buf->block == NO_BLOCK || buf->pins || buf->list != LIST_NONE || buf->flags & (BUF_READING | BUF_WRITING))
+        return;
+    buf->flags = 0;
+    buf_cancel(fs, buf);
+}
+
+void buf_drop(struct fs *fs, uint32_t block)
+{
+    struct buf *buf = buf_find(fs, block);
+
+    if (buf)
+        drop_clean(fs, buf);
+}
+
 void cache_drop_clean(struct fs *fs)
 {
-    for (uint32_t i = 0; i < fs->cache.used; i++) {
-        struct buf *buf = &fs->cache.bufs[i];
-
-        if (buf->block == NO_BLOCK || buf->pins || buf->list != LIST_NONE || buf->flags & (BUF_READING | BUF_WRITING))
-            continue;
-        buf->flags = 0;
-        buf_cancel(fs, buf);
-    }
+    for (uint32_t i = 0; i < fs->cache.used; i++)
+        drop_clean(fs, &fs->cache.bufs[i]);
 }

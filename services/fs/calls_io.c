@@ -282,15 +282,40 @@ long op_truncate(void *service, struct call *call)
     return S_ISREG(ip->d->mode) ? inode_resize(fs, call, ip, call->arg[1]) : -EINVAL;
 }
 
+#define FADV_DONTNEED 4
+
+/* Gives the clean blocks of a range up: a later read is cold. Backwards, so that their buffers are taken again in order. */
+static long drop_range(struct fs *fs, struct call *call, struct inode *ip, uint64_t from, uint64_t bytes)
+{
+    uint64_t end = bytes && from + bytes > from && from + bytes < ip->d->size ? from + bytes : ip->d->size;
+    uint64_t first = (from + BLOCK_SIZE - 1) / BLOCK_SIZE;
+    struct map map;
+
+    for (uint64_t i = (end + BLOCK_SIZE - 1) / BLOCK_SIZE; i-- > first;) {
+        long r = map_find(fs, call, ip, i, &map);
+
+        if (r)
+            return r;
+        if (map.block)
+            buf_drop(fs, map.block);
+    }
+    return 0;
+}
+
 long op_fadvise64(void *service, struct call *call)
 {
-    struct file *file = call_file(service, call);
+    struct fs *fs = service;
+    struct file *file = call_file(fs, call);
 
     if (!file)
         return -EBADF;
     if (file->kind == FILE_PIPE)
         return -ESPIPE;
-    return (int)call->arg[3] < 0 || (int)call->arg[3] > 5 ? -EINVAL : 0;
+    if ((int)call->arg[3] < 0 || (int)call->arg[3] > 5 || (int64_t)call->arg[2] < 0)
+        return -EINVAL;
+    if ((int)call->arg[3] != FADV_DONTNEED || file->kind != FILE_REGULAR || file->flags & O_PATH)
+        return 0;
+    return drop_range(fs, call, file->inode, call->arg[1], call->arg[2]);
 }
 
 /* Blocks are not reserved: only the size is set, which is all that a program can see while there is room. */

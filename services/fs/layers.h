@@ -27,6 +27,7 @@ long buf_new(struct fs *fs, struct call *call, uint32_t block,
              struct buf **out); /* contents undefined unless BUF_VALID */
 struct buf *buf_find(struct fs *fs, uint32_t block);
 void buf_cancel(struct fs *fs, struct buf *buf); /* after buf_new: forget it unless valid */
+void buf_drop(struct fs *fs, uint32_t block);    /* if it is clean: the next read asks the disk */
 void buf_forget(struct fs *fs, uint32_t block);  /* the block was freed: drop changes */
 void buf_dirty(struct fs *fs, struct buf *buf);  /* file data changed */
 void buf_list(struct fs *fs, struct buf *buf, int list);

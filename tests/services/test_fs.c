@@ -404,6 +404,9 @@ static void test_disk_requests(void **state)
     assert_int_equal(sys(r, pread64, fd, data, 1 << 18, 0), 1 << 18);
     assert_int_equal(sys(r, stat, "/f", &st), 0);
     assert_int_equal(r->f.reads, 0);
+    assert_int_equal(sys(r, fadvise64, fd, 0, 0, 4), 0); /* POSIX_FADV_DONTNEED */
+    assert_int_equal(sys(r, pread64, fd, data, 1 << 18, 0), 1 << 18);
+    assert_in_range(r->f.reads, 2, 4);
     sys(r, close, fd);
     free(data);
 }
