@@ -32,10 +32,12 @@ struct slab {
 static const uint16_t class_bytes[] = {16, 32, 48, 64, 96, 128, 192, 256, 336, 448, 576, 800, 1008, 1344, 2016};
 #define CLASSES (sizeof(class_bytes) / sizeof(class_bytes[0]))
 #define SMALL_MAX 2016
+#define GRAIN 16 /* all classes are multiples of it */
 
 static struct {
     struct list partial[CLASSES]; /* slabs with a free object */
     struct slab *spare[CLASSES];  /* an empty slab, on no list */
+    uint8_t class_of[SMALL_MAX / GRAIN + 1]; /* by size in units of GRAIN */
     bool ready;
 } heap;
 
@@ -43,16 +45,17 @@ static void heap_init(void)
 {
     for (size_t c = 0; c < CLASSES; c++)
         list_init(&heap.partial[c]);
+    for (size_t g = 0, c = 0; g <= SMALL_MAX / GRAIN; g++) {
+        c += class_bytes[c] < g * GRAIN;
+        heap.class_of[g] = (uint8_t)c;
+    }
     heap.ready = true;
 }
 
+/* bytes <= SMALL_MAX */
 static size_t class_of(size_t bytes)
 {
-    size_t c = 0;
-
-    while (class_bytes[c] < bytes)
-        c++;
-    return c;
+    return heap.class_of[(bytes + GRAIN - 1) / GRAIN];
 }
 
 static struct slab *slab_create(size_t c)
@@ -88,15 +91,17 @@ static struct slab *slab_find(size_t c)
     return slab;
 }
 
+/* `bytes` is a multiple of 16. Starting REP STOS costs more than a short loop. */
 static void zero_words(void *memory, size_t bytes)
 {
-    uint64_t *word = memory;
+    uint64_t *word = memory, *end = word + bytes / 8;
 
-    if (bytes >= 256)
+    if (bytes >= 256) {
         zero_quads(memory, bytes / 8);
-    else
-        for (size_t i = 0; i < bytes / 8; i++)
-            word[i] = 0;
+        return;
+    }
+    for (; word < end; word += 2)
+        word[0] = word[1] = 0;
 }
 
 static void *small_alloc(size_t bytes)

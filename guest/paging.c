@@ -333,6 +333,13 @@ struct flush {
     uint64_t page[FLUSH_PAGES_MAX];
 };
 
+/* By hand: an initialiser would clear the array at every page fault. */
+static void flush_begin(struct flush *flush, struct space *space)
+{
+    flush->space = space;
+    flush->pages = 0;
+}
+
 static void flush_add(struct flush *flush, uint64_t address)
 {
     if (flush->pages < FLUSH_PAGES_MAX)
@@ -362,6 +369,15 @@ static void flush_do(const struct flush *flush)
         cpu->user_cr3 &= ~CR3_NOFLUSH;
 }
 
+static void flush_one(struct space *space, uint64_t address)
+{
+    struct flush flush;
+
+    flush_begin(&flush, space);
+    flush_add(&flush, address);
+    flush_do(&flush);
+}
+
 /* ---- mappings ---- */
 
 static uint64_t entry_value(uint64_t frame, unsigned rights)
@@ -377,17 +393,16 @@ static uint64_t entry_value(uint64_t frame, unsigned rights)
 
 long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned rights)
 {
-    struct flush flush = {.space = space};
-    uint64_t *entry = entry_make(space->root, address, 0, space);
+    uint64_t *entry = entry_make(space->root, address, 0, space), old;
 
     if (!entry)
         return -ENOMEM;
     if (space->user_root)
         table_at(space->user_root)[index_of(address, 3)] = table_at(space->root)[index_of(address, 3)];
-    if (*entry & PTE_P)
-        flush_add(&flush, address);
+    old = *entry;
     *entry = entry_value(frame, rights);
-    flush_do(&flush);
+    if (old & PTE_P)
+        flush_one(space, address);
     return 0;
 }
 
@@ -395,9 +410,10 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
 static void range_change(struct space *space, uint64_t address, size_t pages, uint64_t (*change)(uint64_t entry, unsigned),
                          unsigned rights)
 {
-    struct flush flush = {.space = space};
+    struct flush flush;
     uint64_t end = address + pages * PAGE_BYTES;
 
+    flush_begin(&flush, space);
     while (address < end) {
         unsigned level = 3;
         uint64_t *entry = entry_find(space->root, address, level);
