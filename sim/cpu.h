@@ -31,6 +31,7 @@
 #include "sim/bus.h"
 #include "sim/cache.h"
 #include "sim/engine.h"
+#include "sim/guard.h"
 #include "sim/image.h"
 #include "sim/lapic.h"
 #include "sim/machine.h"
@@ -77,6 +78,7 @@ enum {
 enum vector {
     VECTOR_DE = 0,
     VECTOR_DB = 1,
+    VECTOR_UD = 6,
     VECTOR_DF = 8,
     VECTOR_TS = 10,
     VECTOR_NP = 11,
@@ -234,6 +236,7 @@ struct cpu {
     void *stack;
     size_t stack_bytes;
     void *asan_fake_stack;
+    struct guard guard;
 
     struct transition transitions[TRANSITIONS_KEPT];
     uint64_t transition_count;

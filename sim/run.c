@@ -213,6 +213,15 @@ static void refused_port(struct cpu *cpu)
     deliver_exception(cpu, VECTOR_GP, 0, false);
 }
 
+/* It could not translate the block at RIP: something in it is no instruction. */
+static void engine_aborted(struct cpu *cpu)
+{
+    if (cpu->block)
+        settle_block(cpu);
+    engine_take_exception(&cpu->engine);
+    deliver_exception(cpu, VECTOR_UD, 0, false);
+}
+
 static void engine_stopped(struct cpu *cpu, uc_err err)
 {
     if (cpu->port_refused)
@@ -263,6 +272,9 @@ static void idle(struct cpu *cpu)
 
 static void step(struct cpu *cpu)
 {
+    uc_err err;
+    bool aborted;
+
     poll_outside(cpu);
     if (cpu->index == 0)
         event_run(cpu->machine, cpu->clock);
@@ -279,7 +291,11 @@ static void step(struct cpu *cpu)
     if (cpu->stale_code_count || cpu->stale_all_code)
         drop_stale_code(cpu);
     run_set_attention(cpu);
-    engine_stopped(cpu, uc_emu_start(cpu->engine.uc, engine_get(&cpu->engine, UC_X86_REG_RIP), 0, 0, 0));
+    err = guard_start(&cpu->guard, cpu->engine.uc, engine_get(&cpu->engine, UC_X86_REG_RIP), &aborted);
+    if (aborted)
+        engine_aborted(cpu);
+    else
+        engine_stopped(cpu, err);
 }
 
 static void fiber_main(unsigned low, unsigned high)
@@ -381,15 +397,19 @@ bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX
 enum machine_end run_all(struct machine *m)
 {
     void *fake_stack = NULL;
+    struct sigaction old;
 
+    guard_open(&old);
     while (!m->ended) {
         struct cpu *cpu = slowest(m, NULL);
 
         m->current = cpu->index;
         FIBER_LEAVE(&fake_stack, cpu->stack, cpu->stack_bytes);
+        guard_select(&cpu->guard);
         swapcontext(&m->scheduler, &cpu->fiber);
         FIBER_ENTER(fake_stack, NULL, NULL);
     }
+    guard_close(&old);
     (void)fake_stack;
     return m->end;
 }

@@ -85,6 +85,7 @@ S(s_invpcid_high, "mov rcx, 0x8000000000000; mov [rsi + 8], rcx; invpcid rax, [r
 S(s_invpcid_unmapped, "invpcid rax, [rsi - 0x1000]");
 S(s_in_store, "mov eax, 5; in al, dx; mov dword ptr [rsi], 7; inc eax");
 S(s_outs, "mov ecx, 3; rep outsb");
+S(s_lock_btc, ".byte 0xf0, 0x0f, 0xbb, 0xc1");
 S(s_write_fsbase, "wrfsbase rax");
 S(s_lock_nop, ".byte 0xf0, 0x90");
 S(s_iret_ring0, "push 0x10; push rsp; pushfq; push 8; lea rax, [rip + 1f]; push rax; iretq; 1: nop");
@@ -155,6 +156,7 @@ static const struct row rows[] = {
     ROW(in_store, 3, 13, 0, 5),
     ROW(outs, 3, 13, 0, 5),
     BOTH(write_fsbase, 6, 0, 0),
+    BOTH(lock_btc, 6, 0, 0), /* the engine gives up on this one */
     RING0_ONLY(wbinvd, 0),
     RING0_ONLY(invd, 0),
     RING0_ONLY(swapgs, 0),
