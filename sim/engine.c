@@ -11,6 +11,7 @@
 
 enum {
     HEADER_BYTES = 32, /* uc_context's own header */
+    TAIL_BYTES = 8,    /* never saved: what malloc left there */
     CODE = 0x1000,
     GDT = 0x2000,
     GDTR = 0x3000,
@@ -28,7 +29,7 @@ enum {
 struct probe {
     uc_engine *uc;
     uc_context *ring0, *ring3, *fault, *int_n;
-    size_t size;
+    size_t size; /* of a context, as far as it is saved */
 };
 
 static uint32_t word_at(const uc_context *context, unsigned offset)
@@ -182,12 +183,24 @@ static bool find_cr2(const struct probe *p, struct engine_layout *layout)
     return layout->cr2 != 0;
 }
 
+/* The word with the ID flag. */
+static bool find_eflags(const struct probe *p, struct engine_layout *layout)
+{
+    const uint64_t off = 0x202, on = 0x200202;
+
+    if (uc_reg_write(p->uc, UC_X86_REG_RFLAGS, &off) || uc_context_save(p->uc, p->fault) ||
+        uc_reg_write(p->uc, UC_X86_REG_RFLAGS, &on) || uc_context_save(p->uc, p->int_n))
+        return false;
+    layout->eflags = find_change(p, p->fault, p->int_n, (uint32_t)off, (uint32_t)on);
+    return layout->eflags != 0;
+}
+
 static bool probe_layout(struct probe *p, struct engine_layout *layout)
 {
     memset(layout, 0, sizeof *layout);
-    p->size = uc_context_size(p->uc);
+    p->size = uc_context_size(p->uc) - TAIL_BYTES;
     return probe_setup(p) && probe_run(p) && find_exception_words(p, layout) && find_ring_words(p, layout) &&
-           find_cr2(p, layout);
+           find_cr2(p, layout) && find_eflags(p, layout);
 }
 
 static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MAX])
@@ -268,15 +281,21 @@ void engine_close(struct engine *engine)
 
 struct engine_exception engine_take_exception(struct engine *engine)
 {
+    const uint64_t arithmetic = 0xcd5; /* CF PF AF ZF SF OF, and DF */
     struct engine_exception e;
+    uint64_t flags, system;
 
     uc_context_save(engine->uc, engine->context);
+    system = word_at(engine->context, engine->layout.eflags) & ~arithmetic;
     e.error_code = word_at(engine->context, engine->layout.error_code);
     e.is_int = word_at(engine->context, engine->layout.exception_is_int) != 0;
     set_word(engine->context, engine->layout.old_exception, UINT32_MAX);
     set_word(engine->context, engine->layout.error_code, 0);
     set_word(engine->context, engine->layout.exception_is_int, 0);
     uc_context_restore(engine->uc, engine->context);
+    flags = engine_get(engine, UC_X86_REG_RFLAGS);
+    if ((flags & ~arithmetic) != system) /* the engine has not computed its flags, and shows an operand instead */
+        engine_set(engine, UC_X86_REG_RFLAGS, (flags & arithmetic) | system);
     return e;
 }
 
