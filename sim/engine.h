@@ -23,6 +23,7 @@ struct engine_layout {
     unsigned cs_selector, cs_flags, ss_selector, ss_flags; /* flags: DPL in bits 13-14 */
     unsigned old_exception; /* -1: no exception is being delivered */
     unsigned error_code;
+    unsigned eflags; /* but for the arithmetic flags and DF, which are elsewhere */
     unsigned cr2; /* 64 bits */
     unsigned exception_is_int; /* 1: INT n, INT3, INTO; RIP is behind it */
 };

@@ -114,6 +114,18 @@ static void fail_stream(const struct guest *guest, uint64_t seed, enum machine_e
     fail_msg("seed %llu, stream %llu: the run ended with %d", (unsigned long long)seed, (unsigned long long)stream, end);
 }
 
+/* What the handler finds in each frame: no flag that ring 3 cannot have. */
+static void check_records(const struct guest *guest, uint64_t seed)
+{
+    for (uint64_t i = 0; i < guest_logged(guest); i++) {
+        struct guest_record r = guest_record(guest, i);
+        if ((r.rflags & ~0x254dd5ull) != 0x202 || (r.cs & 3) != 3)
+            fail_msg("seed %llu, vector %llu at %#llx: RFLAGS %#llx, CS %#llx", (unsigned long long)seed,
+                     (unsigned long long)r.vector, (unsigned long long)r.rip, (unsigned long long)r.rflags,
+                     (unsigned long long)r.cs);
+    }
+}
+
 static void run_user(uint64_t seed)
 {
     struct random random = {.state = seed};
@@ -129,6 +141,7 @@ static void run_user(uint64_t seed)
     if (end != END_POWER_OFF || guest_word(&guest, GUEST_PARAM + 8) != STREAMS)
         fail_stream(&guest, seed, end);
     assert_true(guest_logged(&guest) > STREAMS / 2);
+    check_records(&guest, seed);
     for (uint64_t at = GUEST_GDT; at < GUEST_CONTROL; at += 8) {
         uint64_t before;
         memcpy(&before, guest_memory(&guest, at), sizeof before);
