@@ -11,6 +11,7 @@ set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 logs=$build/tests/logs
+export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 
 # Sum of N over lines "[  $1  ] N test(s)" of log $2. CMocka prints one such line a group.
 sum_of() {
