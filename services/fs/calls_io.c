@@ -228,6 +228,27 @@ static long seek_to(struct file *file, int64_t to)
     return (long)to;
 }
 
+/* SEEK_DATA, SEEK_HOLE: the first block at or after `from` that exists, or does not. The end counts as a hole. */
+static long seek_kind(struct fs *fs, struct call *call, struct file *file, uint64_t from, int data)
+{
+    uint64_t size = file->inode->d->size, i = from / BLOCK_SIZE;
+    struct map map;
+    long r;
+
+    if (from >= size)
+        return -ENXIO;
+    for (; file->kind == FILE_REGULAR && i * BLOCK_SIZE < size; i++) {
+        r = map_find(fs, call, file->inode, i, &map);
+        if (r)
+            return r;
+        if ((map.block != 0) == data)
+            return seek_to(file, (int64_t)(i * BLOCK_SIZE > from ? i * BLOCK_SIZE : from));
+    }
+    if (file->kind != FILE_REGULAR)
+        return seek_to(file, (int64_t)(data ? from : size));
+    return data ? -ENXIO : seek_to(file, (int64_t)size);
+}
+
 long op_lseek(void *service, struct call *call)
 {
     struct fs *fs = service;
@@ -248,10 +269,9 @@ long op_lseek(void *service, struct call *call)
         return __builtin_add_overflow((int64_t)file->pos, by, &to) ? -EOVERFLOW : seek_to(file, to);
     case 2: /* SEEK_END */
         return __builtin_add_overflow(size, by, &to) ? -EOVERFLOW : seek_to(file, to);
-    case 3: /* SEEK_DATA: holes are not told apart, as lseek(2) allows */
-        return by < 0 || by >= size ? -ENXIO : seek_to(file, by);
+    case 3: /* SEEK_DATA */
     case 4: /* SEEK_HOLE */
-        return by < 0 || by >= size ? -ENXIO : seek_to(file, size);
+        return seek_kind(fs, call, file, call->arg[1], (uint32_t)call->arg[2] == 3);
     default:
         return -EINVAL;
     }
@@ -284,7 +304,8 @@ long op_truncate(void *service, struct call *call)
 
 #define FADV_DONTNEED 4
 
-/* Gives the clean blocks of a range up: a later read is cold. Backwards, so that their buffers are taken again in order. */
+/* Gives the clean blocks of a range up: a later read is cold. Backwards, so that their buffers are taken again in
+ * order. */
 static long drop_range(struct fs *fs, struct call *call, struct inode *ip, uint64_t from, uint64_t bytes)
 {
     uint64_t end = bytes && from + bytes > from && from + bytes < ip->d->size ? from + bytes : ip->d->size;

@@ -22,7 +22,7 @@ static long make_directory(struct fs *fs, struct call *call, int dirfd, uint64_t
 {
     struct inode *ip;
     struct walk w;
-    long r = path_at(fs, call, dirfd, path, 0, 0, &w);
+    long r = path_at(fs, call, dirfd, path, 0, WALK_NAME, &w);
 
     if (r)
         return r;
@@ -50,7 +50,7 @@ static long make_symlink(struct fs *fs, struct call *call, uint64_t target, int 
     if (!r && !fs->path[1][0])
         r = -ENOENT;
     if (!r)
-        r = path_at(fs, call, dirfd, path, 0, 0, &w);
+        r = path_at(fs, call, dirfd, path, 0, WALK_NAME, &w);
     if (r)
         return r;
     if (w.ino)
@@ -92,7 +92,7 @@ static long remove_file(struct fs *fs, struct call *call, int dirfd, uint64_t pa
 {
     struct entry e;
     struct walk w;
-    long r = path_at(fs, call, dirfd, path, 0, 0, &w);
+    long r = path_at(fs, call, dirfd, path, 0, WALK_NAME, &w);
 
     if (r)
         return r;
@@ -125,7 +125,7 @@ static long remove_directory(struct fs *fs, struct call *call, int dirfd, uint64
 {
     struct entry e;
     struct walk w;
-    long r = path_at(fs, call, dirfd, path, 0, 0, &w);
+    long r = path_at(fs, call, dirfd, path, 0, WALK_NAME, &w);
 
     if (!r)
         r = last_refuses(&w);
@@ -194,7 +194,7 @@ static long make_link(struct fs *fs, struct call *call, int from_fd, uint64_t fr
                                                                     : link_source(fs, call, from_fd, from, flags, &ip);
 
     if (!r)
-        r = path_at(fs, call, to_fd, to, 1, 0, &w);
+        r = path_at(fs, call, to_fd, to, 1, WALK_NAME, &w);
     if (!r && w.ino)
         r = -EEXIST;
     if (!r && (w.slash || !w.dir->d->nlink || !ip->d->nlink))
@@ -259,31 +259,29 @@ static long check_loop(struct fs *fs, struct call *call, struct inode *dir, uint
 }
 
 /* What the target's existence and kind forbid. */
-static long check_target(struct fs *fs, struct call *call, struct rename *n, uint32_t flags)
+static long check_target(struct fs *fs, struct call *call, struct rename *n)
 {
     int directory = S_ISDIR(n->old.ip->d->mode);
     long r;
 
     if (!n->to.ino)
-        return n->to.slash && !directory ? -ENOTDIR : 0;
-    if (flags & RENAME_NOREPLACE)
-        return -EEXIST;
+        return 0;
     r = get_entry(fs, call, &n->to, &n->target);
     if (r || n->target.ip == n->old.ip)
         return r;
     if (S_ISDIR(n->target.ip->d->mode))
         r = directory ? dir_empty(fs, call, n->target.ip) : -EISDIR;
-    else if (directory || n->to.slash)
+    else if (directory)
         r = -ENOTDIR;
     return r || orphan_room(fs) ? r : -ENOSPC;
 }
 
 static long walk_both(struct fs *fs, struct call *call, struct rename *n, const uint64_t at[4], uint32_t flags)
 {
-    long r = path_at(fs, call, (int)at[0], at[1], 0, 0, &n->from);
+    long r = path_at(fs, call, (int)at[0], at[1], 0, WALK_NAME, &n->from);
 
     if (!r)
-        r = path_at(fs, call, (int)at[2], at[3], 1, 0, &n->to);
+        r = path_at(fs, call, (int)at[2], at[3], 1, WALK_NAME, &n->to);
     if (r)
         return r;
     if (n->from.last != LAST_NAME || n->to.last != LAST_NAME)
@@ -291,11 +289,13 @@ static long walk_both(struct fs *fs, struct call *call, struct rename *n, const 
     if (!n->from.ino)
         return -ENOENT;
     r = get_entry(fs, call, &n->from, &n->old);
-    return !r && n->from.slash && !S_ISDIR(n->old.ip->d->mode) ? -ENOTDIR : r;
+    if (!r && n->to.ino && flags & RENAME_NOREPLACE)
+        r = -EEXIST;
+    return !r && (n->from.slash || n->to.slash) && !S_ISDIR(n->old.ip->d->mode) ? -ENOTDIR : r;
 }
 
 /* Everything that can wait or refuse. 1: old and new are the same file already. */
-static long prepare_rename(struct fs *fs, struct call *call, struct rename *n, uint32_t flags)
+static long prepare_rename(struct fs *fs, struct call *call, struct rename *n)
 {
     int directory = S_ISDIR(n->old.ip->d->mode), moves = n->from.dir != n->to.dir;
     long r = directory ? check_loop(fs, call, n->to.dir, n->old.ip->ino) : 0;
@@ -306,7 +306,7 @@ static long prepare_rename(struct fs *fs, struct call *call, struct rename *n, u
         r = r == -EINVAL ? -ENOTEMPTY : r;
     }
     if (!r)
-        r = n->to.dir->d->nlink ? check_target(fs, call, n, flags) : -ENOENT;
+        r = n->to.dir->d->nlink ? check_target(fs, call, n) : -ENOENT;
     if (!r && n->target.ip == n->old.ip)
         return 1;
     if (!r && directory && moves) {
@@ -349,7 +349,7 @@ static long rename_at(struct fs *fs, struct call *call, const uint64_t at[4], ui
     long r = flags & ~(uint32_t)RENAME_NOREPLACE ? -EINVAL : walk_both(fs, call, &n, at, flags);
 
     if (!r)
-        r = prepare_rename(fs, call, &n, flags);
+        r = prepare_rename(fs, call, &n);
     if (!r)
         commit_rename(fs, &n);
     return r > 0 ? 0 : r;

@@ -121,7 +121,7 @@ static long admissible(const struct inode *ip, const struct walk *w, uint32_t fl
     if (S_ISLNK(ip->d->mode) && !(flags & O_PATH))
         return -ELOOP;
     if (S_ISDIR(ip->d->mode))
-        return flags & O_CREAT || (!(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY) ? -EISDIR : 0;
+        return flags & (O_CREAT | O_TRUNC) || (!(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY) ? -EISDIR : 0;
     return flags & O_DIRECTORY || w->slash ? -ENOTDIR : 0;
 }
 
@@ -130,7 +130,7 @@ static long find_inode(struct fs *fs, struct call *call, struct walk *w, uint32_
 {
     long r;
 
-    if (flags & O_CREAT && w->slash && w->type != DT_DIR)
+    if (flags & O_CREAT && w->slash && w->last == LAST_NAME)
         return -EISDIR;
     if (!w->ino)
         return flags & O_CREAT ? create_inode(fs, call, w, S_IFREG | mode, NULL, ip) : -ENOENT;
@@ -186,7 +186,7 @@ static long open_at(struct fs *fs, struct call *call, int dirfd, uint64_t path, 
     if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
         return -EINVAL;
     if (r >= 0)
-        r = path_at(fs, call, dirfd, path, 0, nofollow ? 0 : WALK_FOLLOW, &w);
+        r = path_at(fs, call, dirfd, path, 0, (nofollow ? 0 : WALK_FOLLOW) | (flags & O_CREAT ? WALK_NAME : 0), &w);
     if (!r)
         r = find_inode(fs, call, &w, flags, mode & ~p->umask & 07777, &ip);
     return r ? r : install(fs, p, ip, flags);

@@ -169,7 +169,7 @@ long fs_start(struct fs *fs, struct call *call, const char *cwd)
     fs->pass++;
     str_copy(fs->path[0], cwd, PATH_MAX);
     if (!r)
-        r = path_walk(fs, call, NULL, 0, WALK_FOLLOW, &w);
+        r = path_walk(fs, call, NULL, 0, WALK_FOLLOW | WALK_SLASH, &w);
     if (!r)
         r = !w.ino ? -ENOENT : w.type != 4 ? -ENOTDIR : inode_get(fs, call, w.ino, &w.dir);
     for (uint32_t fd = 0; !r && fd < 3; fd++)

@@ -133,7 +133,9 @@ long dir_name_of(struct fs *fs, struct call *call, struct inode *dir, uint32_t i
 uint8_t dir_type(uint32_t mode);
 
 /* path.c */
-enum { WALK_FOLLOW = 1, WALK_EMPTY = 2 };
+/* FOLLOW: a link that is the last name; SLASH: one before a slash at the end, which all follow but those that want a
+ * NAME to make or remove. */
+enum { WALK_FOLLOW = 1, WALK_EMPTY = 2, WALK_NAME = 4, WALK_SLASH = 8 };
 enum { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk {
     struct inode *dir; /* holds the last name */

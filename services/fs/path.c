@@ -154,7 +154,7 @@ long path_walk(struct fs *fs, struct call *call, struct inode *base, int which, 
         r = look(fs, call, w);
         if (r)
             return r;
-        if (w->type == DT_LNK && w->ino && (*after || w->slash || flags & WALK_FOLLOW)) {
+        if (w->type == DT_LNK && w->ino && (*after || flags & (w->slash ? WALK_SLASH : WALK_FOLLOW))) {
             r = follow(fs, call, w, path, end, &links);
             at = skip_slashes(path);
             continue;
@@ -187,6 +187,9 @@ long path_at(struct fs *fs, struct call *call, int dirfd, uint64_t from, int whi
     struct process *p = process_of(fs, call->pid);
     struct inode *base;
     long r = p ? path_copy(fs, call, from, which) : -ENOMEM;
+
+    if (!(flags & WALK_NAME))
+        flags |= WALK_SLASH;
 
     if (r)
         return r;

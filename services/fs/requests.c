@@ -73,7 +73,7 @@ static long request_open_exec(struct fs *fs, struct request *rq)
     if (!r && !fs->path[0][0])
         r = -ENOENT;
     if (!r)
-        r = path_walk(fs, rq->call, p->cwd, 0, WALK_FOLLOW, &w);
+        r = path_walk(fs, rq->call, p->cwd, 0, WALK_FOLLOW | WALK_SLASH, &w);
     if (!r)
         r = w.ino ? inode_get(fs, rq->call, w.ino, &ip) : -ENOENT;
     if (!r)
