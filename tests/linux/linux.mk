@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 #
-# tests/linux/linux.mk: the root folder of the differential suite, build/programs/linux: bin/ with busybox, links for
-# its applets and our own programs (each NAME-musl and NAME-glibc), data/ from tests/linux/data, tmp/ (with a hidden file: an empty one is
-# not saved).
+# tests/linux/linux.mk: the root folders of the differential suite.
+#
+#   build/programs/applets/  busybox, a link for each applet that is used, data/ from tests/linux/data, and tmp/ (with a
+#                            hidden file: an empty /tmp is not saved). Small, as it is copied and compared for each case.
+#   build/programs/linux/    the same and our own programs, each NAME-musl and NAME-glibc
 
+APPLETS_ROOT := $(BUILD)/programs/applets
 LINUX_ROOT := $(BUILD)/programs/linux
 LINUX_PROGRAMS := $(patsubst tests/linux/programs/%.c,%,$(wildcard tests/linux/programs/*.c))
 # Programs that call wrongly on purpose; the compilers notice some of it.
-LINUX_CFLAGS := -std=gnu17 -O2 -g -static $(WARNINGS) -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds \
+LINUX_CFLAGS := -std=gnu17 -O2 -s -static $(WARNINGS) -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds \
     -Wno-unused-result -D_GNU_SOURCE
 LINUX_APPLETS := ar awk base64 basename bunzip2 bzcat bzip2 cal cat chmod cmp cp cpio crc32 cut date dc dd diff \
     dirname dos2unix du echo ed egrep env expand expr factor false find fold grep gunzip gzip head hexdump id kill \
@@ -23,15 +26,16 @@ $(LINUX_ROOT)/bin/%-glibc: tests/linux/programs/%.c tests/linux/programs/show.h
 	$(CC) $(LINUX_CFLAGS) -o $@ $< -lm
 
 # (workloads.mk is read after this file: its variables may stand in recipes only)
-$(BUILD)/programs/linux.done: $(BUILD)/programs/root/bin/busybox $(BUILD)/programs/data.done tests/linux/linux.mk $(wildcard tests/linux/data/*)
-	@mkdir -p $(LINUX_ROOT)/bin $(LINUX_ROOT)/data $(LINUX_ROOT)/tmp
-	cp $(ROOT)/bin/busybox $(LINUX_ROOT)/bin/
-	@for applet in $(LINUX_APPLETS); do ln -sfn busybox $(LINUX_ROOT)/bin/$$applet; done
-	cp $(wildcard tests/linux/data/*) $(ROOT)/data/log.txt $(ROOT)/data/block.dat $(LINUX_ROOT)/data/
-	@touch $(LINUX_ROOT)/tmp/.keep
+$(BUILD)/programs/applets.done: $(BUILD)/programs/root/bin/busybox $(BUILD)/programs/data.done tests/linux/linux.mk $(wildcard tests/linux/data/*)
+	@mkdir -p $(APPLETS_ROOT)/bin $(APPLETS_ROOT)/data $(APPLETS_ROOT)/tmp $(LINUX_ROOT)
+	cp $(ROOT)/bin/busybox $(APPLETS_ROOT)/bin/
+	@for applet in $(LINUX_APPLETS); do ln -sfn busybox $(APPLETS_ROOT)/bin/$$applet; done
+	cp $(wildcard tests/linux/data/*) $(ROOT)/data/log.txt $(ROOT)/data/block.dat $(APPLETS_ROOT)/data/
+	@touch $(APPLETS_ROOT)/tmp/.keep
+	cp -a $(APPLETS_ROOT)/. $(LINUX_ROOT)/
 	@touch $@
 
-LINUX_FILES := $(BUILD)/programs/linux.done $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-musl) $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-glibc)
+LINUX_FILES := $(BUILD)/programs/applets.done $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-musl) $(LINUX_PROGRAMS:%=$(LINUX_ROOT)/bin/%-glibc)
 TEST_NEEDS += $(LINUX_FILES)
 
 .PHONY: linux-root

@@ -4,7 +4,7 @@
  */
 #include "tests/linux/differential.h"
 
-#define ROOT "build/programs/linux"
+#define ROOT "build/programs/applets"
 
 #define APPLET(name, ...) LINUX_CASE(name, ROOT, NULL, "bin/busybox", __VA_ARGS__),
 #define INPUT(name, file, ...) LINUX_CASE(name, ROOT, file, "bin/busybox", __VA_ARGS__),
