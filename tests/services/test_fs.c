@@ -216,6 +216,10 @@ static void test_holes(void **state)
     assert_int_equal(sys(r, pread64, fd, data, 16, 5000), 16);
     assert_memory_equal(data, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16);
     assert_int_equal(sys(r, lseek, fd, -3, SEEK_END), far);
+    assert_int_equal(sys(r, lseek, fd, 5000, SEEK_DATA), far & ~4095ull);
+    assert_int_equal(sys(r, lseek, fd, 5000, SEEK_HOLE), 5000);
+    assert_int_equal(sys(r, lseek, fd, far, SEEK_HOLE), far + 3);
+    assert_int_equal(sys(r, lseek, fd, far + 3, SEEK_DATA), -ENXIO);
     assert_int_equal(sys(r, lseek, fd, -1, SEEK_SET), -EINVAL);
     assert_int_equal(sys(r, lseek, fd, 0, 9), -EINVAL);
     assert_int_equal(sys(r, ftruncate, fd, 0), 0);

@@ -171,6 +171,33 @@ static void test_rename(void **state)
                      -EEXIST);
 }
 
+/* What a slash at the end, after a link above all, makes of a name: found by comparing random calls with Linux. */
+static void test_slash_at_the_end(void **state)
+{
+    struct fs_rig *r = *state;
+
+    put(r, "/f", "x");
+    assert_int_equal(sys(r, mkdir, "/d", 0755), 0);
+    assert_int_equal(sys(r, symlink, "f", "/to_f"), 0);
+    assert_int_equal(sys(r, symlink, "d", "/to_d"), 0);
+    assert_int_equal(sys(r, symlink, "none", "/to_none"), 0);
+    assert_int_equal(sys(r, unlink, "/to_f/"), -ENOTDIR);
+    assert_int_equal(sys(r, unlink, "/to_none/"), -ENOTDIR);
+    assert_int_equal(sys(r, rmdir, "/to_d/"), -ENOTDIR);
+    assert_int_equal(sys(r, mkdir, "/to_none/", 0755), -EEXIST);
+    assert_int_equal(sys(r, rename, "/f", "/f/"), -ENOTDIR);
+    assert_int_equal(sys(r, rename, "/f", "/new/"), -ENOTDIR);
+    assert_int_equal(sys(r, rename, "/d", "/e/"), 0);
+    assert_int_equal(sys(r, rename, "/e", "/d"), 0);
+    assert_int_equal(sys(r, open, "/to_d/", O_RDONLY | O_CREAT, 0600), -EISDIR);
+    assert_int_equal(sys(r, open, "/to_f/", O_RDONLY | O_CREAT, 0600), -EISDIR);
+    assert_int_equal(sys(r, open, "/d/", O_WRONLY | O_CREAT | O_EXCL, 0600), -EISDIR);
+    assert_int_equal(sys(r, open, "/d/./", O_WRONLY | O_CREAT | O_EXCL, 0600), -EEXIST);
+    assert_int_equal(sys(r, open, "/d", O_RDONLY | O_TRUNC), -EISDIR);
+    assert_int_equal(sys(r, access, "/to_d/", 0), 0);
+    assert_int_equal(sys(r, access, "/to_f/", 0), -ENOTDIR);
+}
+
 static void test_unlinked_file_lives_while_open(void **state)
 {
     struct fs_rig *r = *state;
@@ -279,6 +306,7 @@ int main(void)
         T(test_names_too_long),
         T(test_links),
         T(test_rename),
+        T(test_slash_at_the_end),
         T(test_unlinked_file_lives_while_open),
         T(test_many_names),
         T(test_working_directory),
