@@ -153,7 +153,7 @@ static void on_guarded_port(uc_engine *uc, uint64_t address, uint32_t size, void
     struct cpu *cpu = user;
     uint8_t code[15];
 
-    if (cpu->cpl <= (engine_get(&cpu->engine, UC_X86_REG_RFLAGS) >> 12 & 3))
+    if (cpu->cpl <= (cpu->user_flags & FLAG_IOPL) >> 12)
         return;
     if (size > sizeof code || !mmu_read(cpu, address, code, size) || !is_port_instruction(code, size))
         return; /* another address space has something else here */
@@ -247,9 +247,7 @@ bool board_refuse_port(struct cpu *cpu)
 /* SDM vol. 1 §19.5: IOPL; there is no I/O bitmap, so below IOPL all ports are refused. */
 static bool port_allowed(struct cpu *cpu, uint32_t port)
 {
-    uint64_t flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
-
-    if (cpu->cpl <= (flags >> 12 & 3))
+    if (cpu->cpl == 0 || cpu->cpl <= (cpu->user_flags & FLAG_IOPL) >> 12)
         return true;
     for (unsigned i = 0; i < PORT_REGISTERS; i++)
         cpu->refused_port.registers[i] = engine_get(&cpu->engine, port_registers[i]);

@@ -63,6 +63,7 @@ enum {
     FLAG_TF = 1 << 8,
     FLAG_IF = 1 << 9,
     FLAG_DF = 1 << 10,
+    FLAG_IOPL = 3 << 12,
     FLAG_NT = 1 << 14,
     FLAG_RF = 1 << 16,
     FLAG_AC = 1 << 18,
@@ -170,6 +171,7 @@ struct cpu {
     uint64_t table_base[3], table_limit[3]; /* GDT, IDT, TSS: see enum descriptor_table */
     uint16_t pcid;
     uint8_t cpl;
+    uint64_t user_flags; /* IOPL and IF with which ring 3 was last entered: it cannot change IOPL */
 
     /* clock */
     uint64_t clock;     /* cycles since power on, halted ones included */
@@ -420,8 +422,8 @@ void settle_drop_filters(struct cpu *cpu); /* another address space, or another 
 size_t operands_at(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MAX]);
 
 /* deliver.c: ways into ring 0 */
-void deliver_syscall(struct cpu *cpu);
-unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip);
+void deliver_syscall(struct cpu *cpu, unsigned length);
+unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip, bool *vex);
 void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool software);
 void deliver_page_fault(struct cpu *cpu, uint64_t address, uint32_t error);
 void deliver_interrupt(struct cpu *cpu, unsigned vector);

@@ -273,13 +273,28 @@ static void deliver(struct cpu *cpu, struct frame *f)
     }
 }
 
+/* RFLAGS, as far as they can be trusted. In the middle of a block the engine now and then shows an operand where the
+ * arithmetic flags should be, in all bits. IOPL and IF of ring 3 are known (it cannot change them below IOPL 3); VM, VIF
+ * and VIP never exist. What is left of the harm are arithmetic flags. */
+static uint64_t current_flags(struct cpu *cpu)
+{
+    const uint64_t free_flags = 0x254dd5; /* CF PF AF ZF SF TF DF OF NT RF AC ID */
+    uint64_t flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
+
+    if (cpu->cpl != 3)
+        return flags;
+    if ((cpu->user_flags & FLAG_IOPL) == FLAG_IOPL)
+        return (flags & (free_flags | FLAG_IF)) | FLAG_IOPL | 2;
+    return (flags & free_flags) | cpu->user_flags | 2;
+}
+
 static struct frame current_frame(struct cpu *cpu)
 {
     struct frame f = {0};
 
     f.rip = f.restart_rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
     f.rsp = engine_get(&cpu->engine, UC_X86_REG_RSP);
-    f.rflags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS);
+    f.rflags = current_flags(cpu);
     f.cs = (uint16_t)engine_get(&cpu->engine, UC_X86_REG_CS);
     f.ss = (uint16_t)engine_get(&cpu->engine, UC_X86_REG_SS);
     return f;
@@ -287,8 +302,12 @@ static struct frame current_frame(struct cpu *cpu)
 
 void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool software)
 {
-    struct frame f = current_frame(cpu);
     const struct cpu_model *model = &cpu->machine->model;
+    struct frame f;
+
+    if (cpu->cpl == 0)
+        engine_repair_flags(&cpu->engine);
+    f = current_frame(cpu);
 
     if (software) /* it ends its block */
         f.restart_rip = cpu->block ? cpu->block_pc + cpu->block->last : f.rip - 2;
@@ -319,24 +338,27 @@ void deliver_interrupt(struct cpu *cpu, unsigned vector)
 
 /* ---- SYSCALL and the ways out ---- */
 
-/* Bytes of the SYSCALL at `rip`, which ends the current block: prefixes count, and may come from ring 3. */
-unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip)
+/* Bytes of the SYSCALL at `rip`, which ends the current block: prefixes count, and may come from ring 3. *vex: it has a
+ * VEX prefix, which the engine takes for the same instruction and a processor refuses. */
+unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip, bool *vex)
 {
-    unsigned length = cpu->block ? cpu->block->size - cpu->block->last : 0;
-    uint8_t byte;
+    unsigned length = cpu->block ? cpu->block->size - cpu->block->last : 0, at = 0;
+    uint8_t byte = 0;
 
+    *vex = false;
     if (length == 2)
         return 2;
-    for (length = 0; length < 13 && mmu_read(cpu, rip + length, &byte, 1) && byte != 0x0f; length++)
-        ;
-    return length + 2;
+    while (at < 13 && mmu_read(cpu, rip + at, &byte, 1) && byte != 0x0f && byte != 0xc4 && byte != 0xc5)
+        at++;
+    *vex = byte != 0x0f;
+    return at + (byte == 0xc4 ? 4 : byte == 0xc5 ? 3 : 2);
 }
 
 /* Called inside the SYSCALL hook: RIP is at the instruction, and the engine adds its length afterwards. */
-void deliver_syscall(struct cpu *cpu)
+void deliver_syscall(struct cpu *cpu, unsigned length)
 {
     uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP), rsp = engine_get(&cpu->engine, UC_X86_REG_RSP);
-    uint64_t rflags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS), length = deliver_syscall_length(cpu, rip);
+    uint64_t rflags = current_flags(cpu);
     uint16_t cs = (uint16_t)(cpu->star >> 32 & 0xfffc);
     uint8_t from = cpu->cpl;
 
@@ -357,6 +379,8 @@ void deliver_return(struct cpu *cpu, uint64_t from_rip, bool sysret)
     const struct cpu_model *model = &cpu->machine->model;
     uint8_t from = cpu->cpl, cpl = engine_get(&cpu->engine, UC_X86_REG_CS) & 3;
 
+    if (cpl == 3)
+        cpu->user_flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & (FLAG_IOPL | FLAG_IF);
     charge_timing(cpu, CAUSE_transition, sysret ? model->sysret_cost : model->iret_cost);
     change_cpl(cpu, cpl);
     record(cpu, TRANSITION_RETURN, from, 0, from_rip, engine_get(&cpu->engine, UC_X86_REG_RIP), 0);

@@ -281,22 +281,27 @@ void engine_close(struct engine *engine)
 
 struct engine_exception engine_take_exception(struct engine *engine)
 {
-    const uint64_t arithmetic = 0xcd5; /* CF PF AF ZF SF OF, and DF */
     struct engine_exception e;
-    uint64_t flags, system;
 
     uc_context_save(engine->uc, engine->context);
-    system = word_at(engine->context, engine->layout.eflags) & ~arithmetic;
     e.error_code = word_at(engine->context, engine->layout.error_code);
     e.is_int = word_at(engine->context, engine->layout.exception_is_int) != 0;
     set_word(engine->context, engine->layout.old_exception, UINT32_MAX);
     set_word(engine->context, engine->layout.error_code, 0);
     set_word(engine->context, engine->layout.exception_is_int, 0);
     uc_context_restore(engine->uc, engine->context);
-    flags = engine_get(engine, UC_X86_REG_RFLAGS);
-    if ((flags & ~arithmetic) != system) /* the engine has not computed its flags, and shows an operand instead */
-        engine_set(engine, UC_X86_REG_RFLAGS, (flags & arithmetic) | system);
     return e;
+}
+
+void engine_repair_flags(struct engine *engine)
+{
+    const uint64_t arithmetic = 0xcd5; /* CF PF AF ZF SF OF, and DF */
+    uint64_t flags = engine_get(engine, UC_X86_REG_RFLAGS), system;
+
+    uc_context_save(engine->uc, engine->context);
+    system = word_at(engine->context, engine->layout.eflags) & ~arithmetic;
+    if ((flags & ~arithmetic) != system)
+        engine_set(engine, UC_X86_REG_RFLAGS, (flags & arithmetic) | system);
 }
 
 void engine_set_cr2(struct engine *engine, uint64_t address)

@@ -50,6 +50,10 @@ struct engine_exception {
  * taken for a double fault. */
 struct engine_exception engine_take_exception(struct engine *engine);
 
+/* Of an exception in mid-block, before RFLAGS is read: now and then the engine has not computed the arithmetic flags and
+ * shows an operand instead, in all bits. The system flags (IOPL, VM, …) are put right; the arithmetic ones cannot be. */
+void engine_repair_flags(struct engine *engine);
+
 /* Continue at CPL 0 with these values. Everything else stays. */
 void engine_enter_ring0(struct engine *engine, uint16_t cs, uint16_t ss, uint64_t rip, uint64_t rsp, uint64_t rflags);
 

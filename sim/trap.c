@@ -20,15 +20,16 @@ static void on_syscall(uc_engine *uc, void *user)
     struct cpu *cpu = user;
     uint64_t rip;
     unsigned length;
+    bool vex;
 
     (void)uc;
     if (cpu->block && cpu->block->reloads)
         deliver_reload(cpu); /* a WRMSR before it in the same block */
-    if (cpu->efer & EFER_SCE) {
-        deliver_syscall(cpu);
+    length = deliver_syscall_length(cpu, engine_get(&cpu->engine, UC_X86_REG_RIP), &vex);
+    if (cpu->efer & EFER_SCE && !vex) {
+        deliver_syscall(cpu, length);
         return;
     }
-    length = deliver_syscall_length(cpu, engine_get(&cpu->engine, UC_X86_REG_RIP));
     deliver_exception(cpu, 6, 0, false);
     rip = engine_get(&cpu->engine, UC_X86_REG_RIP); /* the engine adds the length after this hook */
     engine_set(&cpu->engine, UC_X86_REG_RIP, rip - length);

@@ -30,7 +30,7 @@ SNIPPET(kit_start,
         "mov eax, r15d; shl eax, 4; add eax, " AT(GUEST_TSS_SELECTOR) "; ltr ax;"
         "mov ecx, 0xc0000081; xor eax, eax; mov edx, 0x00180008; wrmsr;"
         "mov ecx, 0xc0000082; lea rax, [rip + kit_syscall]; xor edx, edx; wrmsr;"
-        "mov ecx, 0xc0000084; mov eax, 0x40700; xor edx, edx; wrmsr;"
+        "mov ecx, 0xc0000084; mov eax, 0x44700; xor edx, edx; wrmsr;"
         "mov eax, " AT(GUEST_TEST) "; call rax;"
         "test r15d, r15d; jnz 2f; movzx eax, al; mov edx, 0xf4; out dx, ax;"
         "2: cli; hlt; jmp 2b;"
