@@ -69,7 +69,7 @@ static void host_free(void *ctx, void *memory, size_t bytes)
 
 static long admit(struct fake_host *f, struct call *call, uint64_t address, size_t bytes)
 {
-    if (address < FAKE_BAD)
+    if (address < FAKE_BAD || (f->high && (address < f->low || address >= f->high || bytes > f->high - address)))
         return -EFAULT;
     if (f->wait_every && fake_random(&f->random) % (uint64_t)f->wait_every == 0)
         return call_wait(call, CHANNEL(SERVICE_VM, 1), f->now);
@@ -265,20 +265,21 @@ static long ask_disk(struct fake_host *f, struct request *rq)
 static long ask_tty(struct fake_host *f, struct request *rq)
 {
     size_t n = rq->arg[2];
+    long r;
 
     switch (rq->op) {
     case TTY_WRITE:
-        assert_true(f->output_bytes + n < sizeof f->output);
-        memcpy(f->output + f->output_bytes, (const void *)(uintptr_t)rq->arg[1], n);
-        f->output_bytes += n;
-        return (long)n;
+        n = n < sizeof f->output - f->output_bytes ? n : sizeof f->output - f->output_bytes;
+        r = host_copy_in(f, rq->call, f->output + f->output_bytes, rq->arg[1], n);
+        f->output_bytes += r ? 0 : n;
+        return r ? r : (long)n;
     case TTY_READ:
         if (!f->input)
             return rq->arg[3] ? -EAGAIN : call_wait(rq->call, CHANNEL(SERVICE_TTY, 1), CALL_FOREVER);
         n = n < strlen(f->input) ? n : strlen(f->input);
-        memcpy((void *)(uintptr_t)rq->arg[1], f->input, n);
-        f->input += n;
-        return (long)n;
+        r = host_copy_out(f, rq->call, rq->arg[1], f->input, n);
+        f->input += r ? 0 : n;
+        return r ? r : (long)n;
     case TTY_POLL:
         return 4 | (f->input ? 1 : 0);
     default:

@@ -40,6 +40,7 @@ struct fake_host {
     long allocations, fail_at; /* from that number on, allocations fail; 0: never */
 
     /* copies to and from the caller */
+    uint64_t low, high; /* if set, all addresses outside are bad */
     long copies, largest;
     uint64_t copied;
     long wait_every; /* about one copy in so many answers CALL_WAIT; 0: none */
