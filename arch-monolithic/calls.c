@@ -98,7 +98,7 @@ static long deliver_signals(struct task *task, long result)
 void task_leave(struct task *task, long result)
 {
     while (this_cpu()->reschedule && !task->dying)
-        sched_yield();
+        sched_before_user();
     if (!task->dying && (result == -ERESTART || proc_pending(kernel.proc, task->pid)) && deliver_signals(task, result))
         task->dying = true;
     if (task->dying)

@@ -132,7 +132,7 @@ static void thread_interrupt(void *ctx, int pid)
 
 static void thread_yield(void *ctx)
 {
-    this_cpu()->reschedule = true;
+    sched_yield_later();
 }
 
 /* With interrupts off in ring 0 no sample ever hits it: all time is the program's. */

@@ -35,7 +35,7 @@ struct cpu {
     /* guest/paging.c */
     struct space *space; /* loaded; NULL: the kernel's own root */
     /* guest/sched.c */
-    bool reschedule; /* the running thread should let others run before it returns to ring 3 */
+    uint8_t reschedule; /* RESCHEDULE_*: sched_before_user has something to do before ring 3 resumes */
     unsigned number;
 };
 

@@ -7,7 +7,8 @@
  * thread to switch to and back), interrupts on only there.
  *
  * The timer is one shot and armed only when something will have to happen: a deadline, or the end of a slice while another
- * thread waits for the CPU. A program that runs alone is never interrupted.
+ * thread waits for the CPU. A program that runs alone is never interrupted. That a thread has become ready asks for a slice
+ * only if the current one goes back to ring 3, so it is armed there (sched_before_user): mostly, the current one goes to sleep.
  *
  * A dead thread cannot free the stack it runs on: the next one to run does.
  */
@@ -20,6 +21,8 @@
 #define TIMESLICE_NS 10000000ul
 #define BUCKETS 64
 #define NOT_ARMED UINT64_MAX
+#define RESCHEDULE_SLICE 1 /* others can run: see that the slice ends */
+#define RESCHEDULE_YIELD 2 /* let them */
 
 static struct {
     struct list ready;
@@ -73,8 +76,8 @@ void sched_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
     list_add(&sched.ready, &thread->link);
-    if (thread_current()->state == THREAD_RUNNING)
-        arm_slice();
+    if (sched.armed == NOT_ARMED)
+        this_cpu()->reschedule |= RESCHEDULE_SLICE;
 }
 
 void sched_reap(void)
@@ -108,9 +111,7 @@ static void schedule(void)
     next = LIST_MEMBER(sched.ready.next, struct thread, link);
     list_remove(&next->link);
     next->state = THREAD_RUNNING;
-    this_cpu()->reschedule = false;
-    if (!list_empty(&sched.ready))
-        arm_slice();
+    this_cpu()->reschedule = list_empty(&sched.ready) || sched.armed != NOT_ARMED ? 0 : RESCHEDULE_SLICE;
     if (next != thread_current())
         thread_switch(next);
     sched_reap();
@@ -173,12 +174,30 @@ void sched_yield(void)
 {
     struct thread *self = thread_current();
 
-    this_cpu()->reschedule = false;
+    this_cpu()->reschedule = 0;
     if (list_empty(&sched.ready))
         return;
     self->state = THREAD_READY;
     list_add(&sched.ready, &self->link);
     schedule();
+}
+
+void sched_yield_later(void)
+{
+    this_cpu()->reschedule |= RESCHEDULE_YIELD;
+}
+
+void sched_before_user(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (cpu->reschedule & RESCHEDULE_YIELD) {
+        sched_yield();
+        return;
+    }
+    cpu->reschedule = 0;
+    if (!list_empty(&sched.ready))
+        arm_slice();
 }
 
 void sched_kill(struct thread *thread)
@@ -213,7 +232,7 @@ void sched_timer(void)
         resume(first, WAKE_TIME);
     }
     if (thread_current()->state == THREAD_RUNNING && !list_empty(&sched.ready)) {
-        this_cpu()->reschedule = true;
+        sched_yield_later();
         arm(now + TIMESLICE_NS, now);
     }
 }

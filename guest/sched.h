@@ -2,8 +2,8 @@
  *
  * guest/sched.h: which thread runs: round robin with a time slice, and sleeping on channels.
  *
- * Kernels do not preempt themselves: a thread gives the CPU up in sched_sleep, sched_yield and sched_exit alone. The time slice
- * sets cpu->reschedule, which is looked at before ring 3 resumes.
+ * Kernels do not preempt themselves: a thread gives the CPU up in sched_sleep, sched_yield and sched_exit alone. Whoever
+ * returns to ring 3 looks at cpu->reschedule and, if it is not 0, calls sched_before_user until it is.
  */
 #ifndef RINGSIDE_GUEST_SCHED_H
 #define RINGSIDE_GUEST_SCHED_H
@@ -23,8 +23,10 @@ void sched_ready(struct thread *thread);
 enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible);
 void sched_wake(uint64_t channel);
 void sched_interrupt(struct thread *thread);
-/* Lets all others that can run go first. */
+/* Lets all others that can run go first: now, or before ring 3 resumes. */
 void sched_yield(void);
+void sched_yield_later(void);
+void sched_before_user(void);
 /* The current thread, or another one that is not running, never runs again and is released soon. */
 _Noreturn void sched_exit(void);
 void sched_kill(struct thread *thread);

@@ -214,7 +214,7 @@ bool kernel_syscall(struct user_regs *regs)
     user.last_rax = regs->rax;
     regs->rax = 41;
     while (this_cpu()->reschedule)
-        sched_yield();
+        sched_before_user();
     thread_load_user_state();
     user.short_way = !user.short_way;
     return user.short_way;
@@ -224,7 +224,7 @@ void kernel_user_return(struct user_regs *regs)
 {
     while (this_cpu()->reschedule) {
         user.preempted++;
-        sched_yield();
+        sched_before_user();
     }
     thread_load_user_state();
 }

@@ -147,7 +147,7 @@ static void expect_end(const char *how, int status)
     char command[256], text[4096];
     int ended;
 
-    snprintf(command, sizeof command, "build/ringside exec monolithic -- build/programs/arch/ends %s 2>&1", how);
+    snprintf(command, sizeof command, "build/ringside exec monolithic --model count -- build/programs/arch/ends %s 2>&1", how);
     ended = record_command(command, text, sizeof text);
     if (ended != status)
         fail_msg("ends %s: exit status %d, expected %d\n%s", how, ended, status, text);
@@ -195,7 +195,7 @@ static void test_hostile(void **state)
     (void)state;
     expect_as_native("");
     expect_as_native("--set pti=on");
-    expect_as_native("--set pti=on --set pcid=off --cpu tiny");
+    expect_as_native("--set pti=on --set pcid=off --cpu tiny --model count");
 }
 
 int main(void)
