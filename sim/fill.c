@@ -8,6 +8,7 @@
  *  - A frame's alias slot tells its virtual page (cpu.h).
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "sim/cpu.h"
 
@@ -102,8 +103,7 @@ static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum
     out->perms = UC_PROT_READ | (writable ? UC_PROT_WRITE : 0);
 }
 
-/* Segment loads read the GDT and the TSS as supervisor whatever the CPL (SDM 4.6: implicit supervisor-mode access). */
-static bool is_implicit_supervisor(const struct cpu *cpu, uint64_t page)
+static bool in_descriptor_table(const struct cpu *cpu, uint64_t page)
 {
     for (unsigned i = 0; i < 3; i++)
         if (page + PAGE_BYTES > cpu->table_base[i] && page <= cpu->table_base[i] + cpu->table_limit[i] && cpu->table_base[i])
@@ -111,7 +111,51 @@ static bool is_implicit_supervisor(const struct cpu *cpu, uint64_t page)
     return false;
 }
 
-static enum privilege privilege_of(const struct cpu *cpu, uint64_t address)
+/* Does this instruction look at a descriptor? MOV and POP to a segment register, LSS LFS LGS, IRET, far RET, far CALL and
+ * JMP, LLDT LTR VERR VERW, LAR, LSL. */
+static bool reads_descriptor(const uint8_t *code, unsigned length)
+{
+    static const char one_byte[] = "\x8e\xca\xcb\xcf\xff", two_bytes[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
+    static const char prefixes[] = "\x66\x67\xf0\xf2\xf3\x26\x2e\x36\x3e\x64\x65";
+    unsigned at = 0;
+
+    while (at + 1 < length && ((code[at] && strchr(prefixes, code[at])) || (code[at] & 0xf0) == 0x40))
+        at++;
+    if (code[at] != 0x0f || at + 1 >= length)
+        return code[at] && strchr(one_byte, code[at]);
+    return code[at + 1] == 0 || strchr(two_bytes, code[at + 1]);
+}
+
+static bool block_reads_descriptor(const struct cpu *cpu)
+{
+    const struct block *b = cpu->block;
+    uint8_t code[8192];
+    char text[64];
+
+    if (!b || b->size > sizeof code || !mmu_read(cpu, cpu->block_pc, code, b->size))
+        return false;
+    for (unsigned at = 0, length; at < b->size; at += length) {
+        length = block_disassemble(cpu->machine->blocks, code + at, b->size - at, cpu->block_pc + at, text, sizeof text);
+        length = length ? length : 1;
+        if (reads_descriptor(code + at, length))
+            return true;
+    }
+    return false;
+}
+
+/* Segment loads read the GDT and the TSS as supervisor whatever the CPL (SDM 4.6: implicit supervisor-mode access). The
+ * engine does not say which access is one: at ring 3 the block must have an instruction that makes one, and the soft TLB
+ * forgets it behind the block. */
+static bool is_implicit_supervisor(struct cpu *cpu, uint64_t page)
+{
+    if (cpu->cpl != 3 || !in_descriptor_table(cpu, page) || !block_reads_descriptor(cpu))
+        return false;
+    cpu->flush_soft = true;
+    cpu->attention = 0;
+    return true;
+}
+
+static enum privilege privilege_of(struct cpu *cpu, uint64_t address)
 {
     return cpu->cpl != 3 || is_implicit_supervisor(cpu, address) ? AS_SUPERVISOR : AS_USER;
 }

@@ -85,6 +85,10 @@ S(s_invpcid_high, "mov rcx, 0x8000000000000; mov [rsi + 8], rcx; invpcid rax, [r
 S(s_invpcid_unmapped, "invpcid rax, [rsi - 0x1000]");
 S(s_in_store, "mov eax, 5; in al, dx; mov dword ptr [rsi], 7; inc eax");
 S(s_outs, "mov ecx, 3; rep outsb");
+S(s_read_gdt, "mov eax, 0x90000; mov rax, [rax]");
+S(s_write_tss, "mov eax, 0x92004; mov [rax], rax");
+S(s_read_idt, "mov eax, 0x91000; mov rax, [rax]");
+S(s_load_then_read, "mov eax, 0x23; mov ds, eax; jmp 1f; 1: mov eax, 0x90000; mov rax, [rax]");
 S(s_vex_syscall, ".byte 0xc4, 0x21, 0xf0, 0x05");
 S(s_lock_btc, ".byte 0xf0, 0x0f, 0xbb, 0xc1");
 S(s_write_fsbase, "wrfsbase rax");
@@ -157,6 +161,10 @@ static const struct row rows[] = {
     ROW(in_store, 3, 13, 0, 5),
     ROW(outs, 3, 13, 0, 5),
     BOTH(write_fsbase, 6, 0, 0),
+    ROW(read_gdt, 3, 14, 5, 5), /* the GDT is ring 0's, though loading a segment reads it */
+    ROW(write_tss, 3, 14, 7, 5),
+    ROW(read_idt, 3, 14, 5, 5),
+    ROW(load_then_read, 3, 14, 5, 14),
     BOTH(vex_syscall, 6, 0, 0), /* the engine takes this for SYSCALL */
     BOTH(lock_btc, 6, 0, 0), /* the engine gives up on this one */
     RING0_ONLY(wbinvd, 0),
