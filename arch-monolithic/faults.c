@@ -3,8 +3,8 @@
  * arch-monolithic/faults.c: exceptions: a page fault is a call to vm, the rest are signals.
  *
  * A page fault in ring 3 waits like any call. One in ring 0 comes from a service's copy to or from its caller
- * (guest/usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its service what vm
- * answered.
+ * (guest/usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its
+ * service what vm answered.
  */
 #include "arch-monolithic/kernel.h"
 #include "guest/layout.h"

@@ -2,8 +2,8 @@
  *
  * arch-monolithic/host.c: what the services call back for, in a monolithic kernel.
  *
- * Memory is the kernel's heap, another service is a function call, a channel is a list of sleeping threads, frames and page
- * tables are guest/'s, a device is its registers in the direct map. All services share one struct host.
+ * Memory is the kernel's heap, another service is a function call, a channel is a list of sleeping threads, frames and
+ * page tables are guest/'s, a device is its registers in the direct map. All services share one struct host.
  */
 #include "abi/devices.h"
 #include "abi/probe.h"
@@ -75,7 +75,8 @@ static void note_exec(const struct request *rq)
         return;
     if (!rq->arg[0])
         task_name_exec(task, rq->data);
-    else if (rq->arg[0] < USER_TOP - sizeof(path) && peek_user_string(path, (const char *)rq->arg[0], sizeof(path)) >= 0)
+    else if (rq->arg[0] < USER_TOP - sizeof(path) &&
+             peek_user_string(path, (const char *)rq->arg[0], sizeof(path)) >= 0)
         task_name_exec(task, path);
 }
 

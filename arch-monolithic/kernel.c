@@ -2,9 +2,9 @@
  *
  * arch-monolithic/kernel.c: the monolithic kernel: all services in ring 0 of one image.
  *
- * The main thread makes the services, starts process 1 on a thread of its own, sleeps until it is gone, ends the services,
- * and switches the machine off. Frames are counted before there is a service and when there is none any more, so that caches
- * do not matter: a difference is a leak.
+ * The main thread makes the services, starts process 1 on a thread of its own, sleeps until it is gone, ends the
+ * services, and switches the machine off. Frames are counted before there is a service and when there is none any more,
+ * so that caches do not matter: a difference is a leak.
  */
 #include "abi/devices.h"
 #include "abi/probe.h"
@@ -32,12 +32,9 @@ static void interrupt_tty(struct user_regs *regs)
 }
 
 trap_handler *const kernel_traps[256] = {
-    [0 ... VECTOR_PAGE_FAULT - 1] = fault_exception,
-    [VECTOR_PAGE_FAULT] = fault_page,
-    [VECTOR_PAGE_FAULT + 1 ... 31] = fault_exception,
-    [VECTOR_VIRTIO_BLK] = interrupt_blk,
-    [VECTOR_VIRTIO_CONSOLE] = interrupt_tty,
-    [VECTOR_VIRTIO_STDERR] = interrupt_tty,
+    [0 ... VECTOR_PAGE_FAULT - 1] = fault_exception,  [VECTOR_PAGE_FAULT] = fault_page,
+    [VECTOR_PAGE_FAULT + 1 ... 31] = fault_exception, [VECTOR_VIRTIO_BLK] = interrupt_blk,
+    [VECTOR_VIRTIO_CONSOLE] = interrupt_tty,          [VECTOR_VIRTIO_STDERR] = interrupt_tty,
 };
 
 /* ---- services ---- */
@@ -208,7 +205,7 @@ void kernel_main(const struct boot_info *boot)
 {
     struct task *first;
 
-    probe(PROBE_DOMAIN, 0, (uint64_t)"kernel", 0);
+    probe(PROBE_DOMAIN, 0, (uint64_t) "kernel", 0);
     kernel.boot = boot;
     count_frames(false);
     host_init();

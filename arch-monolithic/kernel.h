@@ -34,9 +34,9 @@ struct task {
     struct thread thread; /* first: the scheduler's pointer is ours */
     struct task *next;    /* in its bucket of kernel.tasks */
     int pid;
-    bool dying;             /* never returns to ring 3 */
-    long fault_result;      /* why a copy to or from the program was abandoned */
-    struct call fault;      /* the page fault inside it: with CALL_WAIT, what to wait for */
+    bool dying;                      /* never returns to ring 3 */
+    long fault_result;               /* why a copy to or from the program was abandoned */
+    struct call fault;               /* the page fault inside it: with CALL_WAIT, what to wait for */
     char name[TASK_NAME_BYTES];      /* of the program, for the domain of its space */
     char exec_name[TASK_NAME_BYTES]; /* of the program that an execve has opened */
 };
@@ -94,10 +94,11 @@ void tasks_kill_all(void);
 
 /* calls.c */
 void calls_init(void);
-/* Hands a call that answered `result` in again until it has another one than CALL_WAIT. A signal is told to it by CALL_INTERRUPTED. */
+/* Hands a call that answered `result` in again until it has another one than CALL_WAIT. A signal is told to it by
+ * CALL_INTERRUPTED. */
 long call_complete(struct task *task, struct call *call, long result);
-/* The last thing before ring 3: the processor, signals, the user state. Does not return to a task that dies. `result`: of
- * its system call. */
+/* The last thing before ring 3: the processor, signals, the user state. Does not return to a task that dies. `result`:
+ * of its system call. */
 void task_leave(struct task *task, long result);
 /* For the kernel's own threads: sleeps until a call that answered CALL_WAIT is worth handing in again. */
 void call_sleep(const struct call *call);

@@ -2,7 +2,8 @@
  *
  * arch-monolithic/tasks.c: processes' threads, as proc asks for them (struct proc_host).
  *
- * A task is found by pid in a hash table from task_create until it ends; its memory goes when the scheduler has left its stack.
+ * A task is found by pid in a hash table from task_create until it ends; its memory goes when the scheduler has left
+ * its stack.
  */
 #include "arch-monolithic/kernel.h"
 #include "guest/clock.h"

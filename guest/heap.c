@@ -2,8 +2,8 @@
  *
  * guest/heap.c: the kernel's allocator: slabs of equal objects for small sizes, whole frames for large ones.
  *
- * A slab is one frame: a header, then objects of one size class. Slabs with a free object are on the list of their class;
- * full ones are on none and are found again by masking an object's address. A slab that becomes empty goes back
+ * A slab is one frame: a header, then objects of one size class. Slabs with a free object are on the list of their
+ * class; full ones are on none and are found again by masking an object's address. A slab that becomes empty goes back
  * to the frames, but each class keeps one, so that a call that allocates and frees does not bounce a frame.
  */
 #include <stdbool.h>
@@ -35,8 +35,8 @@ static const uint16_t class_bytes[] = {16, 32, 48, 64, 96, 128, 192, 256, 336, 4
 #define GRAIN 16 /* all classes are multiples of it */
 
 static struct {
-    struct list partial[CLASSES]; /* slabs with a free object */
-    struct slab *spare[CLASSES];  /* an empty slab, on no list */
+    struct list partial[CLASSES];            /* slabs with a free object */
+    struct slab *spare[CLASSES];             /* an empty slab, on no list */
     uint8_t class_of[SMALL_MAX / GRAIN + 1]; /* by size in units of GRAIN */
     bool ready;
 } heap;

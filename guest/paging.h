@@ -3,8 +3,8 @@
  * guest/paging.h: address spaces as 4-level page tables.
  *
  * All spaces share the kernel half (guest/layout.h). The program's half is one space's own. Changes of a space flush
- * what this CPU may hold of it: page by page for a few pages, all of it for many; spaces that are not loaded are flushed
- * when they are loaded next.
+ * what this CPU may hold of it: page by page for a few pages, all of it for many; spaces that are not loaded are
+ * flushed when they are loaded next.
  */
 #ifndef RINGSIDE_GUEST_PAGING_H
 #define RINGSIDE_GUEST_PAGING_H
@@ -24,7 +24,7 @@ struct space {
     uint64_t user_root; /* with page-table isolation: loaded while ring 3 runs */
     uint64_t kept_on;   /* CPUs (bit = number) whose TLB may keep translations of this space across a switch */
     uint16_t pcid;
-    uint32_t tables;    /* its tables but for the roots: the first one's frame number, chained in paging.next_table */
+    uint32_t tables; /* its tables but for the roots: the first one's frame number, chained in paging.next_table */
 };
 
 struct paging_options {

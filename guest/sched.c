@@ -2,13 +2,14 @@
  *
  * guest/sched.c: the scheduler.
  *
- * One queue of threads that can run, first in first out. Sleepers hang in a hash table by channel; those with a deadline are
- * on a second list as well, by time. A CPU without work idles in the thread that went to sleep last (there is no idle
- * thread to switch to and back), interrupts on only there.
+ * One queue of threads that can run, first in first out. Sleepers hang in a hash table by channel; those with a
+ * deadline are on a second list as well, by time. A CPU without work idles in the thread that went to sleep last (there
+ * is no idle thread to switch to and back), interrupts on only there.
  *
- * The timer is one shot and armed only when something will have to happen: a deadline, or the end of a slice while another
- * thread waits for the CPU. A program that runs alone is never interrupted. That a thread has become ready asks for a slice
- * only if the current one goes back to ring 3, so it is armed there (sched_before_user): mostly, the current one goes to sleep.
+ * The timer is one shot and armed only when something will have to happen: a deadline, or the end of a slice while
+ * another thread waits for the CPU. A program that runs alone is never interrupted. That a thread has become ready asks
+ * for a slice only if the current one goes back to ring 3, so it is armed there (sched_before_user): mostly, the
+ * current one goes to sleep.
  *
  * A dead thread cannot free the stack it runs on: the next one to run does.
  */

@@ -2,8 +2,8 @@
  *
  * guest/sched.h: which thread runs: round robin with a time slice, and sleeping on channels.
  *
- * Kernels do not preempt themselves: a thread gives the CPU up in sched_sleep, sched_yield and sched_exit alone. Whoever
- * returns to ring 3 looks at cpu->reschedule and, if it is not 0, calls sched_before_user until it is.
+ * Kernels do not preempt themselves: a thread gives the CPU up in sched_sleep, sched_yield and sched_exit alone.
+ * Whoever returns to ring 3 looks at cpu->reschedule and, if it is not 0, calls sched_before_user until it is.
  */
 #ifndef RINGSIDE_GUEST_SCHED_H
 #define RINGSIDE_GUEST_SCHED_H
@@ -18,8 +18,8 @@
 void sched_init(void);
 /* A new thread may run from now on. */
 void sched_ready(struct thread *thread);
-/* The current thread waits for a wake-up of `channel` (0: none), until `until` (ns since power on), or, if interruptible,
- * for sched_interrupt. Says which came. */
+/* The current thread waits for a wake-up of `channel` (0: none), until `until` (ns since power on), or, if
+ * interruptible, for sched_interrupt. Says which came. */
 enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible);
 void sched_wake(uint64_t channel);
 void sched_interrupt(struct thread *thread);

@@ -2,11 +2,12 @@
  *
  * guest/thread.c: kernel stacks, contexts and the switch between threads.
  *
- * Stacks. Each has a slot of STACK_SPAN bytes in a region of its own: a guard page that is never mapped, then STACK_PAGES
- * pages. A freed stack stays mapped and waits for the next thread, as unmapping would cost INVLPGs at every exit.
+ * Stacks. Each has a slot of STACK_SPAN bytes in a region of its own: a guard page that is never mapped, then
+ * STACK_PAGES pages. A freed stack stays mapped and waits for the next thread, as unmapping would cost INVLPGs at every
+ * exit.
  *
- * User state. FPU registers and segment bases are loaded when a thread enters ring 3 and saved only when somebody needs the
- * place: another thread on its way to ring 3, or a reader of the context. So a kernel that switches away and comes
+ * User state. FPU registers and segment bases are loaded when a thread enters ring 3 and saved only when somebody needs
+ * the place: another thread on its way to ring 3, or a reader of the context. So a kernel that switches away and comes
  * back has moved neither.
  */
 #include "guest/cpu.h"

@@ -33,12 +33,12 @@ struct thread {
     struct list link;     /* run queue, sleepers of a channel, or the dead */
     struct list deadline; /* sleepers with a deadline, by time */
     uint64_t channel, until;
-    uint64_t used_ns; /* CPU time, sampled */
+    uint64_t used_ns;                       /* CPU time, sampled */
     void (*release)(struct thread *thread); /* frees what it is embedded in, after thread_fini */
 };
 
-/* A new thread that will call begin(argument). Its context is that of a program that has just started: registers zero, ring 3,
- * interrupts on. False without memory. */
+/* A new thread that will call begin(argument). Its context is that of a program that has just started: registers zero,
+ * ring 3, interrupts on. False without memory. */
 bool thread_init(struct thread *thread, void (*begin)(void *), void *argument, void (*release)(struct thread *));
 void thread_fini(struct thread *thread);
 /* Runs `next` instead of the current thread, which is parked. */

@@ -42,7 +42,8 @@ static void check_frames(void)
     uint64_t one = frame_alloc(), run = frames_alloc(5), big = frames_alloc(300);
 
     check("frames: aligned", one && run && big && !(one % PAGE_BYTES) && !(run % PAGE_BYTES));
-    check("frames: disjoint", (one < run || one >= run + 5 * PAGE_BYTES) && (run + 5 * PAGE_BYTES <= big || run >= big));
+    check("frames: disjoint",
+          (one < run || one >= run + 5 * PAGE_BYTES) && (run + 5 * PAGE_BYTES <= big || run >= big));
     check("frames: counted", before - frames_available() == 306);
     check("frames: too much", frames_alloc(frames_total() + 1) == 0 && frames_available() == before - 306);
     frame_free(one);
@@ -125,7 +126,7 @@ static void check_strings(void)
 
 /* ---- threads ---- */
 
-static unsigned trace;   /* one digit a step */
+static unsigned trace; /* one digit a step */
 static unsigned released;
 static struct thread thread_a, thread_b;
 
@@ -158,8 +159,8 @@ static void check_threads(void)
 {
     uint64_t begin;
 
-    check("threads: made", thread_init(&thread_a, run_a, NULL, count_release) &&
-                               thread_init(&thread_b, run_b, NULL, count_release));
+    check("threads: made",
+          thread_init(&thread_a, run_a, NULL, count_release) && thread_init(&thread_b, run_b, NULL, count_release));
     sched_ready(&thread_a);
     sched_ready(&thread_b);
     check("threads: woken by channel", sched_sleep(CHANNEL_A, SCHED_FOREVER, false) == WAKE_CHANNEL);
@@ -180,7 +181,7 @@ static const unsigned char program[] = {
     0x0f, 0x05,                                                 /* syscall */
     0xb9, 0x00, 0x00, 0x00, 0x04, 0xff, 0xc9, 0x75, 0xfc,       /* mov ecx, 1 << 26; 1: dec ecx; jnz 1b */
     0x0f, 0x05,                                                 /* syscall */
-    0xc7, 0x04, 0x25, 0x00, 0x00, 0x60, 0x00, 0x05, 0, 0, 0,    /* movl $5, DATA */
+    0xc7, 0x04, 0x25, 0x00, 0x00, 0x60, 0x00, 0x05, 0,    0, 0, /* movl $5, DATA */
     0x48, 0xff, 0xc0,                                           /* inc rax */
     0x0f, 0x05,                                                 /* syscall */
     0x0f, 0x0b,                                                 /* ud2 */

@@ -34,9 +34,8 @@ json_t *record_of(json_t *document, const char *workload)
     json_t *results = json_object_get(document, "results"), *result;
     size_t i;
 
-    json_array_foreach(results, i, result)
-        if (strcmp(json_string_value(json_object_get(result, "workload")), workload) == 0)
-            return result;
+    json_array_foreach(results, i, result) if (strcmp(json_string_value(json_object_get(result, "workload")),
+                                                      workload) == 0) return result;
     fail_msg("no result of %s", workload);
     return NULL;
 }

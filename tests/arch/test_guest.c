@@ -89,8 +89,9 @@ static void test_same_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_settings),       cmocka_unit_test(test_all_cpus),  cmocka_unit_test(test_stale_translations),
-        cmocka_unit_test(test_stack_overflow),     cmocka_unit_test(test_same_twice),
+        cmocka_unit_test(test_all_settings),       cmocka_unit_test(test_all_cpus),
+        cmocka_unit_test(test_stale_translations), cmocka_unit_test(test_stack_overflow),
+        cmocka_unit_test(test_same_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_monolithic.c: what the monolithic architecture predicts (arch-monolithic/README.md), as counted by the machine; its
- * switches; that nothing leaks; and how programs end.
+ * tests/arch/test_monolithic.c: what the monolithic architecture predicts (arch-monolithic/README.md), as counted by
+ * the machine; its switches; that nothing leaks; and how programs end.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,7 +81,8 @@ static void test_isolation(void **state)
     expect_per_op(isolated, "null", "tlb_flushes", 0);
     expect_per_op(isolated, "pipe", "context_switches", 2);
     expect_per_op(isolated, "pipe", "cr3_writes", 2 + 8);
-    assert_true(record_cause(record_of(isolated, "null"), "transition") > record_cause(record_of(plain, "null"), "transition"));
+    assert_true(record_cause(record_of(isolated, "null"), "transition") >
+                record_cause(record_of(plain, "null"), "transition"));
     json_decref(plain);
     json_decref(isolated);
 }
@@ -95,7 +96,8 @@ static void test_without_pcid(void **state)
     expect_per_op(with, "ctx", "tlb_flushes", 0);
     expect_per_op(without, "ctx", "tlb_flushes", 1);
     expect_per_op(isolated, "null", "tlb_flushes", 2);
-    assert_true(record_per_op(record_of(without, "ctx"), "stlb_misses") > record_per_op(record_of(with, "ctx"), "stlb_misses") + 1);
+    assert_true(record_per_op(record_of(without, "ctx"), "stlb_misses") >
+                record_per_op(record_of(with, "ctx"), "stlb_misses") + 1);
     json_decref(with);
     json_decref(without);
     json_decref(isolated);
@@ -108,9 +110,8 @@ static void check_warnings(json_t *result)
     json_t *warnings = json_object_get(result, "warnings"), *warning;
     size_t i;
 
-    json_array_foreach(warnings, i, warning)
-        if (strstr(json_string_value(warning), "frames"))
-            fail_msg("%s: %s", json_string_value(json_object_get(result, "workload")), json_string_value(warning));
+    json_array_foreach(warnings, i, warning) if (strstr(json_string_value(warning), "frames"))
+        fail_msg("%s: %s", json_string_value(json_object_get(result, "workload")), json_string_value(warning));
 }
 
 /* No frame is lost, no translation is used after it changed. */
@@ -120,7 +121,8 @@ static void expect_clean(const char *arguments)
     size_t i;
 
     assert_true(json_array_size(json_object_get(run, "results")) >= 13);
-    json_array_foreach(json_object_get(run, "results"), i, result) {
+    json_array_foreach(json_object_get(run, "results"), i, result)
+    {
         check_warnings(result);
         if (record_total(result, "stale_translations") != 0)
             fail_msg("%s, %s: stale translations", arguments, json_string_value(json_object_get(result, "workload")));
@@ -147,7 +149,8 @@ static void expect_end(const char *how, int status)
     char command[256], text[4096];
     int ended;
 
-    snprintf(command, sizeof command, "build/ringside exec monolithic --model count -- build/programs/arch/ends %s 2>&1", how);
+    snprintf(command, sizeof command,
+             "build/ringside exec monolithic --model count -- build/programs/arch/ends %s 2>&1", how);
     ended = record_command(command, text, sizeof text);
     if (ended != status)
         fail_msg("ends %s: exit status %d, expected %d\n%s", how, ended, status, text);
@@ -184,7 +187,8 @@ static void expect_as_native(const char *settings)
 {
     char command[256], native[8192], guest[8192];
 
-    snprintf(command, sizeof command, "build/ringside exec monolithic %s -- build/programs/arch/hostile 2>/dev/null", settings);
+    snprintf(command, sizeof command, "build/ringside exec monolithic %s -- build/programs/arch/hostile 2>/dev/null",
+             settings);
     assert_int_equal(record_command("build/programs/arch/hostile", native, sizeof native), 0);
     assert_int_equal(record_command(command, guest, sizeof guest), 0);
     assert_string_equal(native, guest);
@@ -201,17 +205,10 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_null),
-        cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_switches),
-        cmocka_unit_test(test_isolation),
-        cmocka_unit_test(test_without_pcid),
-        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_clean_isolated),
-        cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_time_slices),
-        cmocka_unit_test(test_exhaustion),
-        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_null),           cmocka_unit_test(test_copies),       cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_isolation),      cmocka_unit_test(test_without_pcid), cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_clean_isolated), cmocka_unit_test(test_ends),         cmocka_unit_test(test_time_slices),
+        cmocka_unit_test(test_exhaustion),     cmocka_unit_test(test_hostile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

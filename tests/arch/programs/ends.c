@@ -86,7 +86,8 @@ static void exhaust(void)
 {
     int status;
 
-    if (mmap(NULL, 1ul << 34, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED || errno != ENOMEM)
+    if (mmap(NULL, 1ul << 34, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED ||
+        errno != ENOMEM)
         exit(1);
     if (fork() == 0)
         for (;;)
@@ -122,8 +123,14 @@ int main(int argc, char **argv)
         const char *how;
         void (*end)(void);
     } ends[] = {
-        {"segv", segv},   {"abort", abort},          {"kill", kill_self}, {"exit-300", exit_300}, {"children", leave_children},
-        {"loop", interrupted_loop}, {"share", share_cpu}, {"exhaust", exhaust},
+        {"segv", segv},
+        {"abort", abort},
+        {"kill", kill_self},
+        {"exit-300", exit_300},
+        {"children", leave_children},
+        {"loop", interrupted_loop},
+        {"share", share_cpu},
+        {"exhaust", exhaust},
         {"fork-bomb", fork_bomb},
     };
 

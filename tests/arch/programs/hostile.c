@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * hostile: what a program might try at the border to ring 0, one child for each attempt, and how each ended. It runs natively as
- * well: Linux is the oracle. Nothing printed depends on addresses or time.
+ * hostile: what a program might try at the border to ring 0, one child for each attempt, and how each ended. It runs
+ * natively as well: Linux is the oracle. Nothing printed depends on addresses or time.
  */
 #include <errno.h>
 #include <signal.h>
@@ -79,8 +79,8 @@ static void flags_ports(void)
 /* SYSRET to the first address that is not canonical for it is a known way to fault in ring 0. */
 static void syscall_at_the_top(void)
 {
-    unsigned char *page =
-        mmap((void *)LAST_PAGE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    unsigned char *page = mmap((void *)LAST_PAGE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
     if (page != (void *)LAST_PAGE)
         _exit(1);
@@ -94,7 +94,10 @@ static void direction_flag(void)
     static const char text[] = "written with the direction flag set\n";
     long r;
 
-    __asm__ volatile("std; syscall; cld" : "=a"(r) : "a"((long)SYS_write), "D"(1l), "S"(text), "d"(sizeof text - 1) : "rcx", "r11", "memory");
+    __asm__ volatile("std; syscall; cld"
+                     : "=a"(r)
+                     : "a"((long)SYS_write), "D"(1l), "S"(text), "d"(sizeof text - 1)
+                     : "rcx", "r11", "memory");
     _exit(r == sizeof text - 1 ? 0 : 1);
 }
 
@@ -103,7 +106,9 @@ static void no_stack(void)
     long r;
 
     __asm__ volatile("mov %%rsp, %%rbx; mov $0x10, %%rsp; syscall; mov %%rbx, %%rsp"
-                     : "=a"(r) : "a"((long)SYS_getpid) : "rbx", "rcx", "r11", "memory");
+                     : "=a"(r)
+                     : "a"((long)SYS_getpid)
+                     : "rbx", "rcx", "r11", "memory");
     _exit(r > 0 ? 0 : 1);
 }
 
@@ -115,12 +120,15 @@ static void registers_kept(void)
     } nap = {0, 20000000};
     long bad;
 
-    __asm__ volatile("mov $1, %%rbx; mov $2, %%r8; mov $3, %%r9; mov $4, %%r10; mov $5, %%r12; mov $6, %%r13; mov $7, %%r14;"
-                     "mov $8, %%r15; mov $9, %%rdx; syscall;"
-                     "lea (%%rbx,%%r8), %%rax; add %%r9, %%rax; add %%r10, %%rax; add %%r12, %%rax; add %%r13, %%rax; add %%r14, %%rax;"
-                     "add %%r15, %%rax; add %%rdx, %%rax"
-                     : "=a"(bad) : "a"((long)SYS_nanosleep), "D"(&nap), "S"(0)
-                     : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
+    __asm__ volatile(
+        "mov $1, %%rbx; mov $2, %%r8; mov $3, %%r9; mov $4, %%r10; mov $5, %%r12; mov $6, %%r13; mov $7, %%r14;"
+        "mov $8, %%r15; mov $9, %%rdx; syscall;"
+        "lea (%%rbx,%%r8), %%rax; add %%r9, %%rax; add %%r10, %%rax; add %%r12, %%rax; add %%r13, %%rax; add %%r14, "
+        "%%rax;"
+        "add %%r15, %%rax; add %%rdx, %%rax"
+        : "=a"(bad)
+        : "a"((long)SYS_nanosleep), "D"(&nap), "S"(0)
+        : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
     _exit(bad == 45 ? 0 : 1);
 }
 
@@ -150,15 +158,17 @@ static void kernel_pointers(void)
 
 static void unknown_calls(void)
 {
-    long a = syscall(511), ea = errno, b = syscall(512), eb = errno, c = syscall(513), ec = errno, d = syscall(-1), ed = errno;
+    long a = syscall(511), ea = errno, b = syscall(512), eb = errno, c = syscall(513), ec = errno, d = syscall(-1),
+         ed = errno;
 
-    _exit(a == -1 && b == -1 && c == -1 && d == -1 && ea == ENOSYS && eb == ENOSYS && ec == ENOSYS && ed == ENOSYS ? 0 : 1);
+    _exit(a == -1 && b == -1 && c == -1 && d == -1 && ea == ENOSYS && eb == ENOSYS && ec == ENOSYS && ed == ENOSYS ? 0
+                                                                                                                   : 1);
 }
 
-#define INSTRUCTION(name, text) \
-    static void name(void) \
-    { \
-        __asm__ volatile(text : : : "memory", "rax", "rcx", "rdx"); \
+#define INSTRUCTION(name, text)                                                                                        \
+    static void name(void)                                                                                             \
+    {                                                                                                                  \
+        __asm__ volatile(text : : : "memory", "rax", "rcx", "rdx");                                                    \
     }
 INSTRUCTION(i_hlt, "hlt")
 INSTRUCTION(i_cr3, "mov %%cr3, %%rax")
