@@ -31,7 +31,6 @@ struct cpu {
     /* guest/thread.c */
     struct thread *current;
     struct thread *user_state; /* whose FPU and segment bases the registers hold; NULL: nobody's that matters */
-    uint64_t fs_base, gs_base; /* in the MSRs now */
     /* guest/paging.c */
     struct space *space; /* loaded; NULL: the kernel's own root */
     /* guest/sched.c */

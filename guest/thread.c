@@ -183,12 +183,11 @@ static void context_sanitise(struct user_context *context)
     *mask = 0;
 }
 
-static void load_bases(struct cpu *cpu, const struct user_context *context)
+/* Always: a program that loads a null selector into FS or GS has changed the base unseen (SDM vol. 3A §3.4.4). */
+static void load_bases(const struct user_context *context)
 {
-    if (cpu->fs_base != context->fs_base)
-        write_msr(MSR_FS_BASE, cpu->fs_base = context->fs_base);
-    if (cpu->gs_base != context->gs_base)
-        write_msr(MSR_KERNEL_GS_BASE, cpu->gs_base = context->gs_base);
+    write_msr(MSR_FS_BASE, context->fs_base);
+    write_msr(MSR_KERNEL_GS_BASE, context->gs_base);
 }
 
 void thread_load_user_state(void)
@@ -203,7 +202,7 @@ void thread_load_user_state(void)
     if (self->changed)
         context_sanitise(self->context);
     self->changed = false;
-    load_bases(cpu, self->context);
+    load_bases(self->context);
     load_fpu(self->context->fx);
     cpu->user_state = self;
 }
