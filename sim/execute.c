@@ -77,6 +77,23 @@ static struct block_place place_of(const struct cpu *cpu, uint64_t pc)
     return place;
 }
 
+/* A debug register is about to be written. The engine would drop the very code that runs, and crash. Only our boot stub
+ * may (cpu.h, BOARD_DR7): there are no breakpoints then. */
+static bool slow writes_debug_register(struct cpu *cpu, uint64_t pc, const uint8_t *code, uint32_t size)
+{
+    char text[64];
+
+    if (cpu->cpl != 0 || !memmem(code, size, "\x0f\x23", 2) || (pc >= BOARD_STUB && pc < BOARD_GDT))
+        return false;
+    for (uint32_t at = 0, length; at < size; at += length) {
+        length = block_disassemble(cpu->machine->blocks, code + at, size - at, pc + at, text, sizeof text);
+        if (length && !strncmp(text, "mov dr", 6))
+            return true;
+        length = length ? length : 1;
+    }
+    return false;
+}
+
 /* NULL: not yet; the engine must stop and translate it again. */
 static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, uint64_t physical)
 {
@@ -89,6 +106,10 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
         memset(code, 0x90, size);
     if (cpu->cpl == 3 && board_guard_ports(cpu, pc, physical, code, size))
         return NULL;
+    if (writes_debug_register(cpu, pc, code, size)) {
+        run_crash(cpu, "the kernel writes a debug register; this machine has none");
+        return NULL;
+    }
     return block_decode(m->blocks, physical, code, size, pc, &place);
 }
 

@@ -394,6 +394,16 @@ static void test_triple_fault(void **state)
     crashes(&guest, "triple fault");
 }
 
+SNIPPET(debug_register, "mov rax, 0x403; mov dr7, rax; xor eax, eax; ret");
+
+static void test_debug_register(void **state)
+{
+    struct guest guest;
+    guest_open(&guest, "tiny");
+    assert_int_equal(guest_run(&guest, debug_register, debug_register_end), END_CRASH);
+    guest_close(&guest);
+}
+
 /* Bad gates: wrong type, wrong or absent code segment (SDM vol. 2A, INT n). */
 static void test_bad_gates(void **state)
 {
@@ -540,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_second_faults),
         cmocka_unit_test(test_double_fault),
         cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_debug_register),
         cmocka_unit_test(test_bad_gates),
         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_syscall),
