@@ -84,7 +84,10 @@ static void child(const char *path)
 
     setitimer(ITIMER_REAL, &limit, NULL);
     execve(path, argv, NULL);
-    _exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EFAULT || errno == EACCES ? 100 : 101);
+    _exit(errno == ENOEXEC || errno == ENOMEM || errno == EINVAL || errno == EFAULT || errno == EACCES ||
+                  errno == ENOENT /* "#!" by chance */
+              ? 100
+              : 101);
 }
 
 int main(int argc, char **argv)
