@@ -155,6 +155,9 @@ static enum special special_of(const cs_insn *insn)
     case X86_INS_LCALL:
         return SPECIAL_RETURN;
     case X86_INS_SYSRET:
+#if CS_API_MAJOR >= 5 /* Capstone 4 knows one instruction of either width */
+    case X86_INS_SYSRETQ:
+#endif
         return SPECIAL_SYSRET;
     case X86_INS_STI:
         return SPECIAL_SHADOW;
