@@ -130,6 +130,13 @@ static bool emulate_invpcid(struct cpu *cpu, uint64_t rip, uint32_t *vector)
     return true;
 }
 
+/* SYSRET with TF set in R11 traps at once, as if the SYSCALL had been stepped over; the block hook has not seen ring 3 yet. */
+static void settle_sysret(struct cpu *cpu, uint64_t rip)
+{
+    if (cpu->block && cpu->block->special == SPECIAL_SYSRET && rip - cpu->block_pc >= cpu->block->size)
+        settle_block(cpu);
+}
+
 static void on_exception(uc_engine *uc, uint32_t vector, void *user)
 {
     struct cpu *cpu = user;
@@ -141,6 +148,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
         vector = VECTOR_GP, rip = engine_get(&cpu->engine, UC_X86_REG_RIP), e = (struct engine_exception){0};
     if (vector == VECTOR_GP && !e.is_int && emulate_rdtsc(cpu, rip))
         return;
+    if (vector == VECTOR_DB && !e.is_int)
+        settle_sysret(cpu, rip);
     if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip, &vector) && vector == NO_VECTOR) {
         finish_hook(cpu);
         return;
