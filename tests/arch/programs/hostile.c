@@ -132,6 +132,18 @@ static void registers_kept(void)
     _exit(bad == 45 ? 0 : 1);
 }
 
+/* Single stepping ends with the call: the trap is the program's, whichever way the kernel returned. */
+static void step_over_a_call(void)
+{
+    long r;
+
+    __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; syscall; nop; nop"
+                     : "=a"(r)
+                     : "a"((long)SYS_getpid)
+                     : "rcx", "r11", "memory");
+    _exit(1);
+}
+
 static void bad_segment_base(void)
 {
     long r = syscall(SYS_arch_prctl, 0x1002, KERNEL_ADDRESS);
@@ -199,6 +211,7 @@ static const struct {
     {"direction flag", direction_flag},
     {"no stack", no_stack},
     {"registers kept", registers_kept},
+    {"step over a call", step_over_a_call},
     {"bad segment base", bad_segment_base},
     {"kernel pointers", kernel_pointers},
     {"unknown calls", unknown_calls},
