@@ -16,7 +16,7 @@ enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS, BLOCKS_MAX = HASH_SIZE / 2 };
 
 struct block_table {
     uint32_t hash[HASH_SIZE]; /* number of a block; 0: empty */
-    struct block blocks[BLOCKS_MAX]; /* number 0 is nobody */
+    struct block blocks[BLOCKS_MAX] __attribute__((aligned(64))); /* number 0 is nobody */
     uint32_t used;
     const struct cpu_model *model;
     csh capstone;
@@ -77,9 +77,9 @@ void block_forget_keys(struct block_table *table)
         table->blocks[i].key = 0;
 }
 
-struct block *block_by_number(struct block_table *table, uint32_t number)
+struct block *block_all(struct block_table *table)
 {
-    return &table->blocks[number];
+    return table->blocks;
 }
 
 static uint32_t slot_of(uint64_t address)
@@ -197,12 +197,12 @@ static bool has_rep(const cs_insn *insn)
     return insn->detail->x86.prefix[0] == X86_PREFIX_REP || insn->detail->x86.prefix[0] == X86_PREFIX_REPNE;
 }
 
-/* Cost beyond the base cost, in cycles: of the kind `work` or `transition`. */
-static void extra_cost(const struct cpu_model *m, const cs_insn *insn, uint32_t *work, uint32_t *transition)
+/* Cost beyond the base cost, in cycles; and SWAPGS, whose cost is a transition. */
+static void extra_cost(const struct cpu_model *m, const cs_insn *insn, uint32_t *work, uint32_t *swapgs)
 {
     switch (insn->id) {
     case X86_INS_SWAPGS:
-        *transition += m->swapgs_cost;
+        ++*swapgs;
         break;
     case X86_INS_RDMSR:
         *work += m->msr_read_cost;
@@ -238,37 +238,44 @@ static bool reloads(const cs_insn *insn)
 static void decode_last(struct block *b, const cs_insn *insn)
 {
     bool moves = false;
+    unsigned element;
 
     b->special = (uint8_t)special_of(insn);
-    if (has_rep(insn) && (b->element = (uint8_t)string_element(insn->id, &moves)) != 0) {
-        b->special = SPECIAL_REP;
-        b->is_copy = moves && !b->in_copy_routine;
-    }
+    if (!has_rep(insn) || (element = string_element(insn->id, &moves)) == 0)
+        return;
+    b->special = SPECIAL_REP;
+    b->element_shift = (uint8_t)__builtin_ctz(element) & 3;
+    b->is_copy = moves && !b->in_copy_routine;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+    return value < limit ? value : limit;
 }
 
 static void decode_into(struct block_table *t, struct block *b, const uint8_t *code, size_t left, uint64_t pc)
 {
-    uint32_t work = 0, transition = 0, instructions = 0;
+    uint32_t work = 0, swapgs = 0, instructions = 0;
     const uint64_t start = pc;
 
     while (left > 0 && cs_disasm_iter(t->capstone, &code, &left, &pc, t->insn)) {
         instructions++;
         b->reloads |= reloads(t->insn);
-        b->last = (uint16_t)(t->insn->address - start);
-        extra_cost(t->model, t->insn, &work, &transition);
+        b->last_bytes = (uint8_t)t->insn->size;
+        extra_cost(t->model, t->insn, &work, &swapgs);
         if (left == 0)
             decode_last(b, t->insn);
     }
     if (left > 0) { /* Capstone does not know it: one instruction, to the end */
         instructions++;
-        b->last = (uint16_t)(pc - start);
+        b->last_bytes = (uint8_t)at_most((uint32_t)left, 255);
     }
     if (b->reloads && b->special == SPECIAL_NONE)
         b->special = SPECIAL_RELOAD;
     b->instructions = (uint16_t)instructions;
     b->plain = !b->special && !b->event && !b->in_copy_routine && (start & 4095) + b->size <= 4096;
-    b->cost_256 = instructions * t->model->instruction_cost_256 + (work << 8);
-    b->transition = (uint16_t)transition;
+    b->cost_256 = at_most(instructions * t->model->instruction_cost_256 + (work << 8), (1u << 24) - 1) & 0xffffff;
+    b->swapgs = at_most(swapgs, 255) & 255;
 }
 
 struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
@@ -286,23 +293,23 @@ struct block *block_decode(struct block_table *table, uint64_t address, const ui
     *b = (struct block){.address = (uint32_t)address,
                         .size = (uint16_t)size,
                         .cause = place->cause,
-                        .event = place->event,
-                        .in_copy_routine = place->in_copy_routine};
+                        .event = place->event & 3,
+                        .in_copy_routine = place->in_copy_routine & 1};
     decode_into(table, b, code, size, pc);
     return b;
 }
 
 void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
-                  uint32_t *instructions, uint32_t *cost_256, uint32_t *transition)
+                  uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs)
 {
     uint32_t work = 0;
     size_t left = size;
 
     *instructions = 0;
-    *transition = 0;
+    *swapgs = 0;
     while (pc < rip && left > 0 && cs_disasm_iter(table->capstone, &code, &left, &pc, table->insn)) {
         (*instructions)++;
-        extra_cost(table->model, table->insn, &work, transition);
+        extra_cost(table->model, table->insn, &work, swapgs);
     }
     *cost_256 = *instructions * table->model->instruction_cost_256 + (work << 8);
 }

@@ -4,7 +4,7 @@
  *
  * Keyed by the physical address of its first byte and its size, because the same
  * text is in many address spaces. Everything the block hook needs is in one
- * descriptor of 40 bytes; a block remembers which two came after it last, so that
+ * descriptor of 32 bytes; a block remembers which two came after it last, so that
  * the hash is rarely asked.
  */
 #ifndef RINGSIDE_SIM_BLOCK_H
@@ -37,27 +37,38 @@ enum block_event {
 };
 
 struct block {
-    uint64_t key;          /* where it last ran: block_key(pc, epoch of the code mapping) */
+    uint64_t key;          /* where it last ran: block_key() */
     uint32_t address;      /* physical */
-    uint32_t cost_256;     /* base cost of all instructions in 1/256 cycles */
+    uint32_t cost_256 : 24; /* base cost of all instructions in 1/256 cycles */
+    uint32_t swapgs : 8;   /* how many of them: each costs a transition */
     uint32_t next[2];      /* numbers of the two blocks that last followed it: a guess, to be verified */
     uint16_t size;         /* bytes; 0: dropped */
     uint16_t instructions;
-    uint16_t transition;   /* cycles of transition instructions in it (SWAPGS, …) */
-    uint16_t last;         /* offset of the last instruction */
     uint8_t special;       /* enum special */
     uint8_t cause;         /* enum cause of its base cost */
-    uint8_t event;         /* enum block_event */
-    uint8_t element;       /* REP: bytes of an element */
-    uint8_t is_copy;       /* REP MOVS outside a copy routine */
-    uint8_t in_copy_routine;
-    uint8_t reloads;       /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
-    uint8_t plain;         /* none of the above, and within one page: the hook's short way */
+    uint8_t last_bytes;    /* of the last instruction */
+    uint8_t event : 2;     /* enum block_event */
+    uint8_t is_copy : 1;   /* REP MOVS outside a copy routine */
+    uint8_t in_copy_routine : 1;
+    uint8_t reloads : 1;   /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
+    uint8_t plain : 1;     /* nothing special, and within one page: the hook's short way */
+    uint8_t element_shift : 2; /* REP: an element has 1 << this bytes */
 };
 
-_Static_assert(sizeof(struct block) == 40, "descriptors are dense");
+_Static_assert(sizeof(struct block) == 32, "two descriptors a cache line");
 
-/* A virtual address (48 bits) under an epoch (16 bits; block_forget_keys when they wrap). */
+/* Offset of the last instruction. */
+static inline uint32_t block_last(const struct block *b)
+{
+    return (uint32_t)b->size - b->last_bytes;
+}
+
+static inline uint32_t block_element(const struct block *b)
+{
+    return 1u << b->element_shift;
+}
+
+/* A virtual address (48 bits) under an epoch of one CPU's mappings (16 bits; block_forget_keys when they wrap). */
 static inline uint64_t block_key(uint64_t pc, uint32_t epoch)
 {
     return pc << 16 | (epoch & 0xffff);
@@ -80,8 +91,8 @@ struct block_place {
 };
 
 void block_forget_keys(struct block_table *table);
-/* By number, for `next`. */
-struct block *block_by_number(struct block_table *table, uint32_t number);
+/* All of them, for `next`: number 0 is nobody and follows itself. Stays where it is. */
+struct block *block_all(struct block_table *table);
 
 /* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. `before`: the block
  * that ran before it, or NULL; it learns what followed. */
@@ -89,9 +100,9 @@ struct block *block_find(struct block_table *table, struct block *before, uint64
 /* Decodes it: `code` is its bytes, `pc` its virtual address. Never NULL; valid until the next clear or decode. */
 struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
                            const struct block_place *place);
-/* Of the `size` bytes of code at pc: how many instructions start before `rip`, and their cost. */
+/* Of the `size` bytes of code at pc: how many instructions start before `rip`, their cost, and how many are SWAPGS. */
 void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
-                  uint32_t *instructions, uint32_t *cost_256, uint32_t *transition);
+                  uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs);
 
 /* One memory operand of an instruction, for CR2 and INVLPG. */
 struct operand {

@@ -182,7 +182,8 @@ struct cpu {
 
     /* the block being executed */
     struct block *block;  /* NULL: nothing to settle */
-    struct block *before; /* the block that ran last */
+    struct block *before; /* the block that ran last; never NULL */
+    struct block *blocks; /* all, by number */
     uint64_t block_pc;
     uint64_t rep_pc;  /* address of the REP instruction that is running, 0: none */
     uint64_t rep_left; /* elements of it that are still to come */
@@ -211,6 +212,7 @@ struct cpu {
 
     /* soft TLB bookkeeping */
     uint32_t soft_epoch; /* counts its flushes */
+    uint32_t key_epoch;  /* the same with the CPU's number, for block_key() */
     struct reverse_entry *reverse[REVERSE_SLOTS];
     bool flush_soft;  /* drop the soft TLB at the next block */
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */

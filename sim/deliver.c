@@ -310,7 +310,7 @@ void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool so
     f = current_frame(cpu);
 
     if (software) /* it ends its block */
-        f.restart_rip = cpu->block ? cpu->block_pc + cpu->block->last : f.rip - 2;
+        f.restart_rip = cpu->block ? cpu->block_pc + block_last(cpu->block) : f.rip - 2;
     settle_cancel(cpu, software ? UINT64_MAX : f.rip);
     become(&f, vector, error);
     f.software = software;
@@ -342,7 +342,7 @@ void deliver_interrupt(struct cpu *cpu, unsigned vector)
  * VEX prefix, which the engine takes for the same instruction and a processor refuses. */
 unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip, bool *vex)
 {
-    unsigned length = cpu->block ? cpu->block->size - cpu->block->last : 0, at = 0;
+    unsigned length = cpu->block ? cpu->block->last_bytes : 0, at = 0;
     uint8_t byte = 0;
 
     *vex = false;

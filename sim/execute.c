@@ -136,8 +136,8 @@ static inline void charge_block(struct cpu *cpu, const struct block *b)
     cpu->carry_256 += b->cost_256;
     charge(cpu, b->cause, cpu->carry_256 >> 8);
     cpu->carry_256 &= 255;
-    if (b->transition)
-        charge(cpu, CAUSE_transition, b->transition);
+    if (b->swapgs)
+        charge(cpu, CAUSE_transition, (uint64_t)b->swapgs * cpu->machine->model.swapgs_cost);
 }
 
 /* Interrupts, other CPUs' turns, flushes asked for. true: the block must not run now. */
@@ -200,7 +200,7 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         uc_emu_stop(cpu->engine.uc);
         return;
     }
-    b->key = block_key(pc, cpu->soft_epoch);
+    b->key = block_key(pc, cpu->key_epoch);
     cpu->block = cpu->before = b;
     cpu->block_pc = pc;
     if (b->special == SPECIAL_REP) {
@@ -221,18 +221,23 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         code_lines(cpu, physical, size);
 }
 
-/* The plain block that the one before expects to come next, if it is this one and nothing else has to be done. */
-static inline struct block *expected(struct cpu *cpu, uint64_t pc, uint32_t size)
+/* The plain block that the one before expects to come next, if it is this one and nothing else has to be done. What
+ * needs settling is never plain. */
+static inline struct block *expected(const struct cpu *cpu, uint64_t pc, uint32_t size)
 {
-    struct block *before = cpu->block, *b;
-    uint64_t key = block_key(pc, cpu->soft_epoch);
+    const struct block *before = cpu->before;
+    uint64_t key = block_key(pc, cpu->key_epoch);
+    struct block *b = &cpu->blocks[before->next[0]];
 
-    if (!before || !before->plain || cpu->clock >= cpu->attention)
-        return NULL;
-    b = block_by_number(cpu->machine->blocks, before->next[0]);
     if (b->key != key)
-        b = block_by_number(cpu->machine->blocks, before->next[1]);
-    return b->key == key && b->size == size && b->plain ? b : NULL;
+        b = &cpu->blocks[before->next[1]];
+    return b->key == key && b->plain && before->plain && b->size == size && cpu->clock < cpu->attention ? b : NULL;
+}
+
+/* The next element of a REP that runs. */
+static inline bool again(struct cpu *cpu, uint64_t pc)
+{
+    return cpu->rep_pc == pc && cpu->rep_left > 0 && !cpu->rep_first && cpu->block && cpu->clock < cpu->attention;
 }
 
 static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
@@ -241,6 +246,10 @@ static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *us
     struct block *b = expected(cpu, pc, size);
 
     (void)uc;
+    if (again(cpu, pc)) {
+        rep_settle(cpu, cpu->block);
+        return;
+    }
     if (!b) {
         slow_block(cpu, pc, size);
         return;
@@ -256,6 +265,10 @@ static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user
     struct block *b = expected(cpu, pc, size);
 
     (void)uc;
+    if (again(cpu, pc)) {
+        rep_settle(cpu, cpu->block);
+        return;
+    }
     if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch) {
         slow_block(cpu, pc, size);
         return;

@@ -29,7 +29,8 @@ void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation
 
 void mmu_soft_flushed(struct cpu *cpu)
 {
-    if ((++cpu->soft_epoch & 0xffff) == 0)
+    cpu->key_epoch = (++cpu->soft_epoch * MACHINE_CPUS_MAX + cpu->index) & 0xffff;
+    if (cpu->key_epoch < MACHINE_CPUS_MAX)
         block_forget_keys(cpu->machine->blocks);
 }
 

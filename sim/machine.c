@@ -41,7 +41,9 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
 
     cpu->machine = m;
     cpu->index = index;
+    cpu->blocks = cpu->before = block_all(m->blocks);
     cpu->soft_epoch = 1;
+    cpu->key_epoch = MACHINE_CPUS_MAX + index;
     cpu->tlb = tlb_create(&m->model);
     cpu->lapic = calloc(1, sizeof *cpu->lapic);
     if (!cpu->tlb || !cpu->lapic)

@@ -39,11 +39,11 @@ static void rep_element(struct cpu *cpu, const struct block *b)
 {
     uint32_t per_cycle = cpu->machine->model.rep_bytes_per_cycle;
 
-    cpu->carry_256 += b->element * 256u / (per_cycle ? per_cycle : 1);
+    cpu->carry_256 += block_element(b) * 256u / (per_cycle ? per_cycle : 1);
     charge_timing(cpu, b->is_copy ? CAUSE_copy : CAUSE_work, cpu->carry_256 >> 8);
     cpu->carry_256 &= 255;
     if (b->is_copy)
-        count_n(cpu, COUNTER_bytes_copied, b->element);
+        count_n(cpu, COUNTER_bytes_copied, block_element(b));
 }
 
 static void rep_moved_first(struct cpu *cpu, const struct block *b)
@@ -85,7 +85,7 @@ void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc)
 {
     bool resumed = b->instructions == 1 && resumes_suspended_rep(cpu, pc);
 
-    cpu->rep_pc = pc + b->last;
+    cpu->rep_pc = pc + block_last(b);
     cpu->rep_first = !resumed;
     cpu->rep_single = false;
     if (!resumed)

@@ -58,7 +58,7 @@ static void slow settle_cr(struct cpu *cpu)
 static void slow settle_invlpg(struct cpu *cpu, const struct block *b)
 {
     struct operand operands[OPERANDS_MAX];
-    size_t n = operands_at(cpu, cpu->block_pc + b->last, operands);
+    size_t n = operands_at(cpu, cpu->block_pc + block_last(b), operands);
 
     if (n > 0)
         tlb_flush_page(cpu->tlb, operands[0].address >> 12 & ((1ul << 52) - 1), cpu->pcid);
@@ -82,7 +82,7 @@ static void slow settle_special(struct cpu *cpu, const struct block *b)
         break;
     case SPECIAL_RETURN:
     case SPECIAL_SYSRET:
-        deliver_return(cpu, cpu->block_pc + b->last, b->special == SPECIAL_SYSRET);
+        deliver_return(cpu, cpu->block_pc + block_last(b), b->special == SPECIAL_SYSRET);
         break;
     case SPECIAL_SHADOW:
         cpu->shadow = true;
@@ -114,8 +114,8 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
 {
     const struct block *b = cpu->block;
     uint8_t code[8192];
-    uint32_t instructions, cost_256, transition;
-    uint64_t cycles;
+    uint32_t instructions, cost_256, swapgs;
+    uint64_t cycles, transition;
 
     cpu->block = NULL;
     if (!b)
@@ -129,15 +129,16 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     cpu->rep_pc = 0;
     if (rip < cpu->block_pc || rip >= cpu->block_pc + b->size || !mmu_read(cpu, cpu->block_pc, code, b->size))
         return;
-    block_prefix(cpu->machine->blocks, code, b->size, cpu->block_pc, rip, &instructions, &cost_256, &transition);
+    block_prefix(cpu->machine->blocks, code, b->size, cpu->block_pc, rip, &instructions, &cost_256, &swapgs);
     if (instructions >= b->instructions)
         return;
     retire(cpu, -(int64_t)(b->instructions - instructions));
     /* What was charged beyond is given back to the carry first, so that cycles never go below what passed. */
     cycles = (b->cost_256 - cost_256) >> 8;
-    if (cpu->machine->timing && cycles + b->transition - transition <= cpu->clock) {
-        cpu->clock -= cycles + b->transition - transition;
+    transition = (uint64_t)(b->swapgs - swapgs) * cpu->machine->model.swapgs_cost;
+    if (cpu->machine->timing && cycles + transition <= cpu->clock) {
+        cpu->clock -= cycles + transition;
         cpu->domain->cycles[b->cause] -= cycles;
-        cpu->domain->cycles[CAUSE_transition] -= b->transition - transition;
+        cpu->domain->cycles[CAUSE_transition] -= transition;
     }
 }
