@@ -13,9 +13,10 @@ build=${BUILD:-build}
 logs=$build/tests/logs
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 
-# Sum of N over lines "[  $1  ] N test(s)" of log $2. CMocka prints one such line a group.
+# Sum of N over lines "[  $1  ] N test(s)" of log $2. CMocka prints one such line a group; newer ones put the group's name
+# before N.
 sum_of() {
-    sed -n "s/^\[  $1  \] \([0-9]*\) test(s).*/\1/p" "$2" | awk '{ sum += $1 } END { print sum + 0 }'
+    sed -n "s/^\[  $1  \] \([^ ]*: \)\{0,1\}\([0-9]*\) test(s).*/\2/p" "$2" | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 # Runs program $1; prints its line; leaves "passed failed" in a file.
