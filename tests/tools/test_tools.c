@@ -118,15 +118,19 @@ static void results_are_added_up(void **state)
         const char *programs, *last;
         int status;
     } cases[] = {
-        {"good", "3 passed, 0 failed", 0},         {"good good2", "8 passed, 0 failed", 0},
-        {"good bad", "5 passed, 1 failed", 1},     {"good crash", "3 passed, 1 failed", 1},
-        {"good liar", "3 passed, 1 failed", 1},    {"good hang", "3 passed, 1 failed", 1},
-        {"good missing", "3 passed, 1 failed", 1}, {"", "0 passed, 0 failed", 1},
+        {"good", "3 passed, 0 failed", 0},       {"good good2", "8 passed, 0 failed", 0},
+        {"good bad", "5 passed, 1 failed", 1},   {"good newer", "3 passed, 4 failed", 1},
+        {"good crash", "3 passed, 1 failed", 1}, {"good liar", "3 passed, 1 failed", 1},
+        {"good hang", "3 passed, 1 failed", 1},  {"good missing", "3 passed, 1 failed", 1},
+        {"", "0 passed, 0 failed", 1},
     };
 
     make_program("good", 3, 0, "exit 0");
     make_program("good2", 5, 0, "exit 0");
     make_program("bad", 2, 1, "exit 1");
+    write_file("newer",
+               "#!/bin/sh\necho '[  PASSED  ] 0 test(s).'\necho '[  FAILED  ] tests: 4 test(s), listed:'\nexit 4\n",
+               0755);
     make_program("crash", 0, 0, "kill -SEGV $$");
     make_program("liar", 0, 0, "exit 0");
     make_program("hang", 0, 0, "exec sleep 20");
