@@ -290,13 +290,13 @@ void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out)
     static const char *const names[] = {"PTE", "PDE", "PDPTE", "PML4E"};
     uint64_t table = cpu->cr3 & PTE_FRAME;
 
-    fprintf(out, "page walk of %#018" PRIx64 ", CR3 %#" PRIx64 "%s\n", address, cpu->cr3,
+    fprintf(out, "page walk of 0x%016" PRIx64 ", CR3 %#" PRIx64 "%s\n", address, cpu->cr3,
             mmu_canonical(address) ? "" : " (not canonical)");
     for (unsigned level = 3;; level--) {
         uint64_t at = table + (address >> (12 + 9 * level) & 511) * 8;
         uint64_t entry = at + 8 <= cpu->machine->ram_bytes ? ram_word(cpu->machine, at) : 0;
 
-        fprintf(out, "  %-5s at %#011" PRIx64 " = %#018" PRIx64 " %s%s%s%s%s%s%s\n", names[level], at, entry,
+        fprintf(out, "  %-5s at 0x%09" PRIx64 " = 0x%016" PRIx64 " %s%s%s%s%s%s%s\n", names[level], at, entry,
                 entry & PTE_P ? "P" : "not present", entry & PTE_W ? " W" : "", entry & PTE_U ? " U" : "",
                 entry & PTE_A ? " A" : "", entry & PTE_D && level < 3 ? " D" : "", entry & PTE_G ? " G" : "",
                 entry & PTE_NX ? " NX" : "");

@@ -20,7 +20,7 @@ static void print_place(const struct cpu *cpu, uint64_t pc, FILE *out)
     uint64_t offset = 0;
     const char *name = symbols_name(symbols_at(cpu, pc), pc, &offset);
 
-    fprintf(out, "%#018" PRIx64, pc);
+    fprintf(out, "0x%016" PRIx64, pc);
     if (name)
         fprintf(out, " %s+%#" PRIx64, name, offset);
 }
