@@ -160,6 +160,14 @@ struct suspended_rep {
 #define SUSPENDED_REPS 8
 
 struct cpu {
+    /* the memory hook's own cache line: the page of the access before, by its alias (slot and frame) */
+    uint64_t data_alias, data_epoch; /* valid while *tlb_epoch is data_epoch */
+    const uint64_t *tlb_epoch;
+    const uint64_t *filter_read, *filter_write;
+    uint32_t filter_data_mask;
+    bool data_dirty; /* its TLB entry is known to be dirty */
+    bool data_table; /* it holds paging structures */
+
     struct machine *machine;
     unsigned index;
     struct engine engine;
@@ -199,16 +207,13 @@ struct cpu {
     uint64_t user_space; /* root table of the last user code */
 
     /* filters: the last pages that hit, valid while *tlb_epoch is unchanged */
-    const uint64_t *tlb_epoch;
     uint64_t code_page, code_frame, code_epoch;
     struct {
         uint64_t page, frame;
         uint32_t epoch;
     } code_map[CODE_MAP]; /* count model: by soft_epoch */
-    uint64_t data_page, data_epoch;
-    bool data_dirty; /* its entry is known to be dirty */
-    const uint64_t *filter_code, *filter_read, *filter_write;
-    uint32_t filter_code_mask, filter_data_mask;
+    const uint64_t *filter_code;
+    uint32_t filter_code_mask;
 
     /* soft TLB bookkeeping */
     uint32_t soft_epoch; /* counts its flushes */

@@ -60,7 +60,7 @@ static void slow store_to_special_page(struct cpu *cpu, uint64_t physical, unsig
         m->cpus[i].flush_soft = true;
         m->cpus[i].attention = 0;
     }
-    cpu->data_page = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
+    cpu->data_alias = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
 }
 
 /* A table was changed in this very block: is what the TLB still holds for this page stale? */
@@ -81,9 +81,20 @@ static void slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
                       t.flags & TRANSLATION_DIRTY;
 }
 
-/* Not the page of the access before: look it up, counted. */
-static void data_page(struct cpu *cpu, uint64_t page, bool write)
+static uint64_t virtual_page(const struct cpu *cpu, uint64_t address)
 {
+    unsigned slot = (unsigned)(address >> SLOT_SHIFT);
+    uint64_t physical = address & SLOT_OFFSET_MASK;
+
+    if (slot >= SLOT_REVERSE)
+        return cpu->reverse[slot - SLOT_REVERSE][physical >> 12].page;
+    return (physical + (slot == SLOT_DIRECT ? BOOT_DIRECT_MAP : slot == SLOT_KERNEL ? BOOT_KERNEL_BASE : 0)) >> 12;
+}
+
+/* Not the page of the access before: look it up, counted. */
+static void data_page(struct cpu *cpu, uint64_t address, bool write)
+{
+    uint64_t page = virtual_page(cpu, address);
     const struct translation *t = tlb_recent(cpu->tlb, TLB_DATA, page & ((1ul << 52) - 1), cpu->pcid);
 
     if (t && (!write || t->flags & TRANSLATION_DIRTY))
@@ -92,8 +103,9 @@ static void data_page(struct cpu *cpu, uint64_t page, bool write)
         data_page_walk(cpu, page, write);
     if (cpu->flush_soft)
         check_stale_in_block(cpu, page);
-    cpu->data_page = page;
+    cpu->data_alias = address >> 12;
     cpu->data_epoch = *cpu->tlb_epoch;
+    cpu->data_table = cpu->machine->page_flags[(address & SLOT_OFFSET_MASK) >> 12] & PAGE_IS_TABLE;
 }
 
 static void slow data_line(struct cpu *cpu, uint64_t physical, bool write)
@@ -106,36 +118,23 @@ static void slow device_access(struct cpu *cpu)
     charge_timing(cpu, CAUSE_device, cpu->machine->model.mmio_cost);
 }
 
-static inline uint64_t virtual_page(const struct cpu *cpu, uint64_t address)
-{
-    unsigned slot = (unsigned)(address >> SLOT_SHIFT);
-    uint64_t physical = address & SLOT_OFFSET_MASK;
-
-    if (slot >= SLOT_REVERSE)
-        return cpu->reverse[slot - SLOT_REVERSE][physical >> 12].page;
-    return (physical + (slot == SLOT_DIRECT ? BOOT_DIRECT_MAP : slot == SLOT_KERNEL ? BOOT_KERNEL_BASE : 0)) >> 12;
-}
-
 void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user)
 {
     struct cpu *cpu = user;
-    struct machine *m = cpu->machine;
-    uint64_t physical = address & SLOT_OFFSET_MASK, line;
+    uint64_t physical = address & SLOT_OFFSET_MASK, line = physical >> 6;
     bool write = type == UC_MEM_WRITE;
-    uint64_t page;
 
-    if (physical >= m->ram_bytes) {
-        device_access(cpu);
-        return;
+    if (cpu->data_alias != address >> 12 || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty)) {
+        if (physical >= cpu->machine->ram_bytes) {
+            device_access(cpu);
+            return;
+        }
+        data_page(cpu, address, write);
     }
-    page = virtual_page(cpu, address);
-    if (cpu->data_page != page || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty))
-        data_page(cpu, page, write);
-    line = physical >> 6;
     if ((write ? cpu->filter_write : cpu->filter_read)[line & cpu->filter_data_mask] != line)
         data_line(cpu, physical, write);
     if ((physical & 63) + (unsigned)size > 64 && (physical & 4095) + (unsigned)size <= 4096)
         data_line(cpu, physical + (unsigned)size - 1, write);
-    if (write && m->page_flags[physical >> 12] & PAGE_IS_TABLE)
+    if (write && cpu->data_table)
         store_to_special_page(cpu, physical, (unsigned)size, (uint64_t)value);
 }

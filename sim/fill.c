@@ -32,6 +32,7 @@ void mmu_soft_flushed(struct cpu *cpu)
     cpu->key_epoch = (++cpu->soft_epoch * MACHINE_CPUS_MAX + cpu->index) & 0xffff;
     if (cpu->key_epoch < MACHINE_CPUS_MAX)
         block_forget_keys(cpu->machine->blocks);
+    cpu->data_alias = UINT64_MAX; /* its slot may be given to another page */
 }
 
 void mmu_flush_soft(struct cpu *cpu)

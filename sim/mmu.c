@@ -52,13 +52,21 @@ bool mmu_canonical(uint64_t address)
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+static void becomes_table(struct machine *m, uint64_t frame)
+{
+    m->page_flags[frame] |= PAGE_IS_TABLE;
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        m->cpus[i].data_alias = UINT64_MAX; /* it may be the page that is being written */
+}
+
 static uint64_t read_entry(struct walk *w, uint64_t address)
 {
     struct machine *m = w->cpu->machine;
 
     if (address + 8 > m->ram_bytes)
         return 0; /* a table outside RAM: nothing there answers */
-    m->page_flags[address / PAGE_BYTES] |= PAGE_IS_TABLE;
+    if (!(m->page_flags[address / PAGE_BYTES] & PAGE_IS_TABLE))
+        becomes_table(m, address / PAGE_BYTES);
     if (w->counted) {
         count(w->cpu, COUNTER_walk_refs);
         data_access(w->cpu, address, 8, false, CAUSE_tlb);

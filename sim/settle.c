@@ -9,7 +9,7 @@
 
 void settle_drop_filters(struct cpu *cpu)
 {
-    cpu->data_page = UINT64_MAX;
+    cpu->data_alias = UINT64_MAX;
     cpu->code_page = UINT64_MAX;
 }
 
