@@ -8,7 +8,7 @@
  * phase writes the stack of the new program and may WAIT; what it needs is kept with the
  * process (call->done says that it has begun).
  *
- * A script is "#! interpreter [argument]": one level, the interpreter is a program.
+ * A script is "#! interpreter [argument]": the interpreter may be a script itself.
  */
 #include <linux/signal.h>
 #include <linux/mman.h>
@@ -84,25 +84,31 @@ static const char *rest_of_line(char *at)
     return *at ? at : NULL;
 }
 
-/* "#!" has been seen. Leaves interpreter and argument in e->script. */
+/* "#!" has been seen. Leaves interpreter and argument in one more e->script. */
 static long parse_script(struct exec *e, uint64_t bytes)
 {
     uint64_t limit = bytes < SCRIPT_LINE ? bytes : SCRIPT_LINE, n = 0;
-    char *at = e->script, *interpreter;
+    struct script *script;
+    char *line, *at, *interpreter;
 
+    if (e->scripts == SCRIPTS_MAX)
+        return -ELOOP;
+    script = &e->script[e->scripts];
+    at = line = script->interpreter;
     for (; n + 2 < limit && e->header[n + 2] != '\n' && e->header[n + 2]; n++) {
-        e->script[n] = (char)e->header[n + 2];
+        line[n] = (char)e->header[n + 2];
         NOT_A_COPY();
     }
     if (n + 2 >= limit && limit == SCRIPT_LINE) /* no end of line in sight */
         return -ENOEXEC;
-    e->script[n] = '\0';
+    line[n] = '\0';
     interpreter = next_word(&at);
     if (!interpreter)
         return -ENOEXEC;
-    e->script_argument = rest_of_line(at);
-    for (n = 0; (e->script[n] = interpreter[n]); n++)
+    script->argument = rest_of_line(at);
+    for (n = 0; (line[n] = interpreter[n]); n++)
         NOT_A_COPY();
+    e->scripts++;
     return 0;
 }
 
@@ -122,26 +128,32 @@ static long plan_elf(struct proc *proc, struct call *call, struct exec *e, long 
     return (uint64_t)r == table_bytes ? exec_elf_plan(&info, e->header, &e->plan) : -ENOEXEC;
 }
 
-/* Opens and understands the program; its handle, or -errno. */
+static bool is_script(const struct exec *e, long bytes)
+{
+    return bytes >= 2 && e->header[0] == '#' && e->header[1] == '!';
+}
+
+/* Opens and understands the program, or what interprets it in the end; its handle, or -errno. */
 static long examine(struct proc *proc, struct call *call, struct exec *e)
 {
-    bool second = e->script[0];
-    long handle = open_file(proc, call, second ? e->script : e->path), r;
+    for (;;) {
+        long handle = open_file(proc, call, e->scripts ? e->script[e->scripts - 1].interpreter : e->path), r;
+        bool script;
 
-    if (handle < 0)
-        return handle;
-    r = read_file(proc, call, handle, 0, e->header, HEADER_BYTES);
-    if (r >= 2 && e->header[0] == '#' && e->header[1] == '!') {
-        r = second ? -ELOOP : parse_script(e, (uint64_t)r);
+        if (handle < 0)
+            return handle;
+        r = read_file(proc, call, handle, 0, e->header, HEADER_BYTES);
+        script = is_script(e, r);
+        if (script)
+            r = parse_script(e, (uint64_t)r);
+        else if (r >= 0)
+            r = plan_elf(proc, call, e, handle, (uint64_t)r);
+        if (r == 0 && !script)
+            return handle;
         release_file(proc, call, handle);
-        return r ? r : examine(proc, call, e);
+        if (r)
+            return r;
     }
-    if (r >= 0)
-        r = plan_elf(proc, call, e, handle, (uint64_t)r);
-    if (r == 0)
-        return handle;
-    release_file(proc, call, handle);
-    return r;
 }
 
 /* The bytes in front of the arguments: platform and AT_RANDOM. The random block counts as used at the commit. */

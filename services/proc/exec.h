@@ -60,6 +60,13 @@ struct vectors {
     const char *const *own_argv, *const *own_envp; /* NULL: the program's */
 };
 
+#define SCRIPTS_MAX 5 /* as Linux: the sixth is ELOOP */
+
+struct script {
+    char interpreter[SCRIPT_LINE]; /* interpreter, NUL, argument, NUL */
+    const char *argument;          /* in it, or NULL */
+};
+
 struct exec {
     uint64_t argc, envc;
     struct strings strings; /* platform, random bytes, arguments, environment, path, as they lie on the stack */
@@ -70,8 +77,8 @@ struct exec {
     uint64_t word[128]; /* the vectors on their way to the stack */
     uint8_t header[HEADER_BYTES] __attribute__((aligned(16)));
     char path[PATH_BYTES];   /* as given: a script stays what AT_EXECFN names */
-    char script[SCRIPT_LINE]; /* interpreter, NUL, argument, NUL; empty: not a script */
-    const char *script_argument;
+    struct script script[SCRIPTS_MAX]; /* the program's first line, its interpreter's, … */
+    unsigned scripts;
 };
 
 /* exec_args.c. 0, -errno or CALL_WAIT. */

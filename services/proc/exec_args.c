@@ -190,22 +190,28 @@ static long collect_own(struct proc *proc, struct exec *e, const char *const *ve
     return 0;
 }
 
-/* In front of a script's arguments: the interpreter, its argument if any, the script instead of argv[0]. */
-static long push_script(struct proc *proc, struct exec *e)
+/* In front of a script's arguments: the interpreter, its argument if any, the script instead of argv[0]. The same again
+ * for an interpreter that is a script. */
+static long push_scripts(struct proc *proc, struct exec *e)
 {
-    long r;
+    long r = 0;
 
-    e->argc += e->script_argument ? 3 : 2;
-    r = push_own(proc, e, e->script);
-    if (r == 0 && e->script_argument)
-        r = push_own(proc, e, e->script_argument);
+    for (unsigned i = e->scripts; r == 0 && i-- > 0;) {
+        const struct script *script = &e->script[i];
+
+        e->argc += script->argument ? 2 : 1;
+        r = push_own(proc, e, script->interpreter);
+        if (r == 0 && script->argument)
+            r = push_own(proc, e, script->argument);
+    }
+    e->argc++;
     return r ? r : push_own(proc, e, e->path);
 }
 
 long exec_collect(struct proc *proc, struct call *call, struct exec *e, const struct vectors *v)
 {
-    uint64_t skip = e->script[0] ? 1 : 0;
-    long r = skip ? push_script(proc, e) : 0;
+    uint64_t skip = e->scripts ? 1 : 0;
+    long r = skip ? push_scripts(proc, e) : 0;
 
     if (r == 0)
         r = v->own_argv ? collect_own(proc, e, v->own_argv, skip, &e->argc)

@@ -247,8 +247,9 @@ static void scripts(void **state)
     static const struct {
         const char *text;
         long result;
-        const char *argv[6];
+        const char *argv[7];
     } cases[] = {
+        {"#!/second x\n", 0, {"/bin/prog", "y z", "/second", "x", "/script", "second argument"}},
         {"#!/bin/prog\nrest", 0, {"/bin/prog", "/script", "second argument"}},
         {"#! /bin/prog  -x  y \t\nrest", 0, {"/bin/prog", "-x  y", "/script", "second argument"}},
         {"#!/bin/prog", 0, {"/bin/prog", "/script", "second argument"}},
@@ -267,6 +268,7 @@ static void scripts(void **state)
         long r;
 
         world_add_file(w, "/bin/prog", e, sizeof *e);
+        world_add_file(w, "/second", "#!/bin/prog y z\n", 16);
         world_add_file(w, "/script", cases[i].text, strlen(cases[i].text));
         r = exec(w, "/script", two_arguments, environment);
         if (r != cases[i].result)
