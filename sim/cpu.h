@@ -391,19 +391,21 @@ bool mmu_canonical(uint64_t address);
 bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, enum privilege privilege, bool ac);
 /* An instruction fetch, without effect: the block hook makes the counted look-up when the code runs. */
 bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
+void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
+/* Reads guest memory by virtual address without effects; false if not mapped. */
+bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes);
+/* The physical address that `address`, in this page, means. */
+static inline uint64_t translation_address(const struct translation *t, uint64_t address)
+{
+    return (t->frame + ((address >> 12) - t->page)) << 12 | (address & (PAGE_BYTES - 1));
+}
+
+/* fill.c: the MMU under the engine, and its soft TLB */
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
 void mmu_flush_soft(struct cpu *cpu);
 void mmu_soft_flushed(struct cpu *cpu); /* the engine's soft TLB is empty */
 /* This entry is being used: counts and warns if the tables no longer say the same. */
 void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used);
-void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
-/* Reads guest memory by virtual address without effects; false if not mapped. */
-bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes);
-/* Address of `count` bytes of this page's frame + offset */
-static inline uint64_t translation_address(const struct translation *t, uint64_t address)
-{
-    return (t->frame + ((address >> 12) - t->page)) << 12 | (address & (PAGE_BYTES - 1));
-}
 
 /* execute.c: the block hook */
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);

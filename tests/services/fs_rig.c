@@ -2,6 +2,7 @@
  *
  * tests/services/fs_rig.c: see fs_rig.h.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -120,4 +121,40 @@ uint64_t rig_digest(struct mkfs *m)
 
     assert_int_equal(mkfs_walk(m, "/", digest_one, &d), 0);
     return d.sum;
+}
+
+int rig_set_up(void **state)
+{
+    struct fs_rig *r = calloc(1, sizeof *r);
+
+    rig_create(r, 8, 256);
+    *state = r;
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    rig_destroy(*state);
+    free(*state);
+    return 0;
+}
+
+void rig_put(struct fs_rig *r, const char *path, const char *text)
+{
+    long fd = sys(r, open, path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
+
+    assert_in_range(fd, 3, 1023);
+    assert_int_equal(sys(r, write, fd, text, strlen(text)), strlen(text));
+    assert_int_equal(sys(r, close, fd), 0);
+}
+
+void rig_expect(struct fs_rig *r, const char *path, const char *text)
+{
+    char data[256] = {0};
+    long fd = sys(r, open, path, O_RDONLY);
+
+    assert_in_range(fd, 3, 1023);
+    assert_int_equal(sys(r, read, fd, data, sizeof data), strlen(text));
+    assert_string_equal(data, text);
+    assert_int_equal(sys(r, close, fd), 0);
 }

@@ -26,6 +26,12 @@ void rig_sync(struct fs_rig *r);
 void rig_check(struct fs_rig *r);   /* mkfs_check on a copy, as it is on the disk after a sync */
 void rig_destroy(struct fs_rig *r); /* syncs, checks, frees; no memory may be left */
 long rig_call(struct fs_rig *r, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
+/* CMocka fixtures: a rig with a disk of 8 MiB and a cache of 256 blocks in *state. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+/* Makes a file of that text; asserts that a file holds that text (under 256 bytes). */
+void rig_put(struct fs_rig *r, const char *path, const char *text);
+void rig_expect(struct fs_rig *r, const char *path, const char *text);
 /* The whole tree as one number: names, types, modes, link targets, contents. */
 uint64_t rig_digest(struct mkfs *m);
 

@@ -16,42 +16,6 @@
 
 #include "tests/services/fs_rig.h"
 
-static int set_up(void **state)
-{
-    struct fs_rig *r = calloc(1, sizeof *r);
-
-    rig_create(r, 8, 256);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-static void put(struct fs_rig *r, const char *path, const char *text)
-{
-    long fd = sys(r, open, path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-    assert_in_range(fd, 3, 1023);
-    assert_int_equal(sys(r, write, fd, text, strlen(text)), strlen(text));
-    assert_int_equal(sys(r, close, fd), 0);
-}
-
-static void expect(struct fs_rig *r, const char *path, const char *text)
-{
-    char data[256] = {0};
-    long fd = sys(r, open, path, O_RDONLY);
-
-    assert_in_range(fd, 3, 1023);
-    assert_int_equal(sys(r, read, fd, data, sizeof data), strlen(text));
-    assert_string_equal(data, text);
-    assert_int_equal(sys(r, close, fd), 0);
-}
-
 static struct stat stat_of(struct fs_rig *r, const char *path)
 {
     struct stat st;
@@ -70,8 +34,8 @@ static void test_open_flags(void **state)
 
     assert_int_equal(sys(r, open, "/none", O_RDONLY), -ENOENT);
     assert_int_equal(sys(r, open, "", O_RDONLY), -ENOENT);
-    put(r, "/f", "hello");
-    expect(r, "/f", "hello");
+    rig_put(r, "/f", "hello");
+    rig_expect(r, "/f", "hello");
     assert_int_equal(sys(r, open, "/f", O_CREAT | O_EXCL | O_WRONLY, 0600), -EEXIST);
     assert_int_equal(sys(r, open, "/f/x", O_RDONLY), -ENOTDIR);
     assert_int_equal(sys(r, open, "/f/", O_RDONLY), -ENOTDIR);
@@ -95,8 +59,8 @@ static void test_create_through_dangling_link(void **state)
 
     assert_int_equal(sys(r, symlink, "target", "/dangling"), 0);
     assert_int_equal(sys(r, open, "/dangling", O_RDONLY), -ENOENT);
-    put(r, "/dangling", "through");
-    expect(r, "/target", "through");
+    rig_put(r, "/dangling", "through");
+    rig_expect(r, "/target", "through");
 }
 
 static void test_append_and_truncate(void **state)
@@ -104,18 +68,18 @@ static void test_append_and_truncate(void **state)
     struct fs_rig *r = *state;
     long fd;
 
-    put(r, "/f", "one");
+    rig_put(r, "/f", "one");
     fd = sys(r, open, "/f", O_WRONLY | O_APPEND);
     assert_int_equal(sys(r, write, fd, "two", 3), 3);
     assert_int_equal(sys(r, lseek, fd, 0, SEEK_CUR), 6);
     sys(r, close, fd);
-    expect(r, "/f", "onetwo");
+    rig_expect(r, "/f", "onetwo");
     assert_int_equal(sys(r, truncate, "/f", 2), 0);
-    expect(r, "/f", "on");
+    rig_expect(r, "/f", "on");
     assert_int_equal(sys(r, truncate, "/f", -1), -EINVAL);
     assert_int_equal(sys(r, truncate, "/", 0), -EISDIR);
-    put(r, "/f", "x");
-    expect(r, "/f", "x");
+    rig_put(r, "/f", "x");
+    rig_expect(r, "/f", "x");
 }
 
 static void test_mode_and_umask(void **state)
@@ -268,13 +232,13 @@ static void test_sendfile(void **state)
     uint64_t offset = 2;
     long in, out;
 
-    put(r, "/in", "0123456789");
+    rig_put(r, "/in", "0123456789");
     in = sys(r, open, "/in", O_RDONLY);
     out = sys(r, open, "/out", O_CREAT | O_WRONLY, 0600);
     assert_int_equal(sys(r, sendfile, out, in, &offset, 5), 5);
     assert_int_equal(offset, 7);
     assert_int_equal(sys(r, sendfile, out, in, 0, 100), 10);
-    expect(r, "/out", "234560123456789");
+    rig_expect(r, "/out", "234560123456789");
     sys(r, close, in);
     sys(r, close, out);
 }
@@ -432,7 +396,7 @@ static void test_fsync_group_and_clean(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
         T(test_open_flags),
         T(test_create_through_dangling_link),

@@ -19,22 +19,6 @@
 
 #include "tests/services/fs_rig.h"
 
-static int set_up(void **state)
-{
-    struct fs_rig *r = calloc(1, sizeof *r);
-
-    rig_create(r, 8, 256);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_destroy(*state);
-    free(*state);
-    return 0;
-}
-
 static long request(struct fs_rig *r, uint16_t op, int pid, uint64_t arg0, uint64_t arg1, void *data, size_t size)
 {
     struct call call = {.nr = CALL_execve, .pid = pid};
@@ -389,7 +373,7 @@ static void test_handles(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
         T(test_lowest_descriptor),
         T(test_too_many_descriptors),

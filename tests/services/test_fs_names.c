@@ -14,42 +14,6 @@
 
 #include "tests/services/fs_rig.h"
 
-static int set_up(void **state)
-{
-    struct fs_rig *r = calloc(1, sizeof *r);
-
-    rig_create(r, 8, 256);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rig_destroy(*state);
-    free(*state);
-    return 0;
-}
-
-static void put(struct fs_rig *r, const char *path, const char *text)
-{
-    long fd = sys(r, open, path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
-
-    assert_in_range(fd, 3, 1023);
-    assert_int_equal(sys(r, write, fd, text, strlen(text)), strlen(text));
-    assert_int_equal(sys(r, close, fd), 0);
-}
-
-static void expect(struct fs_rig *r, const char *path, const char *text)
-{
-    char data[256] = {0};
-    long fd = sys(r, open, path, O_RDONLY);
-
-    assert_in_range(fd, 3, 1023);
-    assert_int_equal(sys(r, read, fd, data, sizeof data), strlen(text));
-    assert_string_equal(data, text);
-    assert_int_equal(sys(r, close, fd), 0);
-}
-
 static struct stat stat_of(struct fs_rig *r, const char *path)
 {
     struct stat st;
@@ -75,7 +39,7 @@ static void test_directories(void **state)
     assert_int_equal(sys(r, rmdir, "/d/e/.."), -ENOTEMPTY);
     assert_int_equal(sys(r, rmdir, "/"), -EBUSY);
     assert_int_equal(sys(r, unlink, "/d"), -EISDIR);
-    put(r, "/d/f", "x");
+    rig_put(r, "/d/f", "x");
     assert_int_equal(sys(r, rmdir, "/d/f"), -ENOTDIR);
     assert_int_equal(sys(r, unlink, "/d/f/"), -ENOTDIR);
     assert_int_equal(sys(r, unlink, "/d/f"), 0);
@@ -108,14 +72,14 @@ static void test_links(void **state)
     char target[128], long_target[300];
     struct stat st;
 
-    put(r, "/f", "data");
+    rig_put(r, "/f", "data");
     assert_int_equal(sys(r, link, "/f", "/g"), 0);
     assert_int_equal(stat_of(r, "/g").st_nlink, 2);
     assert_int_equal(stat_of(r, "/g").st_ino, stat_of(r, "/f").st_ino);
     assert_int_equal(sys(r, link, "/f", "/g"), -EEXIST);
     assert_int_equal(sys(r, link, "/dev", "/h"), -EPERM);
     assert_int_equal(sys(r, unlink, "/f"), 0);
-    expect(r, "/g", "data");
+    rig_expect(r, "/g", "data");
     assert_int_equal(stat_of(r, "/g").st_nlink, 1);
 
     assert_int_equal(sys(r, symlink, "g", "/s"), 0);
@@ -127,24 +91,24 @@ static void test_links(void **state)
     memset(long_target, '/', 250);
     strcpy(long_target + 250, "g");
     assert_int_equal(sys(r, symlink, long_target, "/long"), 0);
-    expect(r, "/long", "data");
+    rig_expect(r, "/long", "data");
     assert_int_equal(sys(r, symlink, "loop", "/loop"), 0);
     assert_int_equal(sys(r, stat, "/loop", &st), -ELOOP);
     assert_int_equal(sys(r, mkdir, "/dir", 0755), 0);
     assert_int_equal(sys(r, symlink, "/dir/", "/to_dir"), 0);
-    put(r, "/to_dir/x", "in dir");
-    expect(r, "/dir/x", "in dir");
-    expect(r, "/dir/../to_dir/./x", "in dir");
+    rig_put(r, "/to_dir/x", "in dir");
+    rig_expect(r, "/dir/x", "in dir");
+    rig_expect(r, "/dir/../to_dir/./x", "in dir");
 }
 
 static void test_rename(void **state)
 {
     struct fs_rig *r = *state;
 
-    put(r, "/a", "a");
-    put(r, "/b", "b");
+    rig_put(r, "/a", "a");
+    rig_put(r, "/b", "b");
     assert_int_equal(sys(r, rename, "/a", "/b"), 0);
-    expect(r, "/b", "a");
+    rig_expect(r, "/b", "a");
     assert_int_equal(sys(r, rename, "/a", "/b"), -ENOENT);
     assert_int_equal(sys(r, mkdir, "/d", 0755), 0);
     assert_int_equal(sys(r, mkdir, "/d/e", 0755), 0);
@@ -156,16 +120,16 @@ static void test_rename(void **state)
     assert_int_equal(sys(r, mkdir, "/k", 0755), 0);
     assert_int_equal(sys(r, rename, "/d/e", "/k"), 0);
     assert_int_equal(stat_of(r, "/d").st_nlink, 2);
-    put(r, "/k/../back", "parent is right");
-    expect(r, "/back", "parent is right");
+    rig_put(r, "/k/../back", "parent is right");
+    rig_expect(r, "/back", "parent is right");
     assert_int_equal(sys(r, mkdir, "/k/sub", 0755), 0);
     assert_int_equal(sys(r, rename, "/k/sub", "/d/sub"), 0);
-    put(r, "/d/sub/../up", "in d");
-    expect(r, "/d/up", "in d");
+    rig_put(r, "/d/sub/../up", "in d");
+    rig_expect(r, "/d/up", "in d");
     assert_int_equal(sys(r, rename, "/k", "/d"), -ENOTEMPTY);
     assert_int_equal(sys(r, link, "/b", "/same"), 0);
     assert_int_equal(sys(r, rename, "/b", "/same"), 0);
-    expect(r, "/b", "a");
+    rig_expect(r, "/b", "a");
     assert_int_equal(fake_call(&r->f, &r->service, 1, CALL_renameat2, (uint64_t)AT_FDCWD, P("/b"), (uint64_t)AT_FDCWD,
                                P("/same"), 1, 0),
                      -EEXIST);
@@ -176,7 +140,7 @@ static void test_slash_at_the_end(void **state)
 {
     struct fs_rig *r = *state;
 
-    put(r, "/f", "x");
+    rig_put(r, "/f", "x");
     assert_int_equal(sys(r, mkdir, "/d", 0755), 0);
     assert_int_equal(sys(r, symlink, "f", "/to_f"), 0);
     assert_int_equal(sys(r, symlink, "d", "/to_d"), 0);
@@ -205,7 +169,7 @@ static void test_unlinked_file_lives_while_open(void **state)
     struct stat st;
     long fd;
 
-    put(r, "/f", "still");
+    rig_put(r, "/f", "still");
     fd = sys(r, open, "/f", O_RDWR);
     assert_int_equal(sys(r, unlink, "/f"), 0);
     assert_int_equal(sys(r, fstat, fd, &st), 0);
@@ -269,8 +233,8 @@ static void test_working_directory(void **state)
     assert_int_equal(sys(r, getcwd, path, sizeof path), 6);
     assert_string_equal(path, "/a/bc");
     assert_int_equal(sys(r, getcwd, path, 5), -ERANGE);
-    put(r, "here", "x");
-    expect(r, "/a/bc/here", "x");
+    rig_put(r, "here", "x");
+    rig_expect(r, "/a/bc/here", "x");
     fd = sys(r, open, "/a", O_RDONLY | O_DIRECTORY);
     assert_int_equal(sys(r, openat, fd, "bc/here", O_RDONLY), fd + 1);
     assert_int_equal(sys(r, openat, fd + 1, "bc/here", O_RDONLY), -ENOTDIR);
@@ -300,7 +264,7 @@ static void test_removed_working_directory(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
         T(test_directories),
         T(test_names_too_long),
