@@ -27,7 +27,11 @@ enum probe {
     PROBE_FREE_FRAMES = 5,  /* RDX = free frames, RSI = 0 before the first program, 1 after the last */
     PROBE_SPACE_GONE = 6,   /* RDX = CR3 of an address space that was destroyed; its name is forgotten */
     PROBE_BOOTED = 7,       /* the first program is about to execute its first instruction */
+    PROBE_DOMAIN_DIED = 8,  /* RSI = name, RDX = exception vector, or PROBE_DEATH_HANG: a domain that can be restarted failed */
+    PROBE_DOMAIN_BACK = 9,  /* RSI = name, RDX = calls in flight that fail with EIO, RDI = text: what was lost, or 0: nothing */
 };
+
+#define PROBE_DEATH_HANG 0x100
 
 enum probe_warning {
     PROBE_WARN_ENOSYS = 1,         /* value: the call number that no service implements */
