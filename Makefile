@@ -64,7 +64,7 @@ endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 HOST_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_GNU_SOURCE -I. $(UNICORN_CFLAGS)
-HOST_LIBS := $(UNICORN_LIBS) -lcapstone -lelf -ljansson -linih -lm
+HOST_LIBS := $(UNICORN_LIBS) -lcapstone -lelf -ljansson -linih -lnettle -ldw -lm
 
 # Code that runs on the simulated machine. Services are compiled with exactly these flags, once, for every placement
 # and for the host's tests (DESIGN.md, Services).

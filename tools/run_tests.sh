@@ -11,6 +11,8 @@ set -u
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 logs=$build/tests/logs
+# Tests neither see nor fill the user's cache of results.
+export XDG_CACHE_HOME=$PWD/$build/tests/cache
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
 
 # Sum of N over lines "[  $1  ] N test(s)" of log $2. CMocka prints one such line a group; newer ones put the group's name

@@ -31,8 +31,10 @@ pkg-config          /usr/bin/pkg-config
 musl-tools          /usr/bin/musl-gcc
 libcapstone-dev     /usr/include/capstone/capstone.h
 libelf-dev          /usr/include/libelf.h
+libdw-dev           /usr/include/elfutils/libdw.h
 libjansson-dev      /usr/include/jansson.h
 libinih-dev         /usr/include/ini.h
+nettle-dev          /usr/include/nettle/sha2.h
 libcmocka-dev       /usr/include/cmocka.h
 libsqlite3-dev      /usr/lib/x86_64-linux-gnu/libsqlite3.a
 busybox-static      /usr/share/doc/busybox-static

@@ -14,6 +14,7 @@
 #include "sim/cli/suggest.h"
 
 #define OPS_MAX 1000000000ull
+#define JOBS_MAX 256
 #define TIME_LIMIT_MAX_MS (1000ull * 3600 * 24 * 365)
 
 struct option {
@@ -110,6 +111,27 @@ static bool take_csv(struct options *o, const char *name, const char *value, str
     return true;
 }
 
+static bool take_no_cache(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->no_cache = true;
+    return true;
+}
+
+static bool take_workload(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return append(o->only, &o->onlys, name, value, error);
+}
+
+static bool take_jobs(struct options *o, const char *name, const char *value, struct error *error)
+{
+    uint64_t number;
+
+    if (!parse_number(name, value, 1, JOBS_MAX, &number, error))
+        return false;
+    o->jobs = (unsigned)number;
+    return true;
+}
+
 static bool take_root(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->root = value;
@@ -149,8 +171,9 @@ static bool take_help(struct options *o, const char *name, const char *value, st
     return true;
 }
 
-#define MACHINE (COMMAND_RUN | COMMAND_EXEC)
-#define ANY (COMMAND_RUN | COMMAND_EXEC | COMMAND_LIST | COMMAND_DOCTOR)
+#define WORKLOADS (COMMAND_RUN | COMMAND_COMPARE)
+#define MACHINE (WORKLOADS | COMMAND_EXEC)
+#define ANY (MACHINE | COMMAND_LIST | COMMAND_DOCTOR)
 
 static const struct option table[] = {
     {"--cpu", "NAME", MACHINE, take_cpu, "CPU model, or the path of a model file (default skylake)"},
@@ -158,13 +181,16 @@ static const struct option table[] = {
     {"--model", "timing|count", MACHINE, take_model,
      "timing counts everything; count leaves cycles and misses out, and is fast"},
     {"--ops", "N", MACHINE, take_ops,
-     "run: operations in the measured region (default: the workload's); exec: how many the program does"},
+     "run, compare: operations in the measured region (default: the workload's); exec: how many the program does"},
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,
-     "results as JSON: run and list on standard output, exec on descriptor 3; or in FILE"},
+     "results as JSON: on standard output, of exec on descriptor 3; or in FILE"},
     {"--csv", NULL, MACHINE, take_csv, "results as comma-separated values, to the same place"},
+    {"--workload", "NAME", COMMAND_COMPARE, take_workload, "only this workload; may be given several times"},
+    {"--jobs", "N", COMMAND_COMPARE, take_jobs, "at most N runs at once (default: the host's CPUs)"},
+    {"--no-cache", NULL, WORKLOADS, take_no_cache, "run it, even if its result is known, and do not keep the result"},
     {"--root", "DIR", COMMAND_EXEC, take_root, "the guest's file system starts as a copy of DIR"},
     {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
     {"--cwd", "DIR", COMMAND_EXEC, take_cwd, "working directory in the guest (default /)"},

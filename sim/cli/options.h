@@ -17,6 +17,7 @@ enum command_bit {
     COMMAND_EXEC = 1 << 1,
     COMMAND_LIST = 1 << 2,
     COMMAND_DOCTOR = 1 << 3,
+    COMMAND_COMPARE = 1 << 4,
 };
 
 #define WORDS_MAX 64
@@ -41,6 +42,12 @@ struct options {
     /* --json[=FILE] --csv */
     bool json, csv;
     const char *json_file; /* NULL: where the command says */
+
+    /* run, compare: --no-cache; compare: --workload --jobs */
+    bool no_cache;
+    const char *only[WORDS_MAX];
+    size_t onlys;
+    unsigned jobs; /* 0: as many as the host has CPUs */
 
     /* exec: --root --stdin --save --cwd --env */
     const char *root, *input, *save, *cwd;

@@ -3,7 +3,7 @@
  * sim/cli/record.h: the result of one run, kept after its machine is gone, and its three forms: JSON, CSV, table.
  *
  * JSON is the schema "ringside.run/1". Only host{} may differ between two runs of one command. A counter that the model
- * cannot see is absent in JSON, empty in CSV, "-" in the table.
+ * cannot see is absent in JSON, empty in CSV, "-" in the table. record_pack.c must know every pointer of struct record.
  */
 #ifndef RINGSIDE_SIM_CLI_RECORD_H
 #define RINGSIDE_SIM_CLI_RECORD_H
@@ -36,6 +36,7 @@ struct record {
 
     double seconds, boot_seconds; /* of the host: all, and until the program's first instruction */
     uint64_t instructions;        /* of the whole run, boot included */
+    bool cached;                  /* it is an earlier run's result, and so are seconds */
 };
 
 /* Copies what `result` says; false without memory. record->ops is what counts without a measured region, if not 0. */
@@ -44,6 +45,8 @@ void record_free(struct record *record);
 bool record_has(const struct record *record, enum counter counter);
 double record_per_op(const struct record *record, enum counter counter);
 
+/* One result of them. */
+json_t *record_json(const struct record *record);
 /* {"schema":…,"results":[…]}, a new reference; NULL without memory. */
 json_t *records_json(const struct record *records, size_t count);
 void records_csv(const struct record *records, size_t count, FILE *out);

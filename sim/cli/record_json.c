@@ -105,10 +105,11 @@ static json_t *host_json(const struct record *r)
 {
     double mips = r->seconds > 0 ? (double)r->instructions / r->seconds / 1e6 : 0;
 
-    return json_pack("{s:f, s:f, s:f}", "seconds", r->seconds, "mips", mips, "boot_seconds", r->boot_seconds);
+    return json_pack("{s:f, s:f, s:f, s:b}", "seconds", r->seconds, "mips", mips, "boot_seconds", r->boot_seconds,
+                     "cached", (int)r->cached);
 }
 
-static json_t *record_json(const struct record *r)
+json_t *record_json(const struct record *r)
 {
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name, "variant",

@@ -3,24 +3,22 @@
  * sim/cli/run.c: `ringside run`: workloads, one machine each, and a table, CSV or JSON of what was counted.
  *
  * All names are looked up and all programs checked before the first machine is switched on. Each workload gets a fresh
- * disk with the files of build/programs/root. Its output is kept and shown only if it failed.
+ * disk (workload.h). What an earlier command ran with the same inputs is not run again (known.h).
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sim/cli/commands.h"
-#include "sim/cli/guest_disk.h"
-#include "sim/cli/session.h"
+#include "sim/cli/known.h"
 #include "sim/cli/table.h"
+#include "sim/cli/workload.h"
 
 #define RUNS_MAX WORDS_MAX
-#define WORDS_OF_WORKLOAD 16
-
-static const char *const environment[] = {"PATH=/bin:/usr/bin", "HOME=/", NULL};
 
 struct plan {
     struct session session;
+    struct known known;
     const struct workload *workload[RUNS_MAX];
     size_t count;
     struct record record[RUNS_MAX];
@@ -44,25 +42,11 @@ static bool choose_workloads(struct plan *plan, const struct options *o, struct 
     return true;
 }
 
-static void program_path(const struct plan *plan, const struct workload *w, char path[PATH_MAX])
-{
-    home_path(&plan->session.home, path, "build/programs/root/bin/%s", w->program);
-}
-
 static bool check_programs(const struct plan *plan, struct error *error)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        char path[PATH_MAX];
-        struct file program;
-
-        program_path(plan, plan->workload[i], path);
-        if (access(path, R_OK) != 0)
-            return refuse(error, STATUS_HOST, "the program of workload '%s' is not there (%s); run 'make build'",
-                          plan->workload[i]->name, path);
-        if (!read_program(path, &program, error))
+    for (size_t i = 0; i < plan->count; i++)
+        if (!workload_check(&plan->session, plan->workload[i], error))
             return false;
-        file_free(&program);
-    }
     return true;
 }
 
@@ -77,84 +61,22 @@ static bool open_plan(struct plan *plan, const struct options *o, struct error *
 
 /* ---- running ---- */
 
-/* /bin/PROGRAM OPS FURTHER…, the words in `text`. */
-static void make_arguments(const struct workload *w, uint64_t ops, char text[512], const char *argv[WORDS_OF_WORKLOAD])
-{
-    char *rest = text, *word;
-    size_t count = 0;
-
-    snprintf(text, 512, "/bin/%s %llu%s%s", w->program, (unsigned long long)(ops ? ops : w->ops),
-             *w->arguments ? " " : "", w->arguments);
-    while ((word = strsep(&rest, " ")) && count + 1 < WORDS_OF_WORKLOAD)
-        argv[count++] = word;
-    argv[count] = NULL;
-}
-
-static void show_output(FILE *output)
-{
-    char piece[4096];
-    size_t bytes;
-
-    rewind(output);
-    while ((bytes = fread(piece, 1, sizeof piece, output)) > 0)
-        fwrite(piece, 1, bytes, stderr);
-}
-
-static bool run_on_disk(struct plan *plan, const struct workload *w, struct guest_disk *disk,
-                        const struct file *program, FILE *output, struct error *error)
-{
-    const char *argv[WORDS_OF_WORKLOAD];
-    char text[512];
-    struct stream console = {.in = -1, .out = fileno(output)}, errors = console;
-    struct job job = {
-        .name = w->name,
-        .domain = w->program,
-        .argv = argv,
-        .envp = environment,
-        .cwd = "/",
-        .disk = disk->data,
-        .disk_bytes = disk->bytes,
-        .console = &console,
-        .stderr_console = &errors,
-        .progress = isatty(STDERR_FILENO),
-        .program = program->data,
-        .program_bytes = program->bytes,
-    };
-    struct record *record = &plan->record[plan->done];
-    bool good;
-
-    make_arguments(w, plan->session.options->ops, text, argv);
-    good = session_run(&plan->session, &job, record, error);
-    if (good)
-        plan->done++;
-    else
-        record_free(record); /* a crash or a time limit is no result */
-    if (good && record->exit_status != 0) {
-        show_output(output);
-        good = refuse(error, STATUS_FAILED, "%s: ended with status %d", w->name, record->exit_status);
-    }
-    return good;
-}
-
 static bool run_workload(struct plan *plan, const struct workload *w, struct error *error)
 {
-    char root[PATH_MAX], path[PATH_MAX];
+    struct record *record = &plan->record[plan->done];
     struct guest_disk disk = {0};
-    struct file program = {0};
-    FILE *output = tmpfile();
-    bool good;
+    bool ran = false, good;
 
-    home_path(&plan->session.home, root, "build/programs/root");
-    program_path(plan, w, path);
-    if (!output)
-        good = refuse(error, STATUS_HOST, "cannot make a temporary file");
-    else
-        good = read_program(path, &program, error) && guest_disk_build(&disk, root, NULL, NULL, error) &&
-               run_on_disk(plan, w, &disk, &program, output, error);
+    if (known_find(&plan->known, &plan->session, w, record)) {
+        plan->done++;
+        return true;
+    }
+    good = workload_disk(&plan->session, &disk, error) &&
+           workload_run(&plan->session, w, &disk, isatty(STDERR_FILENO), record, &ran, error);
     guest_disk_free(&disk);
-    file_free(&program);
-    if (output)
-        fclose(output);
+    if (good)
+        known_keep(&plan->known, &plan->session, w, record);
+    plan->done += ran;
     return good;
 }
 
@@ -184,6 +106,8 @@ static void print_table(const struct plan *plan)
            s->options->model == MODEL_TIMING ? "timing" : "count", s->settings[0] ? ", " : "", s->settings);
     records_table(plan->record, plan->done, width, stdout);
     for (size_t i = 0; i < plan->done; i++) {
+        if (plan->record[i].cached)
+            continue;
         seconds += plan->record[i].seconds;
         instructions += (double)plan->record[i].instructions;
     }
@@ -224,7 +148,9 @@ int command_run(const struct options *options, struct error *error)
     if (!plan)
         return refuse(error, STATUS_HOST, "out of memory"), STATUS_HOST;
     if (open_plan(plan, options, error)) {
+        known_open(&plan->known, &plan->session);
         run_all(plan, error);
+        known_close(&plan->known);
         if (plan->done && !print_results(plan, &late) && plan->status == STATUS_OK) {
             *error = late;
             plan->status = late.status;

@@ -29,9 +29,7 @@ static bool check_image(const struct home *home, const struct arch *arch, const 
                   arch->name, path, strerror(errno));
 }
 
-/* Calls `each` for every "name=image" of an architecture until one says false. */
-static bool for_modules(const struct arch *arch, bool (*each)(void *ctx, const char *name, const char *image),
-                        void *ctx)
+bool for_modules(const struct arch *arch, bool (*each)(void *ctx, const char *name, const char *image), void *ctx)
 {
     char text[512], *rest = text, *word;
 

@@ -43,6 +43,9 @@ bool session_open(struct session *session, const struct options *options, const 
  * the time limit. The caller frees the record in any case. */
 bool session_run(const struct session *session, const struct job *job, struct record *record, struct error *error);
 
+/* Calls `each` for every "name=image" of an architecture's modules until one says false. */
+bool for_modules(const struct arch *arch, bool (*each)(void *ctx, const char *name, const char *image), void *ctx);
+
 /* Arguments and environment fit into what the machine hands a kernel? */
 bool check_text(const struct job *job, struct error *error);
 

@@ -20,7 +20,7 @@ json_t *record_run(const char *arguments)
     json_t *document;
     FILE *pipe;
 
-    snprintf(command, sizeof command, "build/ringside run %s --json 2>/dev/null", arguments);
+    snprintf(command, sizeof command, "build/ringside run %s --no-cache --json 2>/dev/null", arguments);
     pipe = popen(command, "r");
     assert_non_null(pipe);
     document = json_loadf(pipe, 0, &error);

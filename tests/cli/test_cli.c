@@ -48,10 +48,10 @@ static json_int_t sum(const json_t *object)
 
 static void the_same_command_twice_is_the_same(void **state)
 {
-    static const char *const commands[][10] = {
-        {PLAIN, "run", "monolithic", "null", "--json"},
-        {PLAIN, "run", "monolithic", "pipe", "--json", "--cpu", "tiny", "--ops", "20"},
-        {PLAIN, "run", "monolithic", "fork", "--json", "--model", "count", "--ops", "10"},
+    static const char *const commands[][11] = {
+        {PLAIN, "run", "monolithic", "null", "--no-cache", "--json"},
+        {PLAIN, "run", "monolithic", "pipe", "--no-cache", "--json", "--cpu", "tiny", "--ops", "20"},
+        {PLAIN, "run", "monolithic", "fork", "--no-cache", "--json", "--model", "count", "--ops", "10"},
     };
 
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
