@@ -31,11 +31,13 @@
 
 enum ipc_call {
     /* for anybody */
-    IPC_CALL = IPC_CALL_BASE, /* endpoint, five words: sends MSG_PLAIN, waits for the answer: RAX, and RDI … R8 the five words of
-                                 the reply (R10 counts as the fourth). -EPIPE: nobody will ever answer */
+    IPC_CALL = IPC_CALL_BASE, /* endpoint, five words (RSI RDX R10 R8 R9): sends MSG_PLAIN, waits for the answer: RAX its result, and R10 R8 R9 the three
+                                 words of the reply. -EPIPE: nobody will ever answer; -EINTR: a signal came first */
     IPC_WAIT,                 /* endpoint (0: the task's own): the next message */
-    IPC_REPLY_WAIT,           /* handle, result, endpoint, and three words (R10 R8 R9) of an answer to MSG_PLAIN: IPC_REPLY then IPC_WAIT */
-    IPC_REPLY,                /* handle, result, flags (REPLY_*), three words: 0 or -ESRCH: no such handle. Does not wait */
+    IPC_REPLY_WAIT,           /* handle (0: none), result, endpoint, and three words (R10 R8 R9) of an answer to MSG_PLAIN: IPC_REPLY
+                                 then IPC_WAIT; a handle that is none is ignored */
+    IPC_REPLY,                /* handle, result, flags (REPLY_*), three words: 0 or -ESRCH: no such handle. Does not wait. A request
+                                 (MSG_REQUEST) is answered by the message page's words from `done` on, here and in IPC_REPLY_WAIT */
     IPC_ENDPOINT,             /* a new endpoint: its capability, with all rights. Inherited by fork */
     IPC_CLOSE,                /* capability: gives it up */
     IPC_NOTIFY,               /* endpoint, bits: or-ed into the endpoint's notification word; never waits */
@@ -50,6 +52,7 @@ enum ipc_call {
     IPC_DMA,    /* address: the physical address of that byte of the caller's heap, or -EFAULT */
     IPC_ALARM,  /* ns since power on: NOTIFY_ALARM at that time; replaces the one before; UINT64_MAX: none */
     IPC_YIELD,  /* lets others run */
+    IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; 1: SERVER_REFUSED */
 
     /* with CAP_MEMORY (vmd): frames and mappings */
     IPC_FRAMES_TAKE = IPC_CALL_BASE + 32, /* address of an array, count: physical addresses of frames; how many, or -ENOMEM. Each
@@ -83,8 +86,11 @@ enum ipc_call {
 
 #define IPC_IS_CALL(nr) ((nr) >= IPC_CALL_BASE)
 
-enum { REPLY_DELIVERED = 1 /* the sender's context was written by IPC_TASK_WRITE: the result is not written to RAX, and what
-                              was pending is delivered */ };
+enum {
+    REPLY_DELIVERED = 1, /* what was pending for the sender is delivered, and its context says all (IPC_TASK_WRITE): the result is
+                            not written to RAX */
+    REPLY_YIELD = 2,     /* others run before the sender */
+};
 enum { REQUEST_TRY = 1 /* -EAGAIN instead of waiting until the receiver can take it; then NOTIFY_FREE(receiver's server number) follows
                           when it can */ };
 enum {
@@ -98,7 +104,7 @@ enum message_kind {
     MSG_NONE,
     MSG_CALL,      /* a program's call nr; six arguments */
     MSG_REQUEST,   /* another server's; in the message page. Badge: the server's number */
-    MSG_PLAIN,     /* IPC_CALL of anybody: five words in RDI RSI RDX R10 R8 */
+    MSG_PLAIN,     /* IPC_CALL of anybody: five words in RDI RSI RDX R10 R8, as sent in RSI RDX R10 R8 R9 */
     MSG_NOTIFY,    /* RDI = bits, NOTIFY_*. Handle 0 */
     MSG_FAULT,     /* to the pager: a program's page fault: address, access (1 read, 2 write, 4 execute) as VM_*, error code */
     MSG_EXCEPTION, /* to the exception handler: vector in nr; error code, address (page fault: CR2, else RIP), the pager's answer */
@@ -181,6 +187,16 @@ struct message {
     int64_t result;
 };
 #define MESSAGE_WORDS (sizeof(struct message) / 8)
+#define MESSAGE_ANSWER_WORDS 5 /* the last ones: done … result */
+
+/* Operations between servers beside those of services/requests.h. */
+enum server_op {
+    OP_FAULT = 0x100, /* vmd: pid, arg0 address, arg1 access: as CALL_FAULT. With CALL_WAIT, NOTIFY_WAKE(SERVICE_VM) follows when it is worth trying
+                         again; vmd goes on by itself meanwhile */
+    OP_SYNC,          /* fsd: CALL_SYNC_ALL */
+    OP_SHRINK,        /* vmd: vm_shrink: pages */
+    OP_QUIT,          /* any: ends the services and exits; the answer comes before */
+};
 
 /* _start(struct server_start): in RDI RSI RDX RCX. */
 enum server_why { START_BOOT, START_FRESH, START_KEEP };
