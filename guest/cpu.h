@@ -31,6 +31,8 @@ struct cpu {
     /* guest/thread.c */
     struct thread *current;
     struct thread *user_state; /* whose FPU and segment bases the registers hold; NULL: nobody's that matters */
+    bool fpu_off;              /* CR0.TS is set: a thread that is integer_only runs */
+    bool bases_lost;           /* such a one ran, and may have cleared the bases */
     /* guest/paging.c */
     struct space *space; /* loaded; NULL: the kernel's own root */
     /* guest/sched.c */

@@ -55,6 +55,8 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
 void space_unmap(struct space *space, uint64_t address, size_t pages);
 /* Changes the rights of the mapped pages of a range. */
 void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights);
+/* The physical address of the byte at `address`, if ring 3 has these rights to it there, else 0. */
+uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights);
 
 /* A page of the kernel's region for stacks. */
 void stack_page_map(uint64_t address, uint64_t frame);

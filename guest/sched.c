@@ -6,7 +6,7 @@
  * deadline are on a second list as well, by time. A CPU without work idles in the thread that went to sleep last (there
  * is no idle thread to switch to and back), interrupts on only there.
  *
- * The timer is one shot and armed only when something will have to happen: a deadline, or the end of a slice while
+ * The timer is one shot and armed only when something will have to happen: an alarm, or the end of a slice while
  * another thread waits for the CPU. A program that runs alone is never interrupted. That a thread has become ready asks
  * for a slice only if the current one goes back to ring 3, so it is armed there (sched_before_user): mostly, the
  * current one goes to sleep.
@@ -28,7 +28,7 @@
 static struct {
     struct list ready;
     struct list sleepers[BUCKETS]; /* by hash of the channel */
-    struct list deadlines;         /* earliest first */
+    struct list alarms;            /* earliest first */
     struct list dead;
     uint64_t armed;   /* when the timer will fire, or NOT_ARMED */
     uint64_t charged; /* up to when CPU time is accounted */
@@ -37,7 +37,7 @@ static struct {
 void sched_init(void)
 {
     list_init(&sched.ready);
-    list_init(&sched.deadlines);
+    list_init(&sched.alarms);
     list_init(&sched.dead);
     for (unsigned i = 0; i < BUCKETS; i++)
         list_init(&sched.sleepers[i]);
@@ -118,14 +118,43 @@ static void schedule(void)
     sched_reap();
 }
 
-static void deadline_add(struct thread *thread)
+void alarm_init(struct alarm *alarm, void (*expired)(struct alarm *))
 {
-    struct list *place = sched.deadlines.next;
+    list_init(&alarm->link);
+    alarm->until = SCHED_FOREVER;
+    alarm->expired = expired;
+}
 
-    while (place != &sched.deadlines && LIST_MEMBER(place, struct thread, deadline)->until <= thread->until)
+void alarm_set(struct alarm *alarm, uint64_t until)
+{
+    struct list *place = sched.alarms.next;
+
+    list_remove(&alarm->link);
+    alarm->until = until;
+    if (until == SCHED_FOREVER)
+        return;
+    while (place != &sched.alarms && LIST_MEMBER(place, struct alarm, link)->until <= until)
         place = place->next;
-    list_add(place, &thread->deadline);
-    arm(thread->until, clock_ns());
+    list_add(place, &alarm->link);
+    arm(until, clock_ns());
+}
+
+void alarm_cancel(struct alarm *alarm)
+{
+    list_remove(&alarm->link);
+}
+
+static void resume(struct thread *thread, enum wake_reason reason)
+{
+    list_remove(&thread->link);
+    alarm_cancel(&thread->deadline);
+    thread->reason = reason;
+    sched_ready(thread);
+}
+
+static void deadline_expired(struct alarm *alarm)
+{
+    resume(LIST_MEMBER(alarm, struct thread, deadline), WAKE_TIME);
 }
 
 enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible)
@@ -134,22 +163,46 @@ enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptibl
 
     self->state = THREAD_SLEEPING;
     self->channel = channel;
-    self->until = until;
     self->interruptible = interruptible;
     if (channel)
         list_add(bucket_of(channel), &self->link);
-    if (until != SCHED_FOREVER)
-        deadline_add(self);
+    if (until != SCHED_FOREVER) {
+        self->deadline.expired = deadline_expired;
+        alarm_set(&self->deadline, until);
+    }
     schedule();
     return self->reason;
 }
 
-static void resume(struct thread *thread, enum wake_reason reason)
+void sched_block(void)
+{
+    sched_sleep(0, SCHED_FOREVER, false);
+}
+
+void sched_handoff(struct thread *to)
+{
+    struct thread *self = thread_current();
+
+    self->state = THREAD_SLEEPING;
+    self->channel = 0;
+    self->interruptible = false;
+    to->state = THREAD_RUNNING;
+    thread_switch(to);
+    sched_reap();
+}
+
+void sched_resume(struct thread *thread)
+{
+    resume(thread, WAKE_CHANNEL);
+}
+
+void sched_suspend(struct thread *thread)
 {
     list_remove(&thread->link);
-    list_remove(&thread->deadline);
-    thread->reason = reason;
-    sched_ready(thread);
+    alarm_cancel(&thread->deadline);
+    thread->state = THREAD_SLEEPING;
+    thread->channel = 0;
+    thread->interruptible = false;
 }
 
 void sched_wake(uint64_t channel)
@@ -204,7 +257,7 @@ void sched_before_user(void)
 void sched_kill(struct thread *thread)
 {
     list_remove(&thread->link);
-    list_remove(&thread->deadline);
+    alarm_cancel(&thread->deadline);
     thread->state = THREAD_DEAD;
     list_add(&sched.dead, &thread->link);
 }
@@ -223,14 +276,15 @@ void sched_timer(void)
     sched.armed = NOT_ARMED;
     if (thread_current()->state == THREAD_RUNNING)
         charge(now);
-    while (!list_empty(&sched.deadlines)) {
-        struct thread *first = LIST_MEMBER(sched.deadlines.next, struct thread, deadline);
+    while (!list_empty(&sched.alarms)) {
+        struct alarm *first = LIST_MEMBER(sched.alarms.next, struct alarm, link);
 
         if (first->until > now) {
             arm(first->until, now);
             break;
         }
-        resume(first, WAKE_TIME);
+        alarm_cancel(first);
+        first->expired(first);
     }
     if (thread_current()->state == THREAD_RUNNING && !list_empty(&sched.ready)) {
         sched_yield_later();

@@ -22,6 +22,14 @@ void sched_ready(struct thread *thread);
  * interruptible, for sched_interrupt. Says which came. */
 enum wake_reason sched_sleep(uint64_t channel, uint64_t until, bool interruptible);
 void sched_wake(uint64_t channel);
+/* The current thread blocks until sched_resume or a handoff to it. The second: `to`, which is blocked, runs at once in its
+ * place, past those that are ready. */
+void sched_block(void);
+void sched_handoff(struct thread *to);
+/* A blocked or sleeping thread may run again. */
+void sched_resume(struct thread *thread);
+/* Any thread but the current one blocks, wherever it is. */
+void sched_suspend(struct thread *thread);
 void sched_interrupt(struct thread *thread);
 /* Lets all others that can run go first: now, or before ring 3 resumes. */
 void sched_yield(void);

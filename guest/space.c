@@ -238,3 +238,15 @@ void space_protect(struct space *space, uint64_t address, size_t pages, unsigned
 {
     range_change(space, address, pages, change_rights, rights);
 }
+
+uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights)
+{
+    uint64_t needed = PTE_P | PTE_U | (rights & PAGE_WRITE ? PTE_W : 0), entry = space->root | PTE_P;
+
+    for (int level = 3; level >= 0; level--) {
+        if (!(entry & PTE_P))
+            return 0;
+        entry = table_at(entry)[index_of(address, (unsigned)level)];
+    }
+    return (entry & needed) == needed ? (entry & PTE_FRAME) | address % PAGE_BYTES : 0;
+}

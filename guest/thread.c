@@ -8,7 +8,8 @@
  *
  * User state. FPU registers and segment bases are loaded when a thread enters ring 3 and saved only when somebody needs
  * the place: another thread on its way to ring 3, or a reader of the context. So a kernel that switches away and comes
- * back has moved neither.
+ * back has moved neither. Nor does a thread that is integer_only: while it runs CR0.TS keeps the FPU from it (SDM vol. 3A
+ * §2.5: #NM), and the bases, which ring 3 can clear, are loaded again behind it.
  */
 #include "guest/cpu.h"
 #include "guest/frames.h"
@@ -105,7 +106,7 @@ bool thread_init(struct thread *thread, void (*begin)(void *), void *argument, v
     if (!stack_take(&thread->stack))
         return false;
     list_init(&thread->link);
-    list_init(&thread->deadline);
+    alarm_init(&thread->deadline, NULL);
     thread->context = (struct user_context *)(stack_base(thread->stack) + STACK_SPAN) - 1;
     context_init(thread->context);
     frame = (uint64_t *)thread->context;
@@ -146,10 +147,26 @@ void thread_switch(struct thread *next)
     switch_stacks(&previous->parked, next->parked);
 }
 
+/* The registers are there again for their owner, and for ring 0 to save. */
+static void fpu_on(struct cpu *cpu)
+{
+    if (cpu->fpu_off)
+        clear_task_switched();
+    cpu->fpu_off = false;
+}
+
+static void user_state_save(struct cpu *cpu)
+{
+    fpu_on(cpu);
+    save_fpu(cpu->user_state->context->fx);
+}
+
 const struct user_context *thread_context_read(struct thread *thread)
 {
-    if (this_cpu()->user_state == thread)
-        save_fpu(thread->context->fx);
+    struct cpu *cpu = this_cpu();
+
+    if (cpu->user_state == thread)
+        user_state_save(cpu);
     return thread->context;
 }
 
@@ -158,7 +175,7 @@ struct user_context *thread_context_write(struct thread *thread)
     struct cpu *cpu = this_cpu();
 
     if (cpu->user_state == thread) {
-        save_fpu(thread->context->fx);
+        user_state_save(cpu);
         cpu->user_state = NULL;
     }
     thread->changed = true;
@@ -190,19 +207,36 @@ static void load_bases(const struct user_context *context)
     write_msr(MSR_KERNEL_GS_BASE, context->gs_base);
 }
 
+static void load_nothing(struct cpu *cpu)
+{
+    if (!cpu->fpu_off)
+        set_task_switched();
+    cpu->fpu_off = true;
+    cpu->bases_lost = true;
+}
+
 void thread_load_user_state(void)
 {
     struct cpu *cpu = this_cpu();
     struct thread *self = cpu->current;
 
-    if (cpu->user_state == self)
-        return;
-    if (cpu->user_state)
-        save_fpu(cpu->user_state->context->fx);
     if (self->changed)
         context_sanitise(self->context);
     self->changed = false;
-    load_bases(self->context);
-    load_fpu(self->context->fx);
+    if (self->integer_only) {
+        load_nothing(cpu);
+        return;
+    }
+    if (cpu->user_state != self) {
+        if (cpu->user_state)
+            user_state_save(cpu);
+        fpu_on(cpu);
+        load_fpu(self->context->fx);
+    } else {
+        fpu_on(cpu);
+    }
+    if (cpu->user_state != self || cpu->bases_lost)
+        load_bases(self->context);
+    cpu->bases_lost = false;
     cpu->user_state = self;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "abi/regs.h"
+#include "guest/alarm.h"
 #include "guest/list.h"
 
 struct space;
@@ -26,13 +27,14 @@ struct thread {
     struct space *space;          /* loaded when it runs; NULL: whichever is */
     unsigned stack;               /* slot in the stacks' region */
     bool changed;                 /* the context was written to since it was last loaded */
+    bool integer_only;            /* its program uses neither FPU nor segment bases: another's stay loaded, out of its reach */
     /* guest/sched.c */
     enum thread_state state;
     enum wake_reason reason;
     bool interruptible;
-    struct list link;     /* run queue, sleepers of a channel, or the dead */
-    struct list deadline; /* sleepers with a deadline, by time */
-    uint64_t channel, until;
+    struct list link; /* run queue, sleepers of a channel, or the dead */
+    struct alarm deadline;
+    uint64_t channel;
     uint64_t used_ns;                       /* CPU time, sampled */
     void (*release)(struct thread *thread); /* frees what it is embedded in, after thread_fini */
 };

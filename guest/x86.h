@@ -12,6 +12,7 @@
 #ifndef RINGSIDE_GUEST_X86_H
 #define RINGSIDE_GUEST_X86_H
 
+#define CR0_TS (1ul << 3)
 #define CR0_WP (1ul << 16)
 
 #define CR4_TSD (1ul << 2)
@@ -47,6 +48,18 @@ static inline uint64_t read_cr2(void)
 
     __asm__ volatile("movq %%cr2, %0" : "=r"(value));
     return value;
+}
+
+static inline void set_task_switched(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("movq %%cr0, %0; orq %1, %0; movq %0, %%cr0" : "=&r"(value) : "i"(CR0_TS));
+}
+
+static inline void clear_task_switched(void)
+{
+    __asm__ volatile("clts");
 }
 
 static inline void write_cr3(uint64_t value)
