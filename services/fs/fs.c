@@ -7,7 +7,7 @@
  */
 #include "services/fs/internal.h"
 
-static call_op *const operations[CALL_TABLE_END] = {
+static call_op *const fs_calls[CALL_TABLE_END] = {
 #define OPERATION(call, function) [CALL_##call] = op_##function,
 #include "services/fs/operations.def"
 #undef OPERATION
@@ -19,7 +19,7 @@ static long dispatch(void *self, struct call *call)
     long r;
 
     fs->pass++;
-    r = operations[call->nr](fs, call);
+    r = fs_calls[call->nr](fs, call);
     while (fs->orphans && r != CALL_WAIT && orphans_reap(fs, call) > 0)
         ;
     return r;
@@ -31,7 +31,7 @@ static int create_calls(struct fs *fs)
 {
     fs->calls = fs->host->alloc(fs->host->ctx, CALL_TABLE_END * sizeof *fs->calls);
     for (uint32_t i = 0; fs->calls && i < CALL_TABLE_END; i++)
-        if (operations[i])
+        if (fs_calls[i])
             fs->calls[i] = dispatch;
     return fs->calls != NULL;
 }

@@ -31,13 +31,13 @@ void vm_destroy(struct vm *vm)
     vm->host->free(vm->host->ctx, vm, sizeof *vm);
 }
 
+static call_op *const vm_calls[CALL_TABLE_END] = {
+    [CALL_mmap] = vm_call_mmap,       [CALL_munmap] = vm_call_munmap,   [CALL_brk] = vm_call_brk,
+    [CALL_mprotect] = vm_call_mprotect, [CALL_mremap] = vm_call_mremap, [CALL_madvise] = vm_call_madvise,
+    [CALL_msync] = vm_call_msync,     [CALL_FAULT] = vm_call_fault,
+};
+
 struct service vm_service(struct vm *vm)
 {
-    static call_op *const calls[CALL_TABLE_END] = {
-        [CALL_mmap] = vm_call_mmap,       [CALL_munmap] = vm_call_munmap,   [CALL_brk] = vm_call_brk,
-        [CALL_mprotect] = vm_call_mprotect, [CALL_mremap] = vm_call_mremap, [CALL_madvise] = vm_call_madvise,
-        [CALL_msync] = vm_call_msync,     [CALL_FAULT] = vm_call_fault,
-    };
-
-    return (struct service){.name = "vm", .self = vm, .calls = calls, .request = vm_request};
+    return (struct service){.name = "vm", .self = vm, .calls = vm_calls, .request = vm_request};
 }
