@@ -24,7 +24,8 @@ struct cache {
     char folder[PATH_MAX]; /* empty: no cache */
 };
 
-/* Finds the folder and makes it. With `wanted` false, or where there is none, the cache is one that never has anything. */
+/* Finds the folder and makes it. With `wanted` false, or where there is none, the cache is one that never has anything.
+ */
 void cache_open(struct cache *cache, bool wanted);
 bool cache_is_on(const struct cache *cache);
 /* The entry's content in memory that the caller frees; NULL if there is no sound one. */

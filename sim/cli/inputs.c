@@ -156,7 +156,8 @@ static bool hash_images(struct hasher *h, const struct session *s)
 
 /* ---- the machine ---- */
 
-/* The CPU's struct goes in with its padding, which is zero; were it not, a result would not be found, never a wrong one. */
+/* The CPU's struct goes in with its padding, which is zero; were it not, a result would not be found, never a wrong
+ * one. */
 static void hash_machine(struct hasher *h, const struct session *s)
 {
     hash_text(h, "architecture", s->arch->name);

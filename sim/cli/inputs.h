@@ -15,6 +15,7 @@
 /* Of what all workloads of a session share. false: something cannot be read, so nothing is known. */
 bool inputs_digest(const struct session *session, struct digest *digest);
 /* Of one workload's run, given that. */
-struct digest inputs_of_run(const struct digest *inputs, const struct session *session, const struct workload *workload);
+struct digest inputs_of_run(const struct digest *inputs, const struct session *session,
+                            const struct workload *workload);
 
 #endif

@@ -20,7 +20,8 @@ void known_open(struct known *known, const struct session *session);
 /* A result of an earlier run. */
 bool known_find(const struct known *known, const struct session *session, const struct workload *workload,
                 struct record *record);
-/* Keeps one that went well (not a crash, time limit or status but 0: the caller sees to that), if the inputs are still those that `known` was opened with: a build may have gone on meanwhile. */
+/* Keeps one that went well (not a crash, time limit or status but 0: the caller sees to that), if the inputs are still
+ * those that `known` was opened with: a build may have gone on meanwhile. */
 void known_keep(const struct known *known, const struct session *session, const struct workload *workload,
                 const struct record *record);
 /* After the last known_keep. */

@@ -22,6 +22,8 @@ struct command {
 static const struct command commands[] = {
     {"run", COMMAND_RUN, command_run, "run ARCH[:VARIANT] [WORKLOAD…] [OPTION…]",
      "runs workloads (all, if none is named) and prints what the machine counted, per operation"},
+    {"compare", COMMAND_COMPARE, command_compare, "compare [ARCH[:VARIANT][,KEY=VALUE…]…] [--workload NAME]… [OPTION…]",
+     "runs workloads on several architectures (monolithic and micro) and says where they differ, and why"},
     {"exec", COMMAND_EXEC, command_exec, "exec ARCH[:VARIANT] [OPTION…] -- PROGRAM [ARGUMENT…]",
      "runs a static x86-64 Linux program of the host, and exits as it does"},
     {"list", COMMAND_LIST, command_list, "list archs|workloads|cpus|counters [--json]",
@@ -104,7 +106,7 @@ int main(int argc, char *argv[])
     int status;
 
     if (argc < 2) {
-        fprintf(stderr, "ringside: a command is missing: run, exec, list or doctor (see 'ringside --help')\n");
+        fprintf(stderr, "ringside: a command is missing: run, compare, exec, list or doctor (see 'ringside --help')\n");
         return STATUS_USAGE;
     }
     if (asks_for_help(argv[1])) {

@@ -43,7 +43,8 @@ static bool is_packed(const struct packed *p, size_t bytes)
 {
     size_t rest = bytes - sizeof *p;
 
-    return p->arch < arch_count && p->record.ops > 0 && p->record.domain_count <= rest / sizeof *p->record.domains &&
+    return p->arch < arch_count && p->record.ops > 0 && p->record.fault_count <= FAULTS_MAX &&
+           p->record.domain_count <= rest / sizeof *p->record.domains &&
            p->record.warning_count <= rest / sizeof *p->record.warnings && packed_bytes(&p->record) == bytes;
 }
 

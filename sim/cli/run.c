@@ -105,6 +105,7 @@ static void print_table(const struct plan *plan)
            s->cpu.name, s->options->cpus, s->options->cpus == 1 ? "" : "s",
            s->options->model == MODEL_TIMING ? "timing" : "count", s->settings[0] ? ", " : "", s->settings);
     records_table(plan->record, plan->done, width, stdout);
+    records_faults(plan->record, plan->done, stdout);
     for (size_t i = 0; i < plan->done; i++) {
         if (plan->record[i].cached)
             continue;

@@ -96,6 +96,111 @@ void table_print(const struct table *t, unsigned width, FILE *out)
         print_row(t, widths, shown, row, out);
 }
 
+/* ---- split ---- */
+
+/* Is there one heading over this column and the one before it? */
+static bool is_within_span(const struct table_joint *joints, size_t at)
+{
+    return joints[at].over && joints[at].over == joints[at - 1].over;
+}
+
+/* The columns [first, end) of a part: as many as fit, and at least one with what is glued to it. What is under one
+ * heading stays together if it can. */
+static size_t end_of_part(const struct table *t, const struct table_joint *joints, const unsigned *widths, size_t first,
+                          unsigned width)
+{
+    unsigned total = widths[0];
+    size_t end = first;
+
+    while (end < t->columns) {
+        size_t next = end;
+
+        do
+            total += GAP + widths[next++];
+        while (next < t->columns && joints[next].glued);
+        if (total > width && end > first)
+            break;
+        end = next;
+    }
+    for (size_t at = end; at > first && end < t->columns; at--)
+        if (!is_within_span(joints, at))
+            return at;
+    return end;
+}
+
+/* Neighbours of a part that share their upper heading: [first, the result). */
+static size_t end_of_span(const struct table_joint *joints, size_t first, size_t end)
+{
+    size_t at = first;
+
+    while (at < end && joints[at].over == joints[first].over)
+        at++;
+    return at;
+}
+
+/* A span is at least as wide as what stands over it. */
+static void widen_spans(const struct table_joint *joints, unsigned *widths, size_t first, size_t end)
+{
+    for (size_t next; first < end; first = next) {
+        unsigned span = 0, wanted = joints[first].over ? (unsigned)strlen(joints[first].over) : 0;
+
+        next = end_of_span(joints, first, end);
+        for (size_t i = first; i < next; i++)
+            span += widths[i] + (i > first ? GAP : 0);
+        if (span < wanted)
+            widths[first] += wanted - span;
+    }
+}
+
+static void print_over(const struct table_joint *joints, const unsigned *widths, size_t first, size_t end, FILE *out)
+{
+    fprintf(out, "%*s", (int)widths[0], "");
+    for (size_t next; first < end; first = next) {
+        unsigned span = 0;
+
+        next = end_of_span(joints, first, end);
+        for (size_t i = first; i < next; i++)
+            span += GAP + widths[i];
+        fprintf(out, "%*s", (int)span, joints[first].over ? joints[first].over : "");
+    }
+    fputc('\n', out);
+}
+
+static bool has_over(const struct table_joint *joints, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (joints[i].over)
+            return true;
+    return false;
+}
+
+static void print_part(const struct table *t, const unsigned *widths, size_t first, size_t end, FILE *out)
+{
+    bool shown[TABLE_COLUMNS_MAX] = {[0] = true};
+
+    for (size_t i = first; i < end; i++)
+        shown[i] = true;
+    for (size_t row = 0; row <= t->rows; row++)
+        print_row(t, widths, shown, row, out);
+}
+
+void table_print_split(const struct table *t, const struct table_joint *joints, unsigned width, FILE *out)
+{
+    unsigned widths[TABLE_COLUMNS_MAX];
+
+    for (size_t i = 0; i < t->columns; i++)
+        widths[i] = column_width(t, i);
+    for (size_t first = 1, end; first < t->columns; first = end) {
+        end = end_of_part(t, joints, widths, first, width);
+        widen_spans(joints, widths, first, end);
+        if (has_over(joints, t->columns))
+            print_over(joints, widths, first, end, out);
+        print_part(t, widths, first, end, out);
+    }
+}
+
+/* ---- text ---- */
+
 void table_figure(char cell[TABLE_CELL_MAX], double value)
 {
     static const char unit[] = {' ', 'k', 'M', 'G', 'T'};

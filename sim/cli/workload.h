@@ -2,7 +2,8 @@
  *
  * sim/cli/workload.h: one workload on one architecture: its program, its disk, its run.
  *
- * What run and compare share, above session.h, which knows nothing of workloads. known.h has the results of earlier runs.
+ * What run and compare share, above session.h, which knows nothing of workloads. known.h has the results of earlier
+ * runs.
  */
 #ifndef RINGSIDE_SIM_CLI_WORKLOAD_H
 #define RINGSIDE_SIM_CLI_WORKLOAD_H
