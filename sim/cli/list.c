@@ -15,6 +15,7 @@
 #include "sim/cli/session.h"
 #include "sim/cli/suggest.h"
 #include "sim/cli/table.h"
+#include "sim/cli/tcb.h"
 
 /* ---- architectures ---- */
 
@@ -38,15 +39,51 @@ static json_t *arch_settings_json(const struct arch *arch)
     return array;
 }
 
+static bool measure_arch(const struct home *home, const struct arch *arch, struct tcb *tcb)
+{
+    char path[PATH_MAX];
+
+    home_path(home, path, "build/images/%s", arch->image);
+    return tcb_measure(path, tcb);
+}
+
+/* What runs in ring 0, if the image has been built. */
+static void add_tcb(const struct home *home, const struct arch *arch, json_t *object)
+{
+    struct tcb tcb;
+
+    if (!measure_arch(home, arch, &tcb))
+        return;
+    json_object_set_new(object, "tcb_bytes", json_integer((json_int_t)tcb.bytes));
+    if (tcb.has_lines)
+        json_object_set_new(object, "tcb_lines", json_integer((json_int_t)tcb.lines));
+}
+
 static json_t *archs_json(const struct home *home, struct error *error)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < arch_count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", archs[i].name, "variant",
-                                               archs[i].variant, "image", archs[i].image, "description",
-                                               archs[i].description, "settings", arch_settings_json(&archs[i])));
+    for (size_t i = 0; i < arch_count; i++) {
+        json_t *object =
+            json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", archs[i].name, "variant", archs[i].variant, "image",
+                      archs[i].image, "description", archs[i].description, "settings", arch_settings_json(&archs[i]));
+
+        add_tcb(home, &archs[i], object);
+        json_array_append_new(array, object);
+    }
     return array;
+}
+
+static void print_tcb(const struct home *home, const struct arch *arch)
+{
+    struct tcb tcb;
+
+    if (!measure_arch(home, arch, &tcb))
+        return;
+    printf("    in ring 0: %llu bytes of code", (unsigned long long)tcb.bytes);
+    if (tcb.has_lines)
+        printf(", %llu source lines with code", (unsigned long long)tcb.lines);
+    putchar('\n');
 }
 
 static void print_archs(const struct home *home, unsigned width)
@@ -56,6 +93,7 @@ static void print_archs(const struct home *home, unsigned width)
 
         printf("%s%s%s\n", archs[i].name, first ? "" : ":", first ? "" : archs[i].variant);
         print_wrapped(archs[i].description, 4, width, stdout);
+        print_tcb(home, &archs[i]);
         for (size_t s = 0; first && s < setting_count; s++) {
             if (strcmp(settings[s].arch, archs[i].name) != 0)
                 continue;
