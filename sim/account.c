@@ -222,6 +222,7 @@ void account_result(struct machine *m)
 {
     if (!m->result_frozen)
         freeze(m, 0);
+    inject_finish(m);
     m->result.warnings = m->warnings;
     m->result.warning_count = m->warning_count;
     close_books(m);

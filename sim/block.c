@@ -253,10 +253,20 @@ static uint32_t at_most(uint32_t value, uint32_t limit)
     return value < limit ? value : limit;
 }
 
+/* JMP rel8 or rel32 to itself, and nothing else: what compilers and people write. */
+static bool is_spin(const uint8_t *code, size_t size)
+{
+    return (size == 2 && memcmp(code, "\xeb\xfe", 2) == 0) || (size == 5 && memcmp(code, "\xe9\xfb\xff\xff\xff", 5) == 0);
+}
+
 static void decode_into(struct block_table *t, struct block *b, const uint8_t *code, size_t left, uint64_t pc)
 {
     uint32_t work = 0, swapgs = 0, instructions = 0;
     const uint64_t start = pc;
+    const bool in_page = (start & 4095) + b->size <= 4096;
+
+    if (!b->event && in_page && is_spin(code, left))
+        b->event = BLOCK_EVENT_SPIN;
 
     while (left > 0 && cs_disasm_iter(t->capstone, &code, &left, &pc, t->insn)) {
         instructions++;
@@ -273,7 +283,7 @@ static void decode_into(struct block_table *t, struct block *b, const uint8_t *c
     if (b->reloads && b->special == SPECIAL_NONE)
         b->special = SPECIAL_RELOAD;
     b->instructions = (uint16_t)instructions;
-    b->plain = !b->special && !b->event && !b->in_copy_routine && (start & 4095) + b->size <= 4096;
+    b->plain = !b->special && !b->event && !b->in_copy_routine && in_page;
     b->cost_256 = at_most(instructions * t->model->instruction_cost_256 + (work << 8), (1u << 24) - 1) & 0xffffff;
     b->swapgs = at_most(swapgs, 255) & 255;
 }

@@ -33,7 +33,8 @@ enum special {
 enum block_event {
     BLOCK_EVENT_NONE,
     BLOCK_EVENT_COPY,    /* first block of a copy routine */
-    BLOCK_EVENT_MESSAGE, /* first block of a message transfer routine */
+    BLOCK_EVENT_MESSAGE, /* an activation of a message transfer routine */
+    BLOCK_EVENT_SPIN,    /* nothing but a jump to itself: spin.c */
 };
 
 struct block {

@@ -187,6 +187,7 @@ struct cpu {
     uint64_t domain_clock; /* count model: the clock up to which instructions were given to domains */
     uint32_t carry_256; /* 1/256 cycles not yet charged */
     bool started, halted;
+    bool deaf; /* halted, or at a jump to itself: with interrupts off */
 
     /* the block being executed */
     struct block *block;  /* NULL: nothing to settle */
@@ -320,6 +321,7 @@ struct machine {
     void *asan_scheduler_stack;
     size_t asan_scheduler_bytes;
     const void *asan_scheduler_bottom;
+    struct inject *inject; /* NULL: no faults were asked for */
     uint64_t started_host_ns;
     uint64_t next_progress;
 };
@@ -441,6 +443,24 @@ void deliver_reload(struct cpu *cpu); /* re-reads control registers, MSRs and ta
 
 /* trap.c: Unicorn's hooks for them */
 bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
+
+/* spin.c: a jump to itself */
+/* One turn of it was charged; charges all further ones that come before the hook's next `attention`, or ends the run. */
+void spin_forward(struct cpu *cpu, const struct block *b);
+/* Every CPU stands still, and nothing can change that. */
+bool spin_is_for_ever(const struct machine *m);
+
+/* inject.c: faults in services */
+bool inject_open(struct machine *m); /* false: no memory */
+void inject_close(struct machine *m);
+/* An image was loaded: a module, for ring 3 of the domain of this name; NULL: the kernel. */
+void inject_image(struct machine *m, const char *domain, const void *elf, size_t bytes);
+/* The block at pc is about to run, and was charged. Only called if there is a struct inject. */
+void inject_block(struct cpu *cpu, uint64_t pc);
+void inject_died(struct cpu *cpu, const char *domain, uint64_t cause);
+void inject_back(struct cpu *cpu, const char *domain, uint64_t calls_failed, const char *lost);
+void inject_finish(struct machine *m); /* warnings and results */
+void inject_report(const struct machine *m, FILE *out);
 
 /* account.c: domains, regions, results */
 void account_enter(struct cpu *cpu); /* CPL or CR3 changed: find the current domain */

@@ -60,17 +60,17 @@ static inline void code_lines(struct cpu *cpu, uint64_t physical, uint32_t size)
             data_cache_line(cpu, CACHE_CODE, line << 6, false, CAUSE_cache);
 }
 
-static struct block_place place_of(const struct cpu *cpu, uint64_t pc)
+static struct block_place place_of(const struct cpu *cpu, uint64_t pc, uint32_t size)
 {
-    const struct machine *m = cpu->machine;
-    unsigned role = symbols_role(pc >> 63 ? m->kernel_symbols : cpu->domain->symbols, pc);
+    const struct symbols *symbols = pc >> 63 ? cpu->machine->kernel_symbols : cpu->domain->symbols;
+    unsigned role = symbols_role(symbols, pc);
     struct block_place place = {.cause = CAUSE_work};
 
     if (role & ROLE_COPY)
         place = (struct block_place){CAUSE_copy, role & ROLE_ENTRY ? BLOCK_EVENT_COPY : BLOCK_EVENT_NONE, true};
-    else if (role & ROLE_MESSAGE)
-        place.event = role & ROLE_ENTRY ? BLOCK_EVENT_MESSAGE : BLOCK_EVENT_NONE;
-    else if (role & ROLE_SCHEDULE)
+    else if (symbols_enters(symbols, pc, size, ROLE_MESSAGE))
+        place.event = BLOCK_EVENT_MESSAGE;
+    if (role & ROLE_SCHEDULE)
         place.cause = CAUSE_schedule;
     else if (role & ROLE_EMULATION)
         place.cause = CAUSE_emulation;
@@ -99,7 +99,7 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
 {
     struct machine *m = cpu->machine;
     uint8_t code[8192];
-    struct block_place place = place_of(cpu, pc);
+    struct block_place place = place_of(cpu, pc, size);
 
     size = size > sizeof code ? sizeof code : size;
     if (!mmu_read(cpu, pc, code, size))
@@ -117,6 +117,8 @@ static void slow block_event(struct cpu *cpu, const struct block *b)
 {
     uint64_t bytes;
 
+    if (b->event == BLOCK_EVENT_SPIN)
+        spin_forward(cpu, b);
     if (b->event == BLOCK_EVENT_MESSAGE && cpu->cpl == 0)
         count(cpu, COUNTER_messages);
     if (b->event != BLOCK_EVENT_COPY || cpu->in_copy_routine)
@@ -214,11 +216,11 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         cpu->rep_pc = 0;
         charge_block(cpu, b);
     }
+    if (m->timing)
+        code_lines(cpu, physical, size);
     if (b->event)
         block_event(cpu, b);
     cpu->in_copy_routine = b->in_copy_routine;
-    if (m->timing)
-        code_lines(cpu, physical, size);
 }
 
 /* The plain block that the one before expects to come next, if it is this one and nothing else has to be done. What
@@ -279,12 +281,32 @@ static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user
     code_lines(cpu, b->address, size);
 }
 
+/* With faults to inject: either of the above, and if the block runs, its part in them. An element of a REP is no block. */
+static void on_block_injected(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    bool element = cpu->rep_pc == pc;
+
+    if (cpu->machine->timing)
+        on_block_timed(uc, pc, size, cpu);
+    else
+        on_block_counted(uc, pc, size, cpu);
+    if (!element && cpu->block && cpu->block_pc == pc)
+        inject_block(cpu, pc);
+}
+
+static void *block_hook(const struct machine *m)
+{
+    if (m->inject)
+        return (void *)on_block_injected;
+    return m->timing ? (void *)on_block_timed : (void *)on_block_counted;
+}
+
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
 {
     uc_engine *uc = cpu->engine.uc;
     uc_hook hook;
-    void *on_block = cpu->machine->timing ? (void *)on_block_timed : (void *)on_block_counted;
-    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, on_block, cpu, 1, 0);
+    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, block_hook(cpu->machine), cpu, 1, 0);
 
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)mmu_fill, cpu, 1, 0);

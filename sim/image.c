@@ -211,8 +211,8 @@ void symbols_free(struct symbols *symbols)
     free(symbols);
 }
 
-/* The last symbol at or below `address` that reaches it. */
-static const struct symbol *find(const struct symbols *s, uint64_t address)
+/* How many symbols are at or below `address`. */
+static size_t symbols_up_to(const struct symbols *s, uint64_t address)
 {
     size_t low = 0, high = s ? s->count : 0;
 
@@ -224,6 +224,14 @@ static const struct symbol *find(const struct symbols *s, uint64_t address)
         else
             high = middle;
     }
+    return low;
+}
+
+/* The last symbol at or below `address` that reaches it. */
+static const struct symbol *find(const struct symbols *s, uint64_t address)
+{
+    size_t low = symbols_up_to(s, address);
+
     for (size_t back = 0; low > back && back < 4; back++) {
         const struct symbol *symbol = &s->list[low - 1 - back];
 
@@ -266,4 +274,12 @@ unsigned symbols_role(const struct symbols *symbols, uint64_t pc)
     if (!symbol || !symbol->role)
         return ROLE_NONE;
     return symbol->role | (pc == symbol->address ? ROLE_ENTRY : 0u);
+}
+
+bool symbols_enters(const struct symbols *symbols, uint64_t pc, uint64_t bytes, enum symbol_role role)
+{
+    for (size_t i = symbols_up_to(symbols, pc + bytes - 1); i > 0 && symbols->list[i - 1].address >= pc; i--)
+        if (symbols->list[i - 1].role & role)
+            return true;
+    return false;
 }

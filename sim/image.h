@@ -48,5 +48,7 @@ enum symbol_role {
     ROLE_EMULATION = 1 << 4,
 };
 unsigned symbols_role(const struct symbols *symbols, uint64_t pc);
+/* Does a routine of this role begin in pc … pc + bytes? Code may run into one from what stands before it. */
+bool symbols_enters(const struct symbols *symbols, uint64_t pc, uint64_t bytes, enum symbol_role role);
 
 #endif

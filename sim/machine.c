@@ -62,7 +62,7 @@ static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
     m->caches = cache_system_create(&m->model, m->cpu_count);
     m->blocks = block_table_create(&m->model);
     m->warnings = calloc(MACHINE_WARNINGS_MAX, sizeof *m->warnings);
-    if (!m->caches || !m->blocks || !m->warnings)
+    if (!m->caches || !m->blocks || !m->warnings || !inject_open(m))
         return refuse(error, "no memory on the host for the machine");
     if (!ram_open(m, error))
         return false;
@@ -118,6 +118,7 @@ void machine_destroy(struct machine *machine)
     if (machine->caches)
         cache_system_destroy(machine->caches);
     block_table_destroy(machine->blocks);
+    inject_close(machine);
     account_close(machine);
     symbols_free(machine->kernel_symbols);
     for (size_t i = 0; i < machine->program_count; i++)
@@ -167,6 +168,7 @@ int machine_load_kernel(struct machine *m, const char *path, char error[MACHINE_
     if (ok) {
         m->kernel_entry = image.entry;
         m->kernel_symbols = symbols_read(elf, bytes);
+        inject_image(m, NULL, elf, bytes);
     }
     free(elf);
     return ok ? 0 : -1;
@@ -202,6 +204,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
     m->boot->module_count++;
     m->load_end = page_up(m->load_end + bytes);
     add_program(m, name, symbols_read(elf, bytes));
+    inject_image(m, name, elf, bytes);
     free(elf);
     return 0;
 }

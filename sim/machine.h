@@ -16,6 +16,7 @@
 
 #include "sim/counters.h"
 #include "sim/cpu_model.h"
+#include "sim/inject.h"
 #include "sim/virtio_blk.h"
 #include "sim/virtio_console.h"
 
@@ -40,6 +41,8 @@ struct machine_config {
     const char *const *argv;   /* first program: argv[0] is its path in the guest; NULL-terminated; may be NULL */
     const char *const *envp;
     const char *cwd;           /* NULL: "/" */
+    const struct fault_spec *faults; /* to inject; copied */
+    size_t fault_count;              /* at most FAULTS_MAX */
     /* kernel log (PORT_DEBUG), one line at a time, no newline; NULL: dropped */
     void (*log)(void *ctx, const char *line);
     /* now and then during a run; simulated cycles and instructions so far. NULL: none */
@@ -88,6 +91,8 @@ struct machine_result {
     size_t domain_count;
     char (*warnings)[160];
     size_t warning_count;
+    struct fault_result *faults; /* the machine's; in the order asked for */
+    size_t fault_count;
     uint64_t free_frames_before, free_frames_after; /* PROBE_FREE_FRAMES; 0 if never said */
     uint64_t total_instructions; /* of the whole run, for MIPS */
     uint64_t total_cycles;

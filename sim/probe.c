@@ -19,16 +19,23 @@ static uint64_t probe_host_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void probe_name(struct cpu *cpu, uint64_t space, uint64_t name_address, uint64_t ring)
+/* A guest's string, cut to fit; what is not printable becomes '?'. */
+static void probe_text(const struct cpu *cpu, uint64_t address, char *text, size_t bytes)
 {
-    char name[32] = "";
-
-    for (size_t i = 0; i < sizeof name - 1; i++)
-        if (!mmu_read(cpu, name_address + i, name + i, 1) || name[i] == 0)
+    memset(text, 0, bytes);
+    for (size_t i = 0; i < bytes - 1; i++)
+        if (!mmu_read(cpu, address + i, text + i, 1) || text[i] == 0)
             break;
-    for (char *c = name; *c; c++)
+    for (char *c = text; *c; c++)
         if (*c < 0x20 || *c > 0x7e)
             *c = '?';
+}
+
+static void probe_name(struct cpu *cpu, uint64_t space, uint64_t name_address, uint64_t ring)
+{
+    char name[32];
+
+    probe_text(cpu, name_address, name, sizeof name);
     if (cpu->cpl == 0 && *name && (ring == 0 || ring == 3))
         account_name(cpu, space, (unsigned)ring, name);
 }
@@ -66,6 +73,24 @@ static void probe_booted(struct machine *m)
     m->result.boot_host_ns = probe_host_ns() - m->started_host_ns;
 }
 
+static void probe_died(struct cpu *cpu, uint64_t name_address, uint64_t cause)
+{
+    char name[32];
+
+    probe_text(cpu, name_address, name, sizeof name);
+    inject_died(cpu, name, cause);
+}
+
+static void probe_back(struct cpu *cpu, uint64_t name_address, uint64_t calls_failed, uint64_t lost_address)
+{
+    char name[32], lost[96] = "";
+
+    probe_text(cpu, name_address, name, sizeof name);
+    if (lost_address)
+        probe_text(cpu, lost_address, lost, sizeof lost);
+    inject_back(cpu, name, calls_failed, lost);
+}
+
 static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uint64_t rsi, uint64_t rdi)
 {
     struct machine *m = cpu->machine;
@@ -94,6 +119,12 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
         return 0;
     case PROBE_BOOTED:
         probe_booted(m);
+        return 0;
+    case PROBE_DOMAIN_DIED:
+        probe_died(cpu, rsi, rdx);
+        return 0;
+    case PROBE_DOMAIN_BACK:
+        probe_back(cpu, rsi, rdx, rdi);
         return 0;
     default:
         return 0;

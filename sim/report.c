@@ -109,6 +109,7 @@ void machine_report(struct machine *m, FILE *out)
 
     fprintf(out, "CPU %u, ring %u, domain %s: %s\n", cpu->index, cpu->cpl, cpu->domain ? cpu->domain->name : "none",
             m->crash_reason[0] ? m->crash_reason : "still running");
+    inject_report(m, out);
     print_registers(cpu, out);
     print_instruction(cpu, engine_get(&cpu->engine, UC_X86_REG_RIP), out);
     print_backtrace(cpu, out);

@@ -68,6 +68,8 @@ static uint64_t wake_time(const struct cpu *cpu)
     uint64_t timer = lapic_next_timer(cpu->lapic), event = cpu->index == 0 ? event_next(cpu->machine) : UINT64_MAX;
     uint64_t next = timer < event ? timer : event;
 
+    if (cpu->halted && cpu->deaf)
+        return event == UINT64_MAX || event > cpu->clock ? event : cpu->clock;
     if (!cpu->halted || lapic_pending(cpu->lapic) >= 0)
         return cpu->clock;
     return next == UINT64_MAX || next > cpu->clock ? next : cpu->clock;
@@ -233,6 +235,7 @@ static void engine_stopped(struct cpu *cpu, uc_err err)
     else if (err == UC_ERR_OK && cpu->block) {
         settle_block(cpu);
         cpu->halted = true; /* HLT is the only instruction that stops it */
+        cpu->deaf = !(engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & FLAG_IF);
     } else if (err != UC_ERR_OK)
         run_crash(cpu, "the engine stopped: %s", uc_strerror(err));
 }
@@ -258,7 +261,7 @@ static void idle(struct cpu *cpu)
     uint64_t next = wake_time(cpu);
     const struct cpu *other = slowest(m, cpu);
 
-    if (next == UINT64_MAX && (!other || wake_time(other) == UINT64_MAX)) {
+    if (spin_is_for_ever(m)) {
         run_crash(cpu, "every CPU is halted and nothing can wake one");
         return;
     }

@@ -286,7 +286,7 @@ static void test_causes_add_up(void **state)
 }
 
 SNIPPET(dead, "cli; hlt;" DONE);
-SNIPPET(for_ever, "1: jmp 1b");
+SNIPPET(for_ever, "1: inc eax; jmp 1b");
 
 static void test_ends(void **state)
 {
