@@ -270,8 +270,10 @@ static int execute(struct execution *x, struct error *error)
         return save(x, &late), error->status;
     if (!save(x, error) || !write_results(x, error) || !check_output(x, error))
         return error->status;
-    if (!x->options->json && !x->options->csv)
+    if (!x->options->json && !x->options->csv) {
         print_warnings(x);
+        records_faults(&x->record, 1, stderr);
+    }
     return x->record.exit_status & 255;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/cli/inject_spec.h"
 #include "sim/cli/suggest.h"
 
 #define OPS_MAX 1000000000ull
@@ -98,6 +99,11 @@ static bool take_set(struct options *o, const char *name, const char *value, str
     return append(o->set, &o->sets, name, value, error);
 }
 
+static bool take_inject(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return parse_faults(name, value, o->fault, &o->faults, error);
+}
+
 static bool take_json(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->json = true;
@@ -183,6 +189,9 @@ static const struct option table[] = {
     {"--ops", "N", MACHINE, take_ops,
      "run, compare: operations in the measured region (default: the workload's); exec: how many the program does"},
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
+    {"--inject", "SPEC", MACHINE, take_inject,
+     "faults in servers, KIND=SERVER@op:N[+K],…: crash, wild-write or hang when procd, vmd, fsd, blkd or ttyd is entered\n"
+     "                         for the N-th time, or K basic blocks later (docs/faults.md): crash=fsd@op:200"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,

@@ -38,6 +38,9 @@ struct options {
     uint64_t seed;
     const char *set[WORDS_MAX];
     size_t sets;
+    /* --inject */
+    struct fault_spec fault[FAULTS_MAX];
+    size_t faults;
 
     /* --json[=FILE] --csv */
     bool json, csv;

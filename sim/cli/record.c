@@ -45,6 +45,9 @@ bool record_take(struct record *r, const struct machine_result *result)
     r->domains = copy_of(result->domains, result->domain_count * sizeof *result->domains);
     r->warning_count = result->warning_count;
     r->warnings = copy_of(result->warnings, result->warning_count * sizeof *result->warnings);
+    r->fault_count = result->fault_count;
+    if (r->fault_count)
+        memcpy(r->faults, result->faults, r->fault_count * sizeof *r->faults);
     return r->domains && r->warnings && (r->end != END_POWER_OFF || warn_of_leak(r, result));
 }
 

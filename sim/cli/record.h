@@ -33,6 +33,8 @@ struct record {
     size_t domain_count;
     char (*warnings)[160];
     size_t warning_count;
+    struct fault_result faults[FAULTS_MAX]; /* --inject */
+    size_t fault_count;
 
     double seconds, boot_seconds; /* of the host: all, and until the program's first instruction */
     uint64_t instructions;        /* of the whole run, boot included */
@@ -53,5 +55,9 @@ void records_csv(const struct record *records, size_t count, FILE *out);
 /* One row a record, in at most `width` columns of text: figures that do not fit are left out, the least important
  * first. */
 void records_table(const struct record *records, size_t count, unsigned width, FILE *out);
+
+/* What became of the faults that were injected: an array, a new reference; one line a fault. */
+json_t *record_faults_json(const struct record *record);
+void records_faults(const struct record *records, size_t count, FILE *out);
 
 #endif

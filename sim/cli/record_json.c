@@ -111,12 +111,16 @@ static json_t *host_json(const struct record *r)
 
 json_t *record_json(const struct record *r)
 {
-    return json_pack(
+    json_t *json = json_pack(
         "{s:s, s:s, s:o, s:o, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name, "variant",
         r->arch->variant, "workload", name_json(r->workload), "cpu", name_json(r->cpu), "cpus", (json_int_t)r->cpus,
         "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings", settings_json(r->settings), "per_op",
         counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains", domains_json(r), "causes",
         causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status, "host", host_json(r));
+
+    if (r->fault_count)
+        json_object_set_new(json, "faults", record_faults_json(r));
+    return json;
 }
 
 json_t *records_json(const struct record *records, size_t count)

@@ -135,6 +135,8 @@ static bool make_machine(struct run *r)
         .console = stream_console(job->console),
         .stderr_console = stream_console(job->stderr_console),
         .time_limit_cycles = limit_cycles(s),
+        .faults = s->options->fault,
+        .fault_count = s->options->faults,
         .seed = s->options->seed,
         .wall_ns = WALL_NS,
         .tty_mask = job->tty_mask,
