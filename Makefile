@@ -4,6 +4,7 @@
 #
 #   make run-monolithic   set up, build, run every workload on the monolithic kernel (same for other architectures);
 #                         ARGS="--cpu zen4 sqlite" adds to the command line
+#   make compare          the same for the architectures side by side: monolithic and micro, or those that ARGS= names
 #   make check            set up, build, pass all tests
 #   make bench            set up, build, print the simulator's speed with this machine's name
 #   make build            build only; `make setup` installs what is missing; `make` does both
@@ -33,7 +34,7 @@ comma := ,
 # make again, in parallel unless the caller said how
 AGAIN = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all setup build check bench clean
+.PHONY: all setup build compare check bench clean
 all: setup
 	+@$(AGAIN) build
 
@@ -43,6 +44,10 @@ setup:
 run-%: setup
 	+@$(AGAIN) build
 	@$(BUILD)/ringside run $* $(ARGS)
+
+compare: setup
+	+@$(AGAIN) build
+	@$(BUILD)/ringside compare $(ARGS)
 
 check: setup
 	+@$(AGAIN) do-check
