@@ -52,6 +52,7 @@ enum ipc_call {
     IPC_DMA,    /* address: the physical address of that byte of the caller's heap, or -EFAULT */
     IPC_ALARM,  /* ns since power on: NOTIFY_ALARM at that time; replaces the one before; UINT64_MAX: none */
     IPC_YIELD,  /* lets others run */
+    IPC_LOG,    /* address, bytes: one line to the machine's log, the server's name before it */
     IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; 1: SERVER_REFUSED */
 
     /* with CAP_MEMORY (vmd): frames and mappings */
@@ -82,6 +83,7 @@ enum ipc_call {
     IPC_SERVER_STATE = IPC_CALL_BASE + 64, /* server: SERVER_*, | number of messages received << 8 */
     IPC_SERVER_STOP,    /* server: as if it had faulted with vector SERVER_HUNG; MSG_DEATH follows */
     IPC_SERVER_RESTART, /* server, RESTART_*: from its image */
+    IPC_CALLS_END,
 };
 
 #define IPC_IS_CALL(nr) ((nr) >= IPC_CALL_BASE)

@@ -169,7 +169,7 @@ static long vm_map(void *ctx, long space, uint64_t address, frame_t frame, unsig
 
 static void vm_unmap(void *ctx, long space, uint64_t address, size_t pages)
 {
-    space_unmap(space_of(space), address, pages);
+    space_unmap(space_of(space), address, pages, NULL);
 }
 
 static void vm_protect(void *ctx, long space, uint64_t address, size_t pages, unsigned prot)

@@ -52,11 +52,14 @@ void space_switch(struct space *space);
 
 /* Rights PAGE_*; 0 maps with no access. Replaces. 0 or -ENOMEM. */
 long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned rights);
-void space_unmap(struct space *space, uint64_t address, size_t pages);
+/* gone(frame), if it is not NULL, for each page that was mapped. */
+void space_unmap(struct space *space, uint64_t address, size_t pages, void (*gone)(uint64_t frame));
 /* Changes the rights of the mapped pages of a range. */
 void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights);
 /* The physical address of the byte at `address`, if ring 3 has these rights to it there, else 0. */
 uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights);
+/* The frame that is mapped at a page, with whatever rights, or 0. */
+uint64_t space_held(const struct space *space, uint64_t address);
 
 /* A page of the kernel's region for stacks. */
 void stack_page_map(uint64_t address, uint64_t frame);

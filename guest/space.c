@@ -188,9 +188,24 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
     return 0;
 }
 
-/* Calls change() for each entry of a range that holds a frame; it returns the new entry. */
-static void range_change(struct space *space, uint64_t address, size_t pages,
-                         uint64_t (*change)(uint64_t entry, unsigned), unsigned rights)
+/* Changes each entry of a range that holds a frame: to nothing, telling gone() of the frame if it is not NULL; or, with
+ * `keep`, to the same with other rights. */
+struct change {
+    bool keep;
+    unsigned rights;
+    void (*gone)(uint64_t frame);
+};
+
+static uint64_t entry_changed(uint64_t entry, const struct change *change)
+{
+    if (change->keep)
+        return entry_value(entry & PTE_FRAME, change->rights);
+    if (change->gone)
+        change->gone(entry & PTE_FRAME);
+    return 0;
+}
+
+static void range_change(struct space *space, uint64_t address, size_t pages, const struct change *change)
 {
     struct flush flush;
     uint64_t end = address + pages * PAGE_BYTES;
@@ -210,7 +225,7 @@ static void range_change(struct space *space, uint64_t address, size_t pages,
             if (*entry & (PTE_P | PTE_HELD)) {
                 if (*entry & PTE_P)
                     flush_add(&flush, address);
-                *entry = change(*entry, rights);
+                *entry = entry_changed(*entry, change);
             }
             entry++;
             address += PAGE_BYTES;
@@ -219,24 +234,14 @@ static void range_change(struct space *space, uint64_t address, size_t pages,
     flush_do(&flush);
 }
 
-static uint64_t change_to_nothing(uint64_t entry, unsigned rights)
+void space_unmap(struct space *space, uint64_t address, size_t pages, void (*gone)(uint64_t frame))
 {
-    return 0;
-}
-
-static uint64_t change_rights(uint64_t entry, unsigned rights)
-{
-    return entry_value(entry & PTE_FRAME, rights);
-}
-
-void space_unmap(struct space *space, uint64_t address, size_t pages)
-{
-    range_change(space, address, pages, change_to_nothing, 0);
+    range_change(space, address, pages, &(struct change){.gone = gone});
 }
 
 void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights)
 {
-    range_change(space, address, pages, change_rights, rights);
+    range_change(space, address, pages, &(struct change){.keep = true, .rights = rights});
 }
 
 uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights)
@@ -249,4 +254,13 @@ uint64_t space_frame(const struct space *space, uint64_t address, unsigned right
         entry = table_at(entry)[index_of(address, (unsigned)level)];
     }
     return (entry & needed) == needed ? (entry & PTE_FRAME) | address % PAGE_BYTES : 0;
+}
+
+uint64_t space_held(const struct space *space, uint64_t address)
+{
+    uint64_t *entry = entry_find(space->root, address, 3);
+
+    for (unsigned level = 3; level > 0 && entry && *entry & PTE_P; level--)
+        entry = entry_find(space->root, address, level - 1);
+    return entry && *entry & (PTE_P | PTE_HELD) ? *entry & PTE_FRAME : 0;
 }

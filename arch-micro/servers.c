@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-micro/servers.c: servers: loaded from boot modules, stopped when they fault, started again.
+ *
+ * A server's endpoint and capabilities belong to its place, not to the instance: who sends to a server that is dead waits
+ * for the next one. A restart brings text and constants from the image and an empty stack. Data and heap are kept, if the
+ * supervisor thinks so (RESTART_KEEP), else they are the image's and nothing (RESTART_FRESH): then whoever was being served
+ * gets an error, and the frames of the old heap stay out of use until the new instance waits for messages, because the
+ * device of a driver may still write to them.
+ */
+#include "abi/devices.h"
+#include "abi/probe.h"
+#include "arch-micro/kernel.h"
+#include "guest/frames.h"
+#include "guest/heap.h"
+#include "guest/print.h"
+#include "guest/trap.h"
+#include "guest/x86.h"
+
+#include <elf.h>
+
+#define VECTOR_RESTORED 0x101 /* any but VECTOR_SYSCALL_ENTRY: all registers are loaded, by IRET */
+
+static const struct server_role roles[] = {
+#define SERVER(name, authority, devices, interrupts) {name, authority, devices, interrupts},
+#define DEVICES(...) {__VA_ARGS__}
+#define INTERRUPTS(...) {__VA_ARGS__}
+#include "arch-micro/servers.def"
+};
+
+static bool name_is(const char *name, const char *other)
+{
+    while (*name && *name == *other)
+        name++, other++;
+    return *name == *other;
+}
+
+static const struct server_role *role_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+        if (name_is(roles[i].name, name))
+            return &roles[i];
+    panic("boot module '%s' is no server", name);
+}
+
+/* ---- images ---- */
+
+static const Elf64_Ehdr *header_of(const struct server *server)
+{
+    const Elf64_Ehdr *header = direct(server->module->address);
+
+    if (server->module->size < sizeof(*header) || header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_type != ET_EXEC ||
+        header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff > server->module->size ||
+        header->e_phnum > (server->module->size - header->e_phoff) / sizeof(Elf64_Phdr))
+        panic("module '%s' is not an image", server->module->name);
+    return header;
+}
+
+static unsigned rights_of(const Elf64_Phdr *segment)
+{
+    return (segment->p_flags & PF_R ? PAGE_READ : 0) | (segment->p_flags & PF_W ? PAGE_WRITE : 0) |
+           (segment->p_flags & PF_X ? PAGE_EXEC : 0);
+}
+
+static void *page_of(struct server *server, uint64_t address, unsigned rights)
+{
+    struct space *space = server->task.thread.space;
+    uint64_t frame = space_held(space, address);
+
+    if (!frame) {
+        frame = frame_alloc();
+        if (!frame || space_map(space, address, frame, rights) < 0)
+            panic("not enough memory for server '%s'", server->module->name);
+    }
+    return direct(frame);
+}
+
+/* The bytes of the file that lie in the page at `address`; the rest is zero. */
+static void fill_page(const struct server *server, const Elf64_Phdr *segment, uint64_t address, char *page)
+{
+    uint64_t from = address > segment->p_vaddr ? address : segment->p_vaddr;
+    uint64_t file_end = segment->p_vaddr + segment->p_filesz, end = address + PAGE_BYTES < file_end ? address + PAGE_BYTES : file_end;
+    const char *file = direct(server->module->address + segment->p_offset);
+
+    zero_quads(page, PAGE_BYTES / 8);
+    if (from < end)
+        __builtin_memcpy(page + (from - address), file + (from - segment->p_vaddr), end - from);
+}
+
+static void load_segment(struct server *server, const Elf64_Phdr *segment)
+{
+    uint64_t begin = segment->p_vaddr & ~(PAGE_BYTES - 1), end = segment->p_vaddr + segment->p_memsz;
+
+    if (segment->p_vaddr < SERVER_IMAGE_BASE || end > SERVER_STACK_TOP - (SERVER_STACK_PAGES + 1) * PAGE_BYTES ||
+        segment->p_offset > server->module->size || segment->p_filesz > server->module->size - segment->p_offset ||
+        segment->p_filesz > segment->p_memsz)
+        panic("module '%s' has a segment that does not fit", server->module->name);
+    for (uint64_t address = begin; address < end; address += PAGE_BYTES)
+        fill_page(server, segment, address, page_of(server, address, rights_of(segment)));
+}
+
+static void load_image(struct server *server, bool keep_data)
+{
+    const Elf64_Ehdr *header = header_of(server);
+    const Elf64_Phdr *segment = direct(server->module->address + header->e_phoff);
+
+    for (unsigned i = 0; i < header->e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD && !(keep_data && segment[i].p_flags & PF_W))
+            load_segment(server, &segment[i]);
+}
+
+/* ---- what a server has besides its image ---- */
+
+static void map_stack(struct server *server)
+{
+    for (unsigned i = 1; i <= SERVER_STACK_PAGES; i++)
+        zero_quads(page_of(server, SERVER_STACK_TOP - i * PAGE_BYTES, PAGE_READ | PAGE_WRITE), PAGE_BYTES / 8);
+}
+
+static void map_fixed(struct server *server, uint64_t address, uint64_t frame, unsigned rights)
+{
+    if (space_map(server->task.thread.space, address, frame, rights) < 0)
+        panic("not enough memory for server '%s'", server->module->name);
+}
+
+static void map_rest(struct server *server)
+{
+    uint64_t boot = physical(kernel.boot) & ~(PAGE_BYTES - 1), end = physical(kernel.boot) + sizeof(*kernel.boot);
+
+    server->message_frame = physical(page_of(server, SERVER_MESSAGE_PAGE, PAGE_READ | PAGE_WRITE));
+    zero_quads(direct(server->message_frame), PAGE_BYTES / 8);
+    for (uint64_t frame = boot; frame < end; frame += PAGE_BYTES)
+        map_fixed(server, SERVER_BOOT_INFO + (frame - boot), frame, PAGE_READ);
+    map_fixed(server, SERVER_DEVICES + (MMIO_CLOCK - MMIO_BASE), MMIO_CLOCK, PAGE_READ);
+    for (unsigned i = 0; i < 4 && server->role->device[i]; i++)
+        map_fixed(server, SERVER_DEVICES + (server->role->device[i] - MMIO_BASE), server->role->device[i], PAGE_READ | PAGE_WRITE);
+}
+
+static void fill_caps(struct server *server)
+{
+    static const uint8_t authority[] = {
+        [CAP_MEMORY] = CAP_KIND_MEMORY, [CAP_TASKS] = CAP_KIND_TASKS, [CAP_SUPERVISE] = CAP_KIND_SUPERVISE};
+
+    for (unsigned n = 0; n < kernel.servers; n++)
+        server->caps[CAP_SERVER(n)] = (struct capability){CAP_KIND_ENDPOINT, RIGHT_SEND, &kernel.server[n]->endpoint};
+    for (unsigned cap = CAP_MEMORY; cap <= CAP_SUPERVISE; cap++)
+        if (server->role->authority >> cap & 1)
+            server->caps[cap].kind = authority[cap];
+    server->task.caps = server->caps;
+    server->task.cap_count = CAPS_MAX;
+}
+
+/* ---- starting ---- */
+
+static void set_context(struct server *server, enum server_why why)
+{
+    struct user_regs *regs = &thread_context_write(&server->task.thread)->regs;
+
+    *regs = (struct user_regs){
+        .rdi = (uint64_t)server->task.badge,
+        .rsi = why,
+        .rdx = server->death_rip,
+        .rip = header_of(server)->e_entry,
+        .rsp = SERVER_STACK_TOP,
+        .rflags = RFLAGS_IF | RFLAGS_FIXED,
+        .vector = VECTOR_RESTORED,
+    };
+}
+
+static void server_begin(void *argument)
+{
+    struct task *task = argument;
+
+    task_leave(task);
+    return_to_user(&task->thread.context->regs);
+}
+
+static void server_released(struct thread *thread)
+{
+}
+
+static void alarm_expired(struct alarm *alarm)
+{
+    ipc_notify(&LIST_MEMBER(alarm, struct server, alarm)->endpoint, NOTIFY_ALARM);
+}
+
+static void server_create(unsigned number)
+{
+    struct server *server = heap_alloc(sizeof(*server));
+    struct task *task = &server->task;
+
+    if (!server)
+        panic("not enough memory for the servers");
+    kernel.server[number] = server;
+    server->module = &kernel.boot->modules[number];
+    server->role = role_of(server->module->name);
+    server->heap_top = SERVER_HEAP_BASE;
+    alarm_init(&server->alarm, alarm_expired);
+    endpoint_init(&server->endpoint, task);
+    task->image = server;
+    task->badge = (int)number;
+    task->endpoint = &server->endpoint;
+    list_init(&task->link);
+    list_init(&task->serving);
+    if (!thread_init(&task->thread, server_begin, task, server_released) || !handle_take(task))
+        panic("not enough memory for the servers");
+    task->thread.integer_only = true;
+    task->thread.space = space_create();
+    if (!task->thread.space)
+        panic("not enough memory for the servers");
+    for (unsigned i = 0; i < SERVER_NAME_BYTES; i++)
+        task->name[i] = server->role->name[i];
+    probe(PROBE_DOMAIN, space_user_root(task->thread.space), (uint64_t)task->name, 3);
+    if (server->role->authority >> CAP_SUPERVISE & 1)
+        kernel.supervisor = server;
+}
+
+void servers_start(void)
+{
+    kernel.servers = kernel.boot->module_count;
+    if (!kernel.servers || kernel.servers > SERVERS_MAX)
+        panic("%u servers", kernel.servers);
+    for (unsigned n = 0; n < kernel.servers; n++)
+        server_create(n);
+    for (unsigned n = 0; n < kernel.servers; n++) {
+        struct server *server = kernel.server[n];
+
+        load_image(server, false);
+        map_stack(server);
+        map_rest(server);
+        fill_caps(server);
+        set_context(server, START_BOOT);
+        sched_ready(&server->task.thread);
+    }
+}
+
+/* ---- dying ---- */
+
+void server_die(struct server *server, uint64_t vector, uint64_t rip, uint64_t address)
+{
+    server->dead = true;
+    server->death_vector = vector;
+    server->death_rip = rip;
+    server->death_address = address;
+    if (!kernel.supervisor || server == kernel.supervisor)
+        panic("server %s died: vector %lu at %lx, address %lx", server->task.name, vector, rip, address);
+    kernel.supervisor->endpoint.deaths |= 1u << server->task.badge;
+    ipc_notify(&kernel.supervisor->endpoint, 0);
+    if (&server->task == task_current())
+        sched_block();
+}
+
+/* ---- restarting ---- */
+
+/* Keeps the frames of the heap aside. Without memory for the list they are lost, which the count of frames shows. */
+static void heap_abandon(struct server *server)
+{
+    struct space *space = server->task.thread.space;
+    size_t pages = (server->heap_top - SERVER_HEAP_BASE) / PAGE_BYTES;
+
+    server->old_count = 0;
+    server->old_frames = heap_alloc(pages * sizeof(*server->old_frames) + 1);
+    server->old_pages = pages;
+    for (size_t i = 0; i < pages; i++) {
+        uint64_t frame = space_frame(space, SERVER_HEAP_BASE + i * PAGE_BYTES, PAGE_WRITE);
+
+        if (frame && server->old_frames)
+            server->old_frames[server->old_count++] = frame;
+    }
+    space_unmap(space, SERVER_HEAP_BASE, pages, NULL);
+    server->heap_top = SERVER_HEAP_BASE;
+    server->holes = 0;
+}
+
+void server_is_up(struct server *server)
+{
+    for (size_t i = 0; i < server->old_count; i++)
+        frame_free(server->old_frames[i]);
+    heap_free(server->old_frames, server->old_pages * sizeof(*server->old_frames) + 1);
+    server->old_frames = NULL;
+    server->old_count = 0;
+}
+
+static void fail_served(struct server *server)
+{
+    struct task *self = &server->task;
+
+    while (!list_empty(&self->serving)) {
+        struct task *from = LIST_MEMBER(self->serving.next, struct task, link);
+
+        if (from->notice == NOTICE_GONE) {
+            list_remove(&from->link);
+            from->state = IPC_NONE;
+            from->notice = NOTICE_NONE;
+            if (from->released)
+                task_dispose(from);
+            continue;
+        }
+        ipc_fail(from, from->kind == MSG_REQUEST ? -EPIPE : -EIO);
+    }
+    server->endpoint.notices = 0;
+}
+
+static long restart(struct server *server, bool keep)
+{
+    if (!server->dead)
+        return -EBUSY;
+    if (!keep) {
+        if (server->old_frames)
+            server_is_up(server);
+        fail_served(server);
+        alarm_cancel(&server->alarm);
+        server->endpoint.notified = 0;
+        heap_abandon(server);
+    }
+    load_image(server, keep);
+    map_stack(server);
+    set_context(server, keep ? START_KEEP : START_FRESH);
+    server->dead = false;
+    sched_resume(&server->task.thread);
+    return 0;
+}
+
+/* One that runs, or could: nothing else can be stuck. */
+static long stop(struct server *server)
+{
+    if (server->dead || server->task.state != IPC_NONE || server->task.thread.state != THREAD_READY)
+        return -EBUSY;
+    sched_suspend(&server->task.thread);
+    server_die(server, SERVER_HUNG, thread_context_read(&server->task.thread)->regs.rip, 0);
+    return 0;
+}
+
+static long state(const struct server *server)
+{
+    enum server_state state = server->dead ? SERVER_DEAD : server->task.state == IPC_NONE ? SERVER_BUSY : SERVER_WAITING;
+
+    return (long)(state | server->task.received << 8);
+}
+
+/* 0: its services have ended; it is never heard of again. 1: it does not trust the memory that it was restarted with. */
+static long exit_server(struct server *server, uint64_t status)
+{
+    if (status)
+        server_die(server, SERVER_REFUSED, server->death_rip, 0);
+    else
+        sched_block();
+    return 0;
+}
+
+long server_call(struct task *self, struct user_regs *regs)
+{
+    struct server *server = regs->rdi < kernel.servers ? kernel.server[regs->rdi] : NULL;
+
+    if (regs->error == IPC_EXIT)
+        return exit_server(self->image, regs->rdi);
+    if (!server || server == self->image)
+        return -EINVAL;
+    if (regs->error == IPC_SERVER_STATE)
+        return state(server);
+    return regs->error == IPC_SERVER_STOP ? stop(server) : restart(server, regs->rsi == RESTART_KEEP);
+}
+
+/* ---- interrupts ---- */
+
+void server_interrupt(unsigned vector)
+{
+    for (unsigned n = 0; n < kernel.servers; n++)
+        for (unsigned i = 0; i < 4 && kernel.server[n]->role->interrupt[i]; i++)
+            if (kernel.server[n]->role->interrupt[i] == vector)
+                ipc_notify(&kernel.server[n]->endpoint, NOTIFY_IRQ(i));
+}
+
+/* ---- the end ---- */
+
+static void free_frame(uint64_t frame)
+{
+    if (frame < MMIO_BASE && frame >= kernel.boot->free_start)
+        frame_free(frame);
+}
+
+void servers_end(void)
+{
+    for (unsigned n = 0; n < kernel.servers; n++) {
+        struct server *server = kernel.server[n];
+
+        alarm_cancel(&server->alarm);
+        list_remove(&server->task.link);
+        sched_kill(&server->task.thread);
+        if (server->old_frames)
+            server_is_up(server);
+        probe(PROBE_SPACE_GONE, space_user_root(server->task.thread.space), 0, 0);
+        space_unmap(server->task.thread.space, 0, WINDOW_BASE / PAGE_BYTES, free_frame);
+        space_destroy(server->task.thread.space);
+        server->task.thread.space = NULL;
+    }
+    sched_reap();
+    for (unsigned n = 0; n < kernel.servers; n++)
+        heap_free(kernel.server[n], sizeof(*kernel.server[n]));
+}
