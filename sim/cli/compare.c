@@ -229,6 +229,15 @@ static void print_text(const struct comparison *c, const struct options *o)
     comparison_explanations(c, terminal ? width : 0, bold, stdout);
 }
 
+static bool has_results(const struct comparison *c)
+{
+    for (size_t row = 0; row < c->rows; row++)
+        for (size_t column = 0; column < c->columns; column++)
+            if (c->cell[row][column].good)
+                return true;
+    return false;
+}
+
 static bool print_results(const struct comparison *c, const struct options *o, struct error *error)
 {
     json_t *json = o->json ? comparison_json(c) : NULL;
@@ -237,7 +246,7 @@ static bool print_results(const struct comparison *c, const struct options *o, s
     json_decref(json);
     if (o->csv)
         comparison_csv(c, stdout);
-    else if (!o->json || o->json_file)
+    else if ((!o->json || o->json_file) && has_results(c))
         print_text(c, o);
     return good;
 }

@@ -190,9 +190,10 @@ void table_print_split(const struct table *t, const struct table_joint *joints, 
 
     for (size_t i = 0; i < t->columns; i++)
         widths[i] = column_width(t, i);
+    widen_spans(joints, widths, 1, t->columns);
     for (size_t first = 1, end; first < t->columns; first = end) {
         end = end_of_part(t, joints, widths, first, width);
-        widen_spans(joints, widths, first, end);
+        widen_spans(joints, widths, first, end); /* one that is parted */
         if (has_over(joints, t->columns))
             print_over(joints, widths, first, end, out);
         print_part(t, widths, first, end, out);
