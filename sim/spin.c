@@ -56,12 +56,15 @@ void spin_forward(struct cpu *cpu, const struct block *b)
 {
     uint64_t flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS), turns;
 
+    if (flags & FLAG_TF) /* each turn traps */
+        return;
     cpu->deaf = !(flags & FLAG_IF);
     if (spin_is_for_ever(cpu->machine)) {
-        run_crash(cpu, "a jump to itself with interrupts %s: nothing can end it", cpu->deaf ? "off" : "on, and none can come");
+        run_crash(cpu, "a jump to itself with interrupts %s: nothing can end it",
+                  cpu->deaf ? "off" : "on, and none can come");
         return;
     }
-    if (flags & FLAG_TF || cpu->clock >= cpu->attention)
+    if (cpu->clock >= cpu->attention)
         return;
     turns = turns_until(cpu, b, cpu->attention);
     retire(cpu, (int64_t)turns);

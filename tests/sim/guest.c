@@ -216,8 +216,43 @@ static void keep_log(void *ctx, const char *line)
     snprintf(guest->log + used, sizeof guest->log - used, "%s\n", line);
 }
 
+void guest_symbol(struct guest *guest, const char *name, uint64_t value, uint64_t size, bool object)
+{
+    assert_true(guest->symbol_count < GUEST_SYMBOLS_MAX);
+    guest->symbols[guest->symbol_count++] = (struct guest_symbol){name, value, size, object};
+}
+
+/* Behind the image: sections, symbols, names. */
+struct elf_tail {
+    Elf64_Shdr section[4]; /* none, the image, symbols, names */
+    Elf64_Sym symbol[GUEST_SYMBOLS_MAX + 1];
+    char names[GUEST_SYMBOLS_MAX * 32];
+};
+
+static void make_tail(const struct guest *guest, struct elf_tail *tail)
+{
+    const uint64_t at = 4096 + IMAGE_BYTES;
+    size_t used = 1;
+    memset(tail, 0, sizeof *tail);
+    tail->section[1] = (Elf64_Shdr){.sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC | SHF_EXECINSTR, .sh_addr = GUEST_BASE,
+                                    .sh_offset = 4096, .sh_size = IMAGE_BYTES, .sh_addralign = 4096};
+    tail->section[2] = (Elf64_Shdr){.sh_type = SHT_SYMTAB, .sh_offset = at + offsetof(struct elf_tail, symbol),
+                                    .sh_size = (guest->symbol_count + 1) * sizeof(Elf64_Sym), .sh_link = 3,
+                                    .sh_entsize = sizeof(Elf64_Sym), .sh_addralign = 8};
+    tail->section[3] = (Elf64_Shdr){.sh_type = SHT_STRTAB, .sh_offset = at + offsetof(struct elf_tail, names),
+                                    .sh_size = sizeof tail->names, .sh_addralign = 1};
+    for (size_t i = 0; i < guest->symbol_count; i++) {
+        const struct guest_symbol *s = &guest->symbols[i];
+        tail->symbol[i + 1] = (Elf64_Sym){.st_name = (Elf64_Word)used, .st_info = ELF64_ST_INFO(STB_GLOBAL, s->object ? STT_OBJECT : STT_FUNC),
+                                          .st_shndx = 1, .st_value = s->value, .st_size = s->size};
+        used += (size_t)snprintf(tail->names + used, sizeof tail->names - used, "%s", s->name) + 1;
+        assert_true(used < sizeof tail->names);
+    }
+}
+
 static void write_elf(const struct guest *guest, int file)
 {
+    struct elf_tail tail;
     Elf64_Ehdr header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
                          .e_type = ET_EXEC,
                          .e_machine = EM_X86_64,
@@ -226,7 +261,10 @@ static void write_elf(const struct guest *guest, int file)
                          .e_phoff = sizeof header,
                          .e_ehsize = sizeof header,
                          .e_phentsize = sizeof(Elf64_Phdr),
-                         .e_phnum = 1};
+                         .e_phnum = 1,
+                         .e_shoff = 4096 + IMAGE_BYTES,
+                         .e_shentsize = sizeof(Elf64_Shdr),
+                         .e_shnum = 4};
     Elf64_Phdr segment = {.p_type = PT_LOAD,
                           .p_flags = PF_R | PF_W | PF_X,
                           .p_offset = 4096,
@@ -238,6 +276,8 @@ static void write_elf(const struct guest *guest, int file)
     assert_int_equal(pwrite(file, &header, sizeof header, 0), sizeof header);
     assert_int_equal(pwrite(file, &segment, sizeof segment, sizeof header), sizeof segment);
     assert_int_equal(pwrite(file, guest->image, IMAGE_BYTES, 4096), IMAGE_BYTES);
+    make_tail(guest, &tail);
+    assert_int_equal(pwrite(file, &tail, sizeof tail, 4096 + IMAGE_BYTES), sizeof tail);
 }
 
 static void load(struct guest *guest)
@@ -248,6 +288,8 @@ static void load(struct guest *guest)
     write_elf(guest, file);
     close(file);
     int result = machine_load_kernel(guest->machine, path, error);
+    if (!result && guest->module)
+        result = machine_load_module(guest->machine, path, guest->module, error);
     unlink(path);
     if (result)
         fail_msg("%s", error);
@@ -261,6 +303,8 @@ enum machine_end guest_run(struct guest *guest, const uint8_t *test, const uint8
                                     .model = guest->model,
                                     .ram_bytes = guest->ram_bytes,
                                     .time_limit_cycles = guest->time_limit,
+                                    .faults = guest->faults,
+                                    .fault_count = guest->fault_count,
                                     .log = keep_log,
                                     .ctx = guest};
     assert_true(test_end - test <= GUEST_GDT - GUEST_TEST);

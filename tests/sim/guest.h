@@ -70,6 +70,15 @@ struct guest_record {
     uint64_t frame; /* address of the frame's RIP; SS in bits 48…63 */
 };
 
+/* A symbol of the image: a function, or with `object` a table. */
+struct guest_symbol {
+    const char *name;
+    uint64_t value, size;
+    bool object;
+};
+
+#define GUEST_SYMBOLS_MAX 16
+
 struct guest {
     uint8_t *image; /* of GUEST_BASE … GUEST_END */
     uint64_t table_end;
@@ -77,6 +86,11 @@ struct guest {
     unsigned cpus;
     enum machine_model model;
     uint64_t ram_bytes, time_limit;
+    struct guest_symbol symbols[GUEST_SYMBOLS_MAX];
+    size_t symbol_count;
+    const char *module; /* a boot module of this name with the same content and symbols; NULL: none. Wants 16 MiB of RAM */
+    const struct fault_spec *faults;
+    size_t fault_count;
     struct machine *machine; /* after guest_run */
     char log[4096];          /* what it wrote to the debug port */
 };
@@ -108,6 +122,9 @@ uint64_t guest_entry(struct guest *guest, uint64_t virtual, unsigned level);
 /* IDT gate: type 14 interrupt, 15 trap. guest_open made all of type 14, DPL 3 for 0x80 … 0xef and 3, else 0. */
 void guest_gate(struct guest *guest, unsigned vector, uint64_t target, uint16_t selector, unsigned ist, unsigned type,
                 unsigned dpl, bool present);
+
+/* Names a place in the image. */
+void guest_symbol(struct guest *guest, const char *name, uint64_t value, uint64_t size, bool object);
 
 /* Boots it with this snippet. */
 enum machine_end guest_run(struct guest *guest, const uint8_t *test, const uint8_t *test_end);
