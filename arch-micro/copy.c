@@ -13,7 +13,8 @@
 #include "guest/frames.h"
 #include "guest/trap.h"
 
-#define BUFFER_BYTES 65536ul /* mach: the largest piece */
+#define PART_BYTES 65536ul /* of one copy */
+#define PIECES_MAX (PART_BYTES / PAGE_BYTES + 1)
 
 struct copy {
     struct task *other;
@@ -58,81 +59,111 @@ static bool request_grants(const struct task *requester, const struct copy *c)
     return !message->data_out == !c->out && inside(c->address, c->bytes, message->data, message->size);
 }
 
-/* Programs trust the exception handler, which builds their signal frames, with all of their memory. */
-static bool granted(const struct task *self, const struct copy *c)
+/* Programs trust the exception handler, which builds their signal frames, and the pager with all of their memory; but
+ * not whom these ask. */
+static bool program_grants(const struct task *self, const struct task *program, const struct copy *c)
 {
-    const struct task *other = c->other;
+    bool direct = program->server == self;
 
-    if (other->program && kernel.handler && kernel.handler->owner == self && other->server == self)
-        return other->kind != MSG_PLAIN;
-    if (other->kind == MSG_CALL)
-        return route_grants(other, c);
-    if (other->kind == MSG_REQUEST)
-        return request_grants(other, c);
-    return other->kind == MSG_FAULT;
+    if (program->kind == MSG_PLAIN)
+        return false;
+    if (direct && kernel.handler && kernel.handler->owner == self)
+        return true;
+    if (program->kind == MSG_CALL)
+        return route_grants(program, c);
+    return direct && program->kind == MSG_FAULT;
 }
 
-/* Moves `c->bytes`, page by page of the other's space. What could not be: -EAGAIN and its address, or -EFAULT. One
- * activation is one copy (abi/copy_routines.def), so (to, from, bytes) come first. */
-__attribute__((noinline)) long copy_between_spaces(void *to, const void *from, size_t bytes, const struct copy *c,
-                                                   uint64_t *absent);
-__attribute__((noinline)) long copy_between_spaces(void *to, const void *from, size_t bytes, const struct copy *c,
-                                                   uint64_t *absent)
+static bool granted(const struct task *self, const struct copy *c)
+{
+    if (c->other->program)
+        return program_grants(self, c->other, c);
+    return c->other->kind == MSG_REQUEST && request_grants(c->other, c);
+}
+
+/* The next part of a copy, page by page of the other's space. The pieces, or -EAGAIN and the page that is not there. */
+static long find_pieces(const struct copy *c, size_t bytes, struct piece piece[PIECES_MAX], uint64_t *absent)
 {
     const struct space *space = c->other->thread.space;
     uint64_t address = c->address;
-    char *own = c->out ? (char *)(uint64_t)from : to;
+    char *own = c->own;
+    long count = 0;
 
     while (bytes) {
-        size_t piece = PAGE_BYTES - address % PAGE_BYTES;
+        size_t here = PAGE_BYTES - address % PAGE_BYTES;
         uint64_t physical = space ? space_frame(space, address, c->out ? PAGE_WRITE : PAGE_READ) : 0;
-        void *there = direct(physical);
 
         if (!physical) {
             *absent = address;
             return -EAGAIN;
         }
-        if (piece > bytes)
-            piece = bytes;
-        if (copy_user(c->out ? there : own, c->out ? own : there, piece))
-            return -EFAULT;
-        own += piece;
-        address += piece;
-        bytes -= piece;
+        if (here > bytes)
+            here = bytes;
+        piece[count].to = c->out ? direct(physical) : own;
+        piece[count].from = c->out ? own : direct(physical);
+        piece[count++].bytes = here;
+        own += here;
+        address += here;
+        bytes -= here;
     }
-    return 0;
+    return count;
 }
 
-static long copy_once(const struct copy *c, uint64_t *absent)
+static long copy_part(const struct copy *c, size_t bytes, uint64_t *absent)
 {
+    struct piece piece[PIECES_MAX];
     void *there = (void *)c->address;
+    long count = find_pieces(c, bytes, piece, absent);
 
-    return copy_between_spaces(c->out ? there : c->own, c->out ? c->own : there, c->bytes, c, absent);
+    if (count < 0)
+        return count;
+    return copy_between_spaces(c->out ? there : c->own, c->out ? c->own : there, bytes, piece, (size_t)count) ? -EFAULT : 0;
+}
+
+static size_t part_of(const struct copy *c)
+{
+    return c->bytes < PART_BYTES ? c->bytes : PART_BYTES;
+}
+
+static long copy_directly(struct copy *c, uint64_t *absent)
+{
+    long result = 0;
+
+    while (c->bytes && result == 0) {
+        size_t bytes = part_of(c);
+
+        result = copy_part(c, bytes, absent);
+        c->own += bytes;
+        c->address += bytes;
+        c->bytes -= bytes;
+    }
+    return result;
 }
 
 /* Into the kernel, and out of it. */
-static long copy_through(const struct copy *whole, char *buffer, uint64_t *absent)
+static long copy_through(struct copy *c, char *buffer, uint64_t *absent)
 {
-    for (size_t done = 0; done < whole->bytes;) {
-        size_t piece = whole->bytes - done < BUFFER_BYTES ? whole->bytes - done : BUFFER_BYTES;
-        struct copy c = {.other = whole->other, .own = buffer, .address = whole->address + done, .bytes = piece, .out = whole->out};
-        long result = 0;
+    long result = 0;
 
-        if (c.out && copy_user(buffer, whole->own + done, piece))
+    while (c->bytes && result == 0) {
+        size_t bytes = part_of(c);
+        struct copy half = {.other = c->other, .own = buffer, .address = c->address, .out = c->out};
+
+        if (c->out && copy_user(buffer, c->own, bytes))
             return -EFAULT;
-        result = copy_once(&c, absent);
-        if (result < 0)
-            return result;
-        if (!c.out && copy_user(whole->own + done, buffer, piece))
+        result = copy_part(&half, bytes, absent);
+        if (result == 0 && !c->out && copy_user(c->own, buffer, bytes))
             return -EFAULT;
-        done += piece;
+        c->own += bytes;
+        c->address += bytes;
+        c->bytes -= bytes;
     }
-    return 0;
+    return result;
 }
 
-static long copy_buffered(const struct copy *c, uint64_t *absent)
+static long copy_buffered(struct copy *c, uint64_t *absent)
 {
-    size_t frames = ((c->bytes < BUFFER_BYTES ? c->bytes : BUFFER_BYTES) + PAGE_BYTES - 1) / PAGE_BYTES;
+    size_t frames = (part_of(c) + PAGE_BYTES - 1) / PAGE_BYTES;
     uint64_t buffer = frames ? frames_alloc(frames) : 0;
     long result;
 
@@ -171,5 +202,5 @@ long copy_call(struct task *self, struct user_regs *regs)
         return -EFAULT;
     if (!granted(self, &c))
         return -EPERM;
-    return kernel.mach ? copy_buffered(&c, &regs->rdx) : copy_once(&c, &regs->rdx);
+    return kernel.mach ? copy_buffered(&c, &regs->rdx) : copy_directly(&c, &regs->rdx);
 }

@@ -27,6 +27,12 @@ _Noreturn void trap_panic(const struct user_regs *regs);
 
 /* guest/usercopy.S */
 size_t copy_user(void *to, const void *from, size_t bytes);
+struct piece {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+size_t copy_between_spaces(void *to, const void *from, size_t bytes, const struct piece *pieces, size_t count);
 size_t move_user_words(void *to, const void *from, size_t words);
 long peek_user_string(char *to, const char *from, size_t size);
 

@@ -71,6 +71,48 @@ copy_user:
     movq %rcx, %rax
     ret
 
+/* size_t copy_between_spaces(void *to, const void *from, size_t bytes, const struct piece *pieces, size_t count): one copy in
+ * pieces, because one side is reached through the direct map, page by page. The first three say to the machine what is
+ * copied (abi/copy_routines.def). 0, or not 0 when ring 3's own side of it was not there. */
+    .type copy_between_spaces, @function
+    .globl copy_between_spaces
+copy_between_spaces:
+    allow_user
+    movq %rcx, %r9
+1:  testq %r8, %r8
+    jz 7f
+    decq %r8
+    movq (%r9), %rdi
+    movq 8(%r9), %rsi
+    movq 16(%r9), %rcx
+    addq $24, %r9
+    testb $7, %cl
+    jnz 3f
+    shrq $3, %rcx
+2:  rep movsq
+    fixup 2b, .Lpiece_left
+    jmp 1b
+3:  testb $FEATURE_ERMS, %gs:CPU_FEATURES
+    jz 5f
+4:  rep movsb
+    fixup 4b, .Lpiece_left
+    jmp 1b
+5:  movl %ecx, %edx
+    shrq $3, %rcx
+    andl $7, %edx
+6:  rep movsq
+    fixup 6b, .Lpiece_left
+    movl %edx, %ecx
+    jmp 4b
+7:  forbid_user
+    xorl %eax, %eax
+    ret
+.Lpiece_left:
+    forbid_user
+    movl $1, %eax
+    ret
+    .size copy_between_spaces, . - copy_between_spaces
+
 /* size_t move_user_words(void *to, const void *from, size_t words): the same for registers and arguments, which are no
  * payload: word by word, so that the machine counts no copy. */
     .globl move_user_words
