@@ -190,8 +190,9 @@ static const struct option table[] = {
      "run, compare: operations in the measured region (default: the workload's); exec: how many the program does"},
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
     {"--inject", "SPEC", MACHINE, take_inject,
-     "faults in servers, KIND=SERVER@op:N[+K],…: crash, wild-write or hang when procd, vmd, fsd, blkd or ttyd is entered\n"
-     "                         for the N-th time, or K basic blocks later (docs/faults.md): crash=fsd@op:200"},
+     "makes servers fail: KIND=SERVER@op:N[+K], more of them behind commas (docs/faults.md); KIND is crash,\n"
+     "                         wild-write or hang, SERVER procd, vmd, fsd, blkd or ttyd: at the N-th time that it is\n"
+     "                         entered, or K basic blocks later"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,
