@@ -227,6 +227,7 @@ static void print_text(const struct comparison *c, const struct options *o)
     print_heading(c, o);
     comparison_tables(c, width, bold, stdout);
     comparison_explanations(c, terminal ? width : 0, bold, stdout);
+    comparison_faults(c, bold, stdout);
 }
 
 static bool has_results(const struct comparison *c)

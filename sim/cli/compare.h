@@ -48,6 +48,8 @@ bool choose_columns(struct comparison *comparison, const struct options *options
 void comparison_tables(const struct comparison *comparison, unsigned width, bool bold, FILE *out);
 /* A line for each workload and architecture after the first; `width` 0: never wrapped. */
 void comparison_explanations(const struct comparison *comparison, unsigned width, bool bold, FILE *out);
+/* What became of faults that were injected; nothing, if none were. */
+void comparison_faults(const struct comparison *comparison, bool bold, FILE *out);
 /* A new reference. */
 json_t *comparison_json(const struct comparison *comparison);
 /* The rows of `run --csv`. */

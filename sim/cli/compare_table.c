@@ -180,3 +180,24 @@ void comparison_explanations(const struct comparison *c, unsigned width, bool bo
         for (size_t column = 1; column < c->columns; column++)
             print_difference(c, row, column, width, out);
 }
+
+/* ---- faults ---- */
+
+void comparison_faults(const struct comparison *c, bool bold, FILE *out)
+{
+    bool any = false;
+
+    for (size_t row = 0; row < c->rows; row++)
+        for (size_t column = 0; column < c->columns; column++) {
+            const struct cell *cell = &c->cell[row][column];
+
+            for (size_t i = 0; cell->good && i < cell->record.fault_count; i++, any = true) {
+                if (!any) {
+                    print_title("Faults", bold, out);
+                    fputc('\n', out);
+                }
+                fprintf(out, "%s: %s: ", c->row[row]->name, c->column[column].label);
+                record_fault(&cell->record, i, out);
+            }
+        }
+}

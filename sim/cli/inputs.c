@@ -156,6 +156,17 @@ static bool hash_images(struct hasher *h, const struct session *s)
 
 /* ---- the machine ---- */
 
+static void hash_faults(struct hasher *h, const struct options *o)
+{
+    hash_number(h, "faults", o->faults);
+    for (size_t i = 0; i < o->faults; i++) {
+        hash_number(h, "kind", o->fault[i].kind);
+        hash_number(h, "service", o->fault[i].service);
+        hash_number(h, "op", o->fault[i].op);
+        hash_number(h, "blocks", o->fault[i].blocks);
+    }
+}
+
 /* The CPU's struct goes in with its padding, which is zero; were it not, a result would not be found, never a wrong
  * one. */
 static void hash_machine(struct hasher *h, const struct session *s)
@@ -168,6 +179,7 @@ static void hash_machine(struct hasher *h, const struct session *s)
     hash_number(h, "model", s->options->model);
     hash_number(h, "seed", s->options->seed);
     hash_number(h, "time limit", s->options->time_limit_ms);
+    hash_faults(h, s->options);
 }
 
 bool inputs_digest(const struct session *s, struct digest *digest)

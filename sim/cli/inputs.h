@@ -3,7 +3,7 @@
  * sim/cli/inputs.h: everything that a workload's result depends on, as one digest.
  *
  * That is: this program and its libraries; kernel image and modules; the files of the disk, programs among them, with
- * their times; settings, CPU model, CPUs, model, seed, time limit; and the workload with its operations. The host is
+ * their times; settings, CPU model, CPUs, model, seed, time limit, faults; and the workload with its operations. The host is
  * not among them: same inputs, same numbers, on every host.
  */
 #ifndef RINGSIDE_SIM_CLI_INPUTS_H

@@ -12,7 +12,7 @@
 void known_open(struct known *k, const struct session *s)
 {
     *k = (struct known){0};
-    cache_open(&k->cache, !s->options->no_cache && s->options->faults == 0);
+    cache_open(&k->cache, !s->options->no_cache);
     if (cache_is_on(&k->cache) && !inputs_digest(s, &k->inputs))
         cache_open(&k->cache, false);
 }

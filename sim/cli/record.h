@@ -56,8 +56,9 @@ void records_csv(const struct record *records, size_t count, FILE *out);
  * first. */
 void records_table(const struct record *records, size_t count, unsigned width, FILE *out);
 
-/* What became of the faults that were injected: an array, a new reference; one line a fault. */
+/* What became of the faults that were injected: an array, a new reference; one of them, a line; all, a line each. */
 json_t *record_faults_json(const struct record *record);
+void record_fault(const struct record *record, size_t index, FILE *out);
 void records_faults(const struct record *records, size_t count, FILE *out);
 
 #endif

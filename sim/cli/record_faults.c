@@ -114,8 +114,9 @@ static void print_return(const struct record *r, const struct fault_result *f, F
             f->lost);
 }
 
-static void print_fault(const struct record *r, const struct fault_result *f, FILE *out)
+void record_fault(const struct record *r, size_t index, FILE *out)
 {
+    const struct fault_result *f = &r->faults[index];
     char text[FAULT_TEXT_MAX], cause[16];
 
     fault_text(f, text);
@@ -139,6 +140,6 @@ void records_faults(const struct record *records, size_t count, FILE *out)
     for (size_t i = 0; i < count; i++)
         for (size_t n = 0; n < records[i].fault_count; n++) {
             fprintf(out, count > 1 ? "fault in %s: " : "fault: ", records[i].workload);
-            print_fault(&records[i], &records[i].faults[n], out);
+            record_fault(&records[i], n, out);
         }
 }
