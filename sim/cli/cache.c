@@ -20,8 +20,9 @@
 
 /* ---- where ---- */
 
-/* As the XDG base directory specification has it: what is not absolute is not there. */
-static bool choose_folder(char folder[PATH_MAX])
+/* As the XDG base directory specification has it: what is not absolute is not there. Returns what of the path may be
+ * made, which is never a home; NULL: no place. */
+static char *choose_folder(char folder[PATH_MAX])
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int bytes = -1;
@@ -30,23 +31,27 @@ static bool choose_folder(char folder[PATH_MAX])
         bytes = snprintf(folder, PATH_MAX, "%s/ringside", cache);
     else if (home && *home == '/')
         bytes = snprintf(folder, PATH_MAX, "%s/.cache/ringside", home);
-    return bytes > 0 && bytes < PATH_MAX;
+    if (bytes < 0 || bytes >= PATH_MAX)
+        return NULL;
+    return cache && *cache == '/' ? folder + 1 : folder + strlen(home) + 1;
 }
 
-/* Makes the folder and those above it, for its owner alone. */
-static bool make_folders(char *path)
+/* Makes the folder and those above it, from `made` on, for its owner alone. */
+static bool make_folders(char *folder, char *made)
 {
-    for (char *at = path + 1; (at = strchr(at, '/')); at++) {
-        *at = 0;
-        (void)mkdir(path, 0700);
-        *at = '/';
+    for (; (made = strchr(made, '/')); made++) {
+        *made = 0;
+        (void)mkdir(folder, 0700);
+        *made = '/';
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
+    return mkdir(folder, 0700) == 0 || errno == EEXIST;
 }
 
 void cache_open(struct cache *c, bool wanted)
 {
-    if (!wanted || !choose_folder(c->folder) || !make_folders(c->folder))
+    char *made = wanted ? choose_folder(c->folder) : NULL;
+
+    if (!made || !make_folders(c->folder, made))
         c->folder[0] = 0;
 }
 

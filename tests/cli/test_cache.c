@@ -456,6 +456,7 @@ static void no_place_for_a_cache_is_no_error(void **state)
     static const char *const environments[] = {
         "-u XDG_CACHE_HOME -u HOME",       "XDG_CACHE_HOME= HOME=",    "XDG_CACHE_HOME=/proc/nowhere",
         "-u HOME XDG_CACHE_HOME=relative", "XDG_CACHE_HOME=/dev/null", "XDG_CACHE_HOME= HOME=/dev/null",
+        "-u XDG_CACHE_HOME HOME=/no/home",
     };
 
     use("unused");
@@ -474,6 +475,7 @@ static void no_place_for_a_cache_is_no_error(void **state)
         free(result_of(&r, &cached));
         assert_false(cached);
         assert_int_equal(access("relative", F_OK), -1);
+        assert_int_equal(access("/no", F_OK), -1);
         release(&r);
     }
     done();
@@ -486,6 +488,7 @@ static void without_xdg_it_is_below_home(void **state)
     struct result r;
 
     use("unused");
+    shell("mkdir $d", "user");
     snprintf(command, sizeof command, "env -u XDG_CACHE_HOME HOME=%s RINGSIDE_HOME=%s " PLAIN " run monolithic null",
              absolute("user"), home);
     r = run(argv, false);
