@@ -49,7 +49,7 @@ if [ "${1:-}" = --one ]; then
 fi
 
 mkdir -p "$logs"
-rm -f "$logs"/*
+rm -rf "$logs"/* "$XDG_CACHE_HOME"
 [ $# -eq 0 ] || printf '%s\0' "$@" | xargs -0 -n 1 -P 2 "$0" --one
 totals=$(cat "$logs"/*.sum 2>/dev/null | awk '{ passed += $1; failed += $2; programs++ } END { print passed + 0, failed + 0, programs + 0 }')
 read -r passed failed programs <<<"$totals"
