@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-micro/server/proc_part.c: proc, which also hears of exceptions and delivers signals.
+ *
+ * A signal frame is built while the program waits for our answer: to its call, if that is proc's, to its exception, or to
+ * MSG_DELIVER, by which the kernel asks when a program that was interrupted elsewhere is on its way to ring 3.
+ * That may wait (a page of the stack, a stopped process), so it is a job with the call's handle.
+ */
+#include "arch-micro/server/proc_part.h"
+
+struct proc_placement proc_placement;
+
+static struct reply answer_with(struct entry *entry, long result, unsigned flags)
+{
+    if (server.attention & ATTENTION_YIELD)
+        flags |= REPLY_YIELD;
+    server.attention &= ~(uint32_t)ATTENTION_YIELD;
+    if (!flags)
+        return entry_answer(entry, result);
+    kcall(IPC_REPLY, entry->handle, (uint64_t)result, flags);
+    entry_release(entry);
+    return NO_REPLY;
+}
+
+struct reply proc_leave_to(struct entry *entry, long result)
+{
+    unsigned flags = task_restored(entry->call.pid) ? REPLY_DELIVERED : 0;
+
+    tasks_write_back();
+    return answer_with(entry, result, flags);
+}
+
+/* ---- signals ---- */
+
+static long deliver(void *self, struct call *call)
+{
+    return proc_deliver(proc_placement.proc, call, ((struct entry *)call)->result);
+}
+
+static struct reply delivered(struct entry *entry, long killed)
+{
+    if (killed) {
+        entry_release(entry);
+        return NO_REPLY;
+    }
+    tasks_write_back();
+    return answer_with(entry, 0, REPLY_DELIVERED);
+}
+
+struct reply proc_deliver_to(struct entry *entry)
+{
+    entry->kind = ENTRY_JOB;
+    entry->op = deliver;
+    entry->done = delivered;
+    entry->interrupted = false;
+    entry->call.nr = CALL_rt_sigreturn;
+    entry->call.flags = 0;
+    entry->call.done = 0;
+    entry->call.note = 0;
+    return entry_run(entry);
+}
+
+/* ---- calls ---- */
+
+/* A fault's answer must not be replaced: the kernel may have to make an exception of it. */
+static struct reply finish_fault(struct entry *entry, long result)
+{
+    if (proc_pending(proc_placement.proc, entry->call.pid))
+        kcall(IPC_TASK_INTERRUPT, (uint64_t)entry->call.pid, 0, 0);
+    return entry_answer(entry, result);
+}
+
+static struct reply finish(struct entry *entry, long result)
+{
+    uint32_t nr = entry->call.nr;
+
+    if (nr == CALL_FAULT)
+        return finish_fault(entry, result);
+    if (nr == CALL_alarm || nr == CALL_setitimer)
+        server.attention |= ATTENTION_ALARM;
+    entry->result = result;
+    if (result == -ERESTART || proc_pending(proc_placement.proc, entry->call.pid))
+        return proc_deliver_to(entry);
+    return proc_leave_to(entry, result);
+}
+
+static void exception(struct entry *entry, unsigned vector, uint64_t error, uint64_t address, uint64_t answer)
+{
+    bool page_fault = vector == 14;
+
+    proc_exception(proc_placement.proc, entry->call.pid, vector,
+                   page_fault ? (error & UINT32_MAX) | PROC_FAULT(answer) : error, address);
+}
+
+/* ---- execve's names ---- */
+
+static long ask_noting(void *ctx, struct request *rq)
+{
+    long result = ask(ctx, rq);
+
+    if (rq->service == SERVICE_FS && rq->op == FS_OPEN_EXEC && result >= 0 && rq->data)
+        task_name(rq->pid, rq->data);
+    return result;
+}
+
+/* ---- life ---- */
+
+static void create(enum server_why why)
+{
+    const struct boot_info *boot = server.boot;
+    struct proc_config config = {
+        .seed = boot->seed,
+        .wall_ns = boot->wall_ns,
+        .ram_bytes = boot->ram_bytes,
+        .cpus = boot->cpus,
+        .machine_version = "micro",
+    };
+
+    proc_placement.host = server.host;
+    proc_placement.host.ask = ask_noting;
+    tasks_init(&proc_placement.threads);
+    proc_placement.proc = proc_create(&proc_placement.host, &proc_placement.threads, &config);
+    if (!proc_placement.proc)
+        panic("not enough memory");
+    server_add(SERVICE_PROC, proc_service(proc_placement.proc));
+    server.proc = proc_placement.proc;
+    server.pending = (int (*)(const void *, int))proc_pending;
+    server.finish = finish;
+    server.exception = exception;
+    server.write_back = tasks_write_back;
+    proc_boot();
+}
+
+static void destroy(void)
+{
+    proc_destroy(proc_placement.proc);
+}
+
+static uint64_t next_timer(void)
+{
+    return proc_next_timer(proc_placement.proc);
+}
+
+static void timer(void)
+{
+    proc_timer(proc_placement.proc);
+}
+
+const struct part proc_part = {.create = create, .destroy = destroy, .next_timer = next_timer, .timer = timer};

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-micro/server/rsd.c: the reincarnation server, as MINIX 3 calls it: sees servers fail and starts them again.
+ *
+ * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that runs and has received no
+ * message since the beat before is asked for a sign of life; one that gives none until MISSED_MAX beats later is stopped.
+ * One that waits for another server does not run.
+ *
+ * A dead server starts again with its memory if it finds that this can be trusted (main.c), else from nothing if what it
+ * held can be had again: of procd, vmd and osd it cannot, so the machine stops. So it does for a server that
+ * dies DEATHS_MAX times within a second.
+ */
+#include <stdbool.h>
+
+#include "abi/boot.h"
+#include "abi/probe.h"
+#include "arch-micro/server/clock.h"
+#include "arch-micro/server/kcall.h"
+#include "arch-micro/server/log.h"
+#include "services/string.h"
+
+#define BEAT_NS 10000000ul
+#define MISSED_MAX 2
+#define DEATHS_MAX 8
+#define DEATHS_NS 1000000000ul
+
+struct subject {
+    uint64_t received; /* messages, at the last beat */
+    unsigned missed;   /* beats since it was asked; 0: it was not */
+    unsigned deaths;   /* in the second since `first_death` */
+    uint64_t first_death;
+    bool returns;       /* restarted, and not yet heard of */
+    long failed;        /* calls in flight that were answered -EIO */
+    const char *lost;
+};
+
+static struct {
+    int number;
+    const struct boot_info *boot;
+    struct subject subject[SERVERS_MAX];
+} rs;
+
+static const struct {
+    const char *name, *lost;
+} can_start_fresh[] = {
+    {"fsd", "descriptors, and what was not synced"},
+    {"blkd", "transfers in flight"},
+    {"ttyd", "buffered input and output, settings"},
+};
+
+void server_main(int number, enum server_why why, uint64_t died_at);
+
+static const char *name_of(int n)
+{
+    return rs.boot->modules[n].name;
+}
+
+/* The supervisor's own death is the system's. */
+static _Noreturn void give_up(int n, const char *why)
+{
+    panic("%s %s", name_of(n), why);
+}
+
+/* ---- heartbeat ---- */
+
+static void stop(int n)
+{
+    rs.subject[n].missed = 0;
+    kcall(IPC_SERVER_STOP, (uint64_t)n, 0, 0);
+}
+
+static void beat(int n)
+{
+    struct subject *s = &rs.subject[n];
+    uint64_t state = (uint64_t)kcall(IPC_SERVER_STATE, (uint64_t)n, 0, 0), received = state >> 8;
+    bool suspect = (state & 0xff) == SERVER_BUSY && received == s->received;
+
+    s->received = received;
+    if (!suspect)
+        s->missed = 0;
+    else if (s->missed == MISSED_MAX)
+        stop(n);
+    else if (s->missed++ == 0)
+        kcall(IPC_NOTIFY, CAP_SERVER(n), NOTIFY_BEAT, 0);
+}
+
+static void beat_all(void)
+{
+    for (int n = 0; n < (int)rs.boot->module_count && n < SERVERS_MAX; n++)
+        if (n != rs.number)
+            beat(n);
+}
+
+/* ---- death ---- */
+
+static const char *lost_by(int n)
+{
+    for (unsigned i = 0; i < sizeof(can_start_fresh) / sizeof(*can_start_fresh); i++)
+        if (str_eq(name_of(n), can_start_fresh[i].name))
+            return can_start_fresh[i].lost;
+    return NULL;
+}
+
+static void count_death(int n)
+{
+    struct subject *s = &rs.subject[n];
+    uint64_t time = server_now();
+
+    if (!s->deaths || time - s->first_death > DEATHS_NS) {
+        s->deaths = 0;
+        s->first_death = time;
+    }
+    if (++s->deaths == DEATHS_MAX)
+        give_up(n, "dies again and again");
+}
+
+static void restart(int n, unsigned how, const char *lost)
+{
+    struct subject *s = &rs.subject[n];
+    long failed = kcall(IPC_SERVER_RESTART, (uint64_t)n, how, 0);
+
+    if (failed < 0)
+        give_up(n, "cannot be started again");
+    s->returns = true;
+    s->missed = 0;
+    s->failed = failed;
+    s->lost = lost;
+}
+
+static void restart_fresh(int n)
+{
+    const char *lost = lost_by(n);
+
+    if (!lost)
+        give_up(n, "died, and its state with it");
+    restart(n, RESTART_FRESH, lost);
+}
+
+static void death(int n, uint64_t vector)
+{
+    if (vector == SERVER_REFUSED) {
+        restart_fresh(n);
+        return;
+    }
+    probe(PROBE_DOMAIN_DIED, vector, (uint64_t)name_of(n), 0);
+    count_death(n);
+    restart(n, RESTART_KEEP, NULL);
+}
+
+/* ---- messages ---- */
+
+static void alive(int n)
+{
+    struct subject *s = &rs.subject[n];
+
+    s->missed = 0;
+    if (s->returns)
+        probe(PROBE_DOMAIN_BACK, (uint64_t)s->failed, (uint64_t)name_of(n), (uint64_t)s->lost);
+    s->returns = false;
+}
+
+static void notified(uint64_t bits)
+{
+    for (int n = 0; n < SERVERS_MAX; n++)
+        if (bits & NOTIFY_ALIVE(n))
+            alive(n);
+    if (bits & NOTIFY_ALARM) {
+        beat_all();
+        kcall(IPC_ALARM, server_now() + BEAT_NS, 0, 0);
+    }
+}
+
+void server_main(int number, enum server_why why, uint64_t died_at)
+{
+    rs.number = number;
+    rs.boot = (const struct boot_info *)SERVER_BOOT_INFO;
+    kcall(IPC_ALARM, server_now() + BEAT_NS, 0, 0);
+    for (;;) {
+        struct ipc_message m = ipc_reply_wait(0, 0);
+
+        if (LABEL_KIND(m.label) == MSG_NOTIFY)
+            notified(m.word[0]);
+        else if (LABEL_KIND(m.label) == MSG_DEATH)
+            death((int)LABEL_NR(m.label) % SERVERS_MAX, m.word[0]);
+    }
+}
