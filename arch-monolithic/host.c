@@ -16,6 +16,7 @@
 #include "guest/print.h"
 #include "guest/trap.h"
 #include "guest/x86.h"
+#include "services/string.h"
 
 /* ---- struct host ---- */
 
@@ -91,6 +92,28 @@ static long host_ask(void *ctx, struct request *rq)
     if (rq->service == SERVICE_FS && rq->op == FS_OPEN_EXEC && result >= 0)
         note_exec(rq);
     return result;
+}
+
+/* The asker's memory is ours. */
+static bool beyond(const struct request *rq, size_t offset, size_t bytes)
+{
+    return offset > rq->size || bytes > rq->size - offset;
+}
+
+static long host_take(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes)
+{
+    if (beyond(rq, offset, bytes))
+        return -EFAULT;
+    memcpy(to, (const char *)rq->data + offset, bytes);
+    return 0;
+}
+
+static long host_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
+{
+    if (beyond(rq, offset, bytes))
+        return -EFAULT;
+    memcpy((char *)rq->data + offset, from, bytes);
+    return 0;
 }
 
 static uint64_t host_dma(void *ctx, void *memory)
@@ -204,6 +227,8 @@ void host_init(void)
         .now = host_now,
         .wake = host_wake,
         .ask = host_ask,
+        .take = host_take,
+        .give = host_give,
         .dma = host_dma,
     };
     kernel.vm_host = (struct vm_host){

@@ -84,9 +84,9 @@ struct request {
     uint16_t op;      /* enum in services/requests.h: what */
     int32_t pid;      /* on whose behalf, if it matters */
     uint64_t arg[6];
-    void *data;  /* payload in the asker's memory, or NULL */
+    void *data;  /* payload in the asker's memory, or NULL; the callee moves it by host->take and host->give only */
     size_t size; /* bytes */
-    int data_out; /* 0: the callee reads data; 1: the callee fills it */
+    int data_out; /* 0: the callee takes it; 1: the callee gives it */
     struct call *call; /* the program's call this serves. Never NULL */
 };
 
@@ -115,6 +115,10 @@ struct host {
 
     /* Another service. -ENOSYS when this placement has none. */
     long (*ask)(void *ctx, struct request *rq);
+
+    /* A part of a request's payload, on the callee's side: 0, or -EFAULT beyond its size. One payload copy each. */
+    long (*take)(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes);
+    long (*give)(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes);
 
     /* The address by which a device reaches this service's memory (physical). Only
      * for memory from alloc with bytes >= 4096; contiguous within each 4 KiB. */

@@ -32,15 +32,17 @@ static long request_exit(struct fs *fs, struct request *rq)
 /* The path is the caller's or, for the first program, the asker's. */
 static long exec_path(struct fs *fs, struct request *rq)
 {
-    const char *path = rq->data;
-    size_t n;
+    size_t n = rq->size < PATH_MAX ? rq->size : PATH_MAX;
+    long r;
 
-    if (rq->arg[0] || !path)
+    if (rq->arg[0] || !rq->data)
         return path_copy(fs, rq->call, rq->arg[0], 0);
-    n = str_len_max(path, rq->size);
+    r = fs->host->take(fs->host->ctx, rq, fs->path[0], 0, n);
+    if (r)
+        return r;
+    n = str_len_max(fs->path[0], n);
     if (n >= PATH_MAX)
         return -ENAMETOOLONG;
-    memcpy(fs->path[0], path, n);
     fs->path[0][n] = 0;
     return 0;
 }
@@ -143,12 +145,12 @@ static long request_read_at(struct fs *fs, struct request *rq)
     for (uint64_t done = 0; done < bytes;) {
         uint64_t at = pos + done, offset = at % BLOCK_SIZE, n = BLOCK_SIZE - offset;
         const uint8_t *block = data[at / BLOCK_SIZE - first];
+        long r;
 
         n = n < bytes - done ? n : bytes - done;
-        if (block)
-            memcpy((uint8_t *)rq->data + done, block + offset, n);
-        else
-            memset((uint8_t *)rq->data + done, 0, n);
+        r = fs->host->give(fs->host->ctx, rq, done, (block ? block : zero_block) + offset, n);
+        if (r)
+            return r;
         done += n;
     }
     return (long)bytes;
@@ -157,16 +159,16 @@ static long request_read_at(struct fs *fs, struct request *rq)
 static long request_stat_of(struct fs *fs, struct request *rq)
 {
     struct file *file = file_of_handle(fs, rq->arg[0]);
-    struct fs_identity *to = rq->data;
+    struct fs_identity identity;
 
     if (!file || !file->inode)
         return -EBADF;
-    if (rq->size < sizeof *to)
+    if (rq->size < sizeof identity)
         return -EINVAL;
-    to->inode = file->inode->ino;
-    to->version = file->inode->version;
-    to->size = file->inode->d->size;
-    return 0;
+    identity.inode = file->inode->ino;
+    identity.version = file->inode->version;
+    identity.size = file->inode->d->size;
+    return fs->host->give(fs->host->ctx, rq, 0, &identity, sizeof identity);
 }
 
 static request_op *const requests[] = {

@@ -106,6 +106,20 @@ static long host_copy_out(void *ctx, struct call *call, uint64_t to, const void 
     return r;
 }
 
+static long host_take(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes)
+{
+    assert_true(offset + bytes <= rq->size && !rq->data_out);
+    memcpy(to, (const uint8_t *)rq->data + offset, bytes);
+    return 0;
+}
+
+static long host_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
+{
+    assert_true(offset + bytes <= rq->size && rq->data_out);
+    memcpy((uint8_t *)rq->data + offset, from, bytes);
+    return 0;
+}
+
 static uint64_t host_now(void *ctx)
 {
     return ((struct fake_host *)ctx)->now;
@@ -316,7 +330,9 @@ void fake_host_init(struct fake_host *f, void *disk, uint64_t disk_bytes)
                             .now = host_now,
                             .wake = host_wake,
                             .ask = host_ask,
-                            .dma = host_dma};
+                            .dma = host_dma,
+                            .take = host_take,
+                            .give = host_give};
     f->disk = disk;
     f->disk_bytes = disk_bytes;
     f->depth = FAKE_QUEUE / 2;
