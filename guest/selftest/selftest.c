@@ -305,7 +305,7 @@ static void check_ring3(void)
     check("ring 3: three calls", user.calls == 3 && user.last_rip == CODE + AT_UD2 && user.last_rax == 42);
     check("ring 3: fault", user.fault_error == (FAULT_USER | FAULT_WRITE) && user.fault_rip == CODE + STORE);
     sched_sleep(0, clock_ns() + MS, false);
-    space_unmap(user.thread.space, 0, USER_TOP / PAGE_BYTES);
+    space_unmap(user.thread.space, 0, USER_TOP / PAGE_BYTES, NULL);
     space_destroy(user.thread.space);
     thread_stacks_shrink();
     after = frames_available();
