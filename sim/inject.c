@@ -18,7 +18,8 @@
 #include "sim/operations.h"
 
 const char *const fault_kind_names[FAULT_KINDS] = {"crash", "wild-write", "hang"};
-const char *const fault_service_names[FAULT_SERVICES] = {"proc", "vm", "fs", "blk", "tty"};
+const char *const fault_service_names[FAULT_SERVICES] = {"proc", "vm", "fs", "blk", "tty", "kernel"};
+const char *const fault_server_names[FAULT_SERVICES] = {"procd", "vmd", "fsd", "blkd", "ttyd", "kernel"};
 
 enum { CODE_MAX = 9, FILTER_BITS = 4096 };
 
@@ -82,7 +83,7 @@ void inject_image(struct machine *m, const char *domain, const void *elf, size_t
         return;
     snprintf(in->image[in->images].domain, sizeof in->image[0].domain, "%s", domain ? domain : "");
     o = &in->image[in->images++].operations;
-    *o = operations_read(elf, bytes);
+    *o = operations_read(elf, bytes, domain == NULL);
     for (size_t i = 0; i < o->count; i++)
         *filter_word(in, o->list[i].address) |= 1ul << o->list[i].address % 64;
 }
@@ -99,7 +100,8 @@ static const struct operation *operation_at(const struct inject *in, const struc
     return NULL;
 }
 
-/* Code that a fault has changed is not entered: it fails before it has begun. Entering it counted when the fault hit. */
+/* Code that a fault has changed is not entered: it fails before it has begun. Entering it counted when the fault hit.
+ */
 static bool is_changed(const struct inject *in, const struct cpu *cpu, uint64_t pc)
 {
     for (size_t i = 0; i < in->count; i++)
@@ -272,16 +274,16 @@ void inject_back(struct cpu *cpu, const char *domain, uint64_t calls_failed, con
 
 static void warn_of_missing(struct machine *m, const struct fault *f, const struct fault_spec *spec)
 {
-    const char *service = fault_service_names[spec->service];
+    const char *server = fault_server_names[spec->service];
     uint64_t entered = m->inject->entered[spec->service];
 
     if (f->state == FAULT_COUNTS)
         account_warn(m, "inject: %s ran only %" PRIu64 " basic blocks after its op %" PRIu64, f->domain->name,
                      spec->blocks - f->blocks_left, spec->op);
     else if (f->state == FAULT_WAITS && entered == 0)
-        account_warn(m, "inject: %sd was never entered", service);
+        account_warn(m, "inject: %s was never entered", server);
     else if (f->state == FAULT_WAITS)
-        account_warn(m, "inject: %sd was entered only %" PRIu64 " times", service, entered);
+        account_warn(m, "inject: %s was entered only %" PRIu64 " times", server, entered);
 }
 
 void inject_finish(struct machine *m)
@@ -300,8 +302,9 @@ void inject_finish(struct machine *m)
 
 static void spec_text(const struct fault_spec *spec, unsigned ring, char text[FAULT_TEXT_MAX])
 {
-    int n = snprintf(text, FAULT_TEXT_MAX, "%s of %s%s at op %" PRIu64, fault_kind_names[spec->kind],
-                     fault_service_names[spec->service], ring ? "d" : "", spec->op);
+    const char *const *names = ring ? fault_server_names : fault_service_names;
+    int n = snprintf(text, FAULT_TEXT_MAX, "%s of %s at op %" PRIu64, fault_kind_names[spec->kind],
+                     names[spec->service], spec->op);
 
     if (spec->blocks)
         snprintf(text + n, FAULT_TEXT_MAX - (size_t)n, "+%" PRIu64, spec->blocks);

@@ -21,14 +21,16 @@ enum fault_kind {
     FAULT_KINDS,
 };
 
-/* The services that can be hit, wherever the architecture put them. */
-enum fault_service { FAULT_PROC, FAULT_VM, FAULT_FS, FAULT_BLK, FAULT_TTY, FAULT_SERVICES };
+/* What can be hit: the services, wherever the architecture put them, and the way of messages through the kernel. */
+enum fault_service { FAULT_PROC, FAULT_VM, FAULT_FS, FAULT_BLK, FAULT_TTY, FAULT_KERNEL, FAULT_SERVICES };
 
-/* "crash", …; "proc", … (a server is called procd, …). */
+/* "crash", …; "proc", …, "kernel"; the same as servers: "procd", …, "kernel". */
 extern const char *const fault_kind_names[FAULT_KINDS];
 extern const char *const fault_service_names[FAULT_SERVICES];
+extern const char *const fault_server_names[FAULT_SERVICES];
 
-/* The moment: the service is entered for the op-th time since power on, or `blocks` basic blocks later in that domain. */
+/* The moment: the service is entered for the op-th time since power on, or `blocks` basic blocks later in that domain.
+ */
 struct fault_spec {
     enum fault_kind kind;
     enum fault_service service;
@@ -44,7 +46,7 @@ struct fault_result {
     unsigned ring;
     uint64_t hit_at;
 
-    bool died; /* PROBE_DOMAIN_DIED: the kernel, or who supervises, noticed */
+    bool died;      /* PROBE_DOMAIN_DIED: the kernel, or who supervises, noticed */
     unsigned cause; /* exception vector or PROBE_DEATH_HANG */
     uint64_t died_at;
 
@@ -55,7 +57,7 @@ struct fault_result {
 };
 
 #define FAULT_TEXT_MAX 160
-/* "crash of fsd at op 200 (domain fsd, ring 3)"; in ring 0 the service has no d. */
+/* "crash of fsd at op 200 (domain fsd, ring 3)"; in ring 0 it is the service, fs. */
 void fault_text(const struct fault_result *fault, char text[FAULT_TEXT_MAX]);
 /* "#UD", "#PF", …, "vector 33", "hang". */
 void fault_cause_text(unsigned cause, char text[16]);

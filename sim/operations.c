@@ -6,7 +6,6 @@
 #include "sim/operations.h"
 
 #include <gelf.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@ struct reading {
     Elf *elf;
     const uint8_t *file;
     size_t bytes;
+    bool kernel;
     struct operations *to;
 };
 
@@ -61,9 +61,25 @@ static void take_table(struct reading *r, const GElf_Sym *sym, enum fault_servic
     }
 }
 
+static bool is_message_routine(const char *name)
+{
+    static const char *const routines[] = {
+#define MESSAGE_ROUTINE(routine) #routine,
+#include "abi/message_routines.def"
+#undef MESSAGE_ROUTINE
+        NULL};
+
+    for (size_t i = 0; routines[i]; i++)
+        if (strcmp(routines[i], name) == 0)
+            return true;
+    return false;
+}
+
 static void take_symbol(struct reading *r, const GElf_Sym *sym, const char *name)
 {
-    for (unsigned s = 0; s < FAULT_SERVICES; s++) {
+    if (r->kernel && GELF_ST_TYPE(sym->st_info) == STT_FUNC && is_message_routine(name))
+        add(r->to, sym->st_value, FAULT_KERNEL);
+    for (unsigned s = 0; s < FAULT_KERNEL; s++) {
         size_t n = strlen(fault_service_names[s]);
 
         if (strncmp(name, fault_service_names[s], n) != 0)
@@ -107,15 +123,16 @@ static void sort(struct operations *o)
     o->count = kept;
 }
 
-struct operations operations_read(const void *elf, size_t bytes)
+struct operations operations_read(const void *elf, size_t bytes, bool kernel)
 {
     struct operations operations = {0};
-    struct reading r = {.file = elf, .bytes = bytes, .to = &operations};
+    struct reading r = {.file = elf, .bytes = bytes, .kernel = kernel, .to = &operations};
     Elf_Scn *section = NULL;
     GElf_Shdr header;
 
     elf_version(EV_CURRENT);
-    r.elf = elf_memory((char *)(uintptr_t)elf, bytes); /* libelf does not write with ELF_C_READ, it only lacks the const */
+    r.elf =
+        elf_memory((char *)(uintptr_t)elf, bytes); /* libelf does not write with ELF_C_READ, it only lacks the const */
     while (r.elf && (section = elf_nextscn(r.elf, section)) != NULL)
         if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB)
             take_section(&r, section, &header);

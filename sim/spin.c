@@ -2,8 +2,8 @@
  *
  * sim/spin.c: CPUs that do nothing any more: a jump to itself, and HLT with interrupts off.
  *
- * A block that is nothing but a jump to itself changes nothing but the clock, until an interrupt takes the CPU out of it.
- * So the hook of one turn makes all turns up to the next moment at which the hook would look up from its work
+ * A block that is nothing but a jump to itself changes nothing but the clock, until an interrupt takes the CPU out of
+ * it. So the hook of one turn makes all turns up to the next moment at which the hook would look up from its work
  * (`attention`): instructions and cycles are those of as many turns, to the 1/256 cycle.
  *
  * A CPU that hears nothing stays there for ever, and when every CPU does, so does the machine: that is a crash of

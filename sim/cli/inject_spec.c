@@ -69,16 +69,15 @@ static bool take_kind(struct reader *r, enum fault_kind *kind)
 
 static bool take_service(struct reader *r, enum fault_service *service)
 {
-    static const char *const servers[] = {"procd", "vmd", "fsd", "blkd", "ttyd"};
     size_t start = r->at;
     char word[WORD_MAX], hint[HINT_MAX];
 
     take_word(r, word);
     for (*service = 0; *service < FAULT_SERVICES; ++*service)
-        if (strcmp(word, fault_service_names[*service]) == 0 || strcmp(word, servers[*service]) == 0)
+        if (strcmp(word, fault_service_names[*service]) == 0 || strcmp(word, fault_server_names[*service]) == 0)
             return true;
-    return mistake(r, start, "a server is procd, vmd, fsd, blkd or ttyd, not '%s'%s", word,
-                   suggest_hint(hint, word, servers, FAULT_SERVICES));
+    return mistake(r, start, "a server is procd, vmd, fsd, blkd, ttyd or kernel, not '%s'%s", word,
+                   suggest_hint(hint, word, fault_server_names, FAULT_SERVICES));
 }
 
 static bool take_number(struct reader *r, uint64_t least, uint64_t *number)

@@ -4,7 +4,7 @@
  *
  *     SPEC  = FAULT {"," FAULT}
  *     FAULT = KIND "=" SERVER "@op:" N ["+" K]
- *     KIND  = "crash" | "wild-write" | "hang"      SERVER = "procd" | "vmd" | "fsd" | "blkd" | "ttyd"
+ *     KIND  = "crash" | "wild-write" | "hang"      SERVER = "procd" | "vmd" | "fsd" | "blkd" | "ttyd" | "kernel"
  *
  * N is 1 or more, K 0 or more. A server may go without its d.
  */
@@ -17,7 +17,8 @@
 #include "sim/cli/error.h"
 #include "sim/inject.h"
 
-/* Takes `text` apart. false: `error` names the column of the mistake, in bytes from 1, after `option`, the option's name. */
+/* Takes `text` apart. false: `error` names the column of the mistake, in bytes from 1, after `option`, the option's
+ * name. */
 bool parse_faults(const char *option, const char *text, struct fault_spec list[FAULTS_MAX], size_t *count,
                   struct error *error);
 

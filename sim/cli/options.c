@@ -191,8 +191,8 @@ static const struct option table[] = {
     {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
     {"--inject", "SPEC", MACHINE, take_inject,
      "makes servers fail: KIND=SERVER@op:N[+K], more of them behind commas (docs/faults.md); KIND is crash,\n"
-     "                         wild-write or hang, SERVER procd, vmd, fsd, blkd or ttyd: at the N-th time that it is\n"
-     "                         entered, or K basic blocks later"},
+     "                         wild-write or hang, SERVER procd, vmd, fsd, blkd, ttyd or kernel: at the N-th time that\n"
+     "                         it is entered, or K basic blocks later"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,

@@ -55,11 +55,9 @@ static void add_return(const struct record *r, const struct fault_result *f, jso
 static json_t *fault_json(const struct record *r, const struct fault_result *f)
 {
     json_t *object = json_object();
-    char server[8];
 
-    snprintf(server, sizeof server, "%sd", fault_service_names[f->spec.service]);
     json_object_set_new(object, "fault", json_string(fault_kind_names[f->spec.kind]));
-    json_object_set_new(object, "server", json_string(server));
+    json_object_set_new(object, "server", json_string(fault_server_names[f->spec.service]));
     set_number(object, "op", f->spec.op);
     set_number(object, "blocks", f->spec.blocks);
     json_object_set_new(object, "hit", json_boolean(f->hit));
@@ -110,8 +108,8 @@ static void print_return(const struct record *r, const struct fault_result *f, F
         fprintf(out, ", back after %s cycles", cycles);
     else
         fprintf(out, ", back");
-    fprintf(out, ", %s call%s failed, %s%s", calls, f->calls_failed == 1 ? "" : "s", f->lost[0] ? "lost: " : "nothing lost",
-            f->lost);
+    fprintf(out, ", %s call%s failed, %s%s", calls, f->calls_failed == 1 ? "" : "s",
+            f->lost[0] ? "lost: " : "nothing lost", f->lost);
 }
 
 void record_fault(const struct record *r, size_t index, FILE *out)

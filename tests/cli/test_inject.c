@@ -41,6 +41,7 @@ static void faults_are_understood(void **state)
         {"wild-write=blkd@op:50", {FAULT_WILD_WRITE, FAULT_BLK, 50, 0}},
         {"hang=ttyd@op:1+7", {FAULT_HANG, FAULT_TTY, 1, 7}},
         {"hang=procd@op:0080+0", {FAULT_HANG, FAULT_PROC, 80, 0}},
+        {"hang=kernel@op:3", {FAULT_HANG, FAULT_KERNEL, 3, 0}},
         {"crash=vm@op:18446744073709551615", {FAULT_CRASH, FAULT_VM, UINT64_MAX, 0}},
         {"crash=fs@op:1+18446744073709551615", {FAULT_CRASH, FAULT_FS, 1, UINT64_MAX}},
     };
@@ -68,9 +69,10 @@ static void mistakes_have_a_column(void **state)
         {"crsh=fsd@op:1", "column 1: a fault is crash, wild-write or hang, not 'crsh'; did you mean 'crash'?"},
         {"Crash=fsd@op:1", "column 1: a fault is crash, wild-write or hang, not 'Crash'"},
         {" crash=fsd@op:1", "column 1: a fault is crash, wild-write or hang, not ' crash'"},
-        {"crash=", "column 7: a server is procd, vmd, fsd, blkd or ttyd, not ''"},
-        {"crash=fdd@op:1", "column 7: a server is procd, vmd, fsd, blkd or ttyd, not 'fdd'; did you mean 'fsd'?"},
-        {"crash=kernel@op:1", "column 7: a server is procd, vmd, fsd, blkd or ttyd, not 'kernel'"},
+        {"crash=", "column 7: a server is procd, vmd, fsd, blkd, ttyd or kernel, not ''"},
+        {"crash=fdd@op:1",
+         "column 7: a server is procd, vmd, fsd, blkd, ttyd or kernel, not 'fdd'; did you mean 'fsd'?"},
+        {"crash=shell@op:1", "column 7: a server is procd, vmd, fsd, blkd, ttyd or kernel, not 'shell'"},
         {"crash=fsd", "column 10: wants '@op:' behind the server"},
         {"crash=fsd@", "column 11: wants '@op:' behind the server"},
         {"crash=fsd@po:1", "column 11: wants '@op:' behind the server"},
@@ -91,7 +93,8 @@ static void mistakes_have_a_column(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(parse(bad[i].text));
         assert_int_equal(error.status, STATUS_USAGE);
-        if (strncmp(error.text, "--inject: ", 10) != 0 || strncmp(error.text + 10, bad[i].says, strlen(bad[i].says)) != 0)
+        if (strncmp(error.text, "--inject: ", 10) != 0 ||
+            strncmp(error.text + 10, bad[i].says, strlen(bad[i].says)) != 0)
             fail_msg("'%s': said '%s', wanted '%s'", bad[i].text, error.text, bad[i].says);
     }
 }
@@ -109,7 +112,8 @@ static void there_is_room_for_sixteen(void **state)
     assert_int_equal(count, FAULTS_MAX);
 }
 
-/* Random bytes, and good faults with a few bytes changed: one line of error with a column inside the text, or faults. */
+/* Random bytes, and good faults with a few bytes changed: one line of error with a column inside the text, or faults.
+ */
 static void parser_takes_anything(void **state)
 {
     static const char good[] = "crash=fsd@op:200,wild-write=blkd@op:50+3,hang=ttyd@op:7";
@@ -167,10 +171,28 @@ static void the_command_says_it_in_one_line(void **state)
 
 /* Four faults: one for each fate. */
 static const struct fault_result fates[] = {
-    {.spec = {FAULT_CRASH, FAULT_FS, 200, 0}, .hit = true, .domain = "fsd", .ring = 3, .hit_at = 1000000, .died = true,
-     .cause = 6, .died_at = 1000900, .back = true, .back_at = 1041203},
-    {.spec = {FAULT_HANG, FAULT_BLK, 80, 2}, .hit = true, .domain = "blkd", .ring = 3, .hit_at = 5, .died = true,
-     .cause = PROBE_DEATH_HANG, .died_at = 1000, .back = true, .back_at = 1234567, .calls_failed = 1, .lost = "2 buffers"},
+    {.spec = {FAULT_CRASH, FAULT_FS, 200, 0},
+     .hit = true,
+     .domain = "fsd",
+     .ring = 3,
+     .hit_at = 1000000,
+     .died = true,
+     .cause = 6,
+     .died_at = 1000900,
+     .back = true,
+     .back_at = 1041203},
+    {.spec = {FAULT_HANG, FAULT_BLK, 80, 2},
+     .hit = true,
+     .domain = "blkd",
+     .ring = 3,
+     .hit_at = 5,
+     .died = true,
+     .cause = PROBE_DEATH_HANG,
+     .died_at = 1000,
+     .back = true,
+     .back_at = 1234567,
+     .calls_failed = 1,
+     .lost = "2 buffers"},
     {.spec = {FAULT_WILD_WRITE, FAULT_TTY, 1, 0}, .hit = true, .domain = "kernel", .died = false},
     {.spec = {FAULT_CRASH, FAULT_VM, 9, 0}},
 };
@@ -196,13 +218,17 @@ static void assert_text(enum machine_model model, size_t records, const char *te
 static void one_line_a_fault(void **state)
 {
     assert_text(MODEL_TIMING, 1,
-                "fault: crash of fsd at op 200 (domain fsd, ring 3): died by #UD, back after 41,203 cycles, 0 calls failed, nothing lost\n"
-                "fault: hang of blkd at op 80+2 (domain blkd, ring 3): died by hang, back after 1,234,562 cycles, 1 call failed, lost: 2 buffers\n"
+                "fault: crash of fsd at op 200 (domain fsd, ring 3): died by #UD, back after 41,203 cycles, 0 calls "
+                "failed, nothing lost\n"
+                "fault: hang of blkd at op 80+2 (domain blkd, ring 3): died by hang, back after 1,234,562 cycles, 1 "
+                "call failed, lost: 2 buffers\n"
                 "fault: wild-write of tty at op 1 (domain kernel, ring 0): nobody noticed\n"
                 "fault: crash of vmd at op 9: its moment never came\n");
     assert_text(MODEL_COUNT, 2,
-                "fault in sqlite: crash of fsd at op 200 (domain fsd, ring 3): died by #UD, back, 0 calls failed, nothing lost\n"
-                "fault in sqlite: hang of blkd at op 80+2 (domain blkd, ring 3): died by hang, back, 1 call failed, lost: 2 buffers\n"
+                "fault in sqlite: crash of fsd at op 200 (domain fsd, ring 3): died by #UD, back, 0 calls failed, "
+                "nothing lost\n"
+                "fault in sqlite: hang of blkd at op 80+2 (domain blkd, ring 3): died by hang, back, 1 call failed, "
+                "lost: 2 buffers\n"
                 "fault in sqlite: wild-write of tty at op 1 (domain kernel, ring 0): nobody noticed\n"
                 "fault in sqlite: crash of vmd at op 9: its moment never came\n");
 }
@@ -238,14 +264,10 @@ static void an_object_a_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults_are_understood),
-        cmocka_unit_test(mistakes_have_a_column),
-        cmocka_unit_test(there_is_room_for_sixteen),
-        cmocka_unit_test(parser_takes_anything),
-        cmocka_unit_test(it_is_an_option),
-        cmocka_unit_test(the_command_says_it_in_one_line),
-        cmocka_unit_test(one_line_a_fault),
-        cmocka_unit_test(an_object_a_fault),
+        cmocka_unit_test(faults_are_understood),     cmocka_unit_test(mistakes_have_a_column),
+        cmocka_unit_test(there_is_room_for_sixteen), cmocka_unit_test(parser_takes_anything),
+        cmocka_unit_test(it_is_an_option),           cmocka_unit_test(the_command_says_it_in_one_line),
+        cmocka_unit_test(one_line_a_fault),          cmocka_unit_test(an_object_a_fault),
     };
 
     return cmocka_run_group_tests_name("--inject", tests, make_folder, remove_folder);

@@ -293,7 +293,7 @@ static void test_operations_of_kernel(void **state)
     char error[IMAGE_ERROR_MAX];
     size_t bytes, of[FAULT_SERVICES] = {0};
     void *elf = image_read_file("build/images/monolithic/kernel.elf", &bytes, error);
-    struct operations o = operations_read(elf, bytes);
+    struct operations o = operations_read(elf, bytes, true);
     for (size_t i = 0; i < o.count; i++) {
         of[o.list[i].service]++;
         assert_true(o.list[i].address > KERNEL_TEXT);
@@ -321,7 +321,7 @@ static void test_damaged_image(void **state)
         memcpy(copy, elf, left);
         for (unsigned n = random_below(&random, 20); n > 0 && left > 4096; n--) /* the head, or the section table */
             copy[i % 2 ? random_below(&random, 64) : left - 1 - random_below(&random, 2048)] = (uint8_t)random_next(&random);
-        o = operations_read(copy, left);
+        o = operations_read(copy, left, i % 2);
         free(o.list);
         symbols_free(symbols_read(copy, left));
     }
@@ -371,6 +371,23 @@ static void test_messages(void **state)
     assert_int_equal(activations("other", NULL, COUNTER_messages), 0);
 }
 
+/* What carries messages through the kernel can be hit as well. */
+static void test_kernel(void **state)
+{
+    struct fault_spec spec = {FAULT_CRASH, FAULT_KERNEL, 5, 0};
+    uint64_t start = GUEST_TEST + (uint64_t)(outer_routine - routines);
+    struct guest guest;
+    if (!message_routines[0])
+        skip();
+    guest_open(&guest, "tiny");
+    guest.faults = &spec;
+    guest.fault_count = 1;
+    guest_symbol(&guest, message_routines[0], start, 20, false);
+    guest_must_run(&guest, routines, routines_end, GUEST_LOST);
+    assert_int_equal(guest_record(&guest, 0).rip, start);
+    guest_close(&guest);
+}
+
 /* A copy's size is in its registers when it is called, so running into one is none. */
 static void test_copies(void **state)
 {
@@ -393,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_operations_of_kernel),
         cmocka_unit_test(test_damaged_image),
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_kernel),
         cmocka_unit_test(test_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
