@@ -286,6 +286,7 @@ struct machine {
     struct symbols *kernel_symbols;
     struct {
         char domain[32];
+        bool module; /* a server, not a program */
         struct symbols *symbols;
     } programs[32];
     size_t program_count;

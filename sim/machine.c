@@ -174,13 +174,14 @@ int machine_load_kernel(struct machine *m, const char *path, char error[MACHINE_
     return ok ? 0 : -1;
 }
 
-static void add_program(struct machine *m, const char *domain, struct symbols *symbols)
+static void add_program(struct machine *m, const char *domain, bool module, struct symbols *symbols)
 {
     if (!symbols || m->program_count == sizeof m->programs / sizeof m->programs[0]) {
         symbols_free(symbols);
         return;
     }
     snprintf(m->programs[m->program_count].domain, sizeof m->programs[0].domain, "%s", domain);
+    m->programs[m->program_count].module = module;
     m->programs[m->program_count++].symbols = symbols;
 }
 
@@ -203,7 +204,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
     module->size = bytes;
     m->boot->module_count++;
     m->load_end = page_up(m->load_end + bytes);
-    add_program(m, name, symbols_read(elf, bytes));
+    add_program(m, name, true, symbols_read(elf, bytes));
     inject_image(m, name, elf, bytes);
     free(elf);
     return 0;
@@ -211,7 +212,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
 
 void machine_add_symbols(struct machine *machine, const char *domain, const void *elf, size_t bytes)
 {
-    add_program(machine, domain, symbols_read(elf, bytes));
+    add_program(machine, domain, false, symbols_read(elf, bytes));
 }
 
 /* ---- the boot environment ---- */

@@ -73,6 +73,19 @@ static void probe_booted(struct machine *m)
     m->result.boot_host_ns = probe_host_ns() - m->started_host_ns;
 }
 
+/* The kernel, or one of its servers, by the name that the kernel gave it. */
+static bool is_system(const struct cpu *cpu)
+{
+    const struct machine *m = cpu->machine;
+
+    if (cpu->cpl == 0)
+        return true;
+    for (size_t i = 0; i < m->program_count; i++)
+        if (m->programs[i].module && strcmp(m->programs[i].domain, cpu->domain->name) == 0)
+            return true;
+    return false;
+}
+
 static void probe_died(struct cpu *cpu, uint64_t name_address, uint64_t cause)
 {
     char name[32];
@@ -121,10 +134,12 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
         probe_booted(m);
         return 0;
     case PROBE_DOMAIN_DIED:
-        probe_died(cpu, rsi, rdx);
+        if (is_system(cpu))
+            probe_died(cpu, rsi, rdx);
         return 0;
     case PROBE_DOMAIN_BACK:
-        probe_back(cpu, rsi, rdx, rdi);
+        if (is_system(cpu))
+            probe_back(cpu, rsi, rdx, rdi);
         return 0;
     default:
         return 0;

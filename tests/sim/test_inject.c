@@ -286,6 +286,31 @@ static void test_unexpected_death(void **state)
     guest_close(&guest);
 }
 
+/* A program cannot say so. */
+SNIPPET(visit,
+        "lea rax, [rip + 1f]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "push " AT(GUEST_USER_SS) "; push 0; push 2; push " AT(GUEST_USER_CS) "; movabs rax, " AT(GUEST_USER) "; push rax; iretq;"
+        "1: xor eax, eax; ret");
+SNIPPET(gossip,
+        "mov eax, " AT(LEAF) "; mov ecx, 8; mov edx, 13; movabs rsi, " AT(GUEST_USER) " + 0x800; cpuid; syscall");
+
+static void test_programs_are_not_believed(void **state)
+{
+    for (unsigned is_server = 0; is_server < 2; is_server++) {
+        struct guest guest;
+        guest_open(&guest, "tiny");
+        guest.ram_bytes = 16ul << 20;
+        guest.module = is_server ? "user" : "fsd"; /* what a domain is called that nobody has named */
+        guest_symbol(&guest, "main", GUEST_USER, 16, false);
+        guest_map(&guest, GUEST_USER, GUEST_FREE, PAGE_4K, PAGE_P | PAGE_U);
+        guest_code(&guest, GUEST_FREE, gossip, gossip_end);
+        memcpy(guest_memory(&guest, GUEST_FREE + 0x800), "fsd", 4);
+        guest_must_run(&guest, visit, visit_end, 0);
+        assert_int_equal(machine_result(guest.machine)->warning_count, is_server);
+        guest_close(&guest);
+    }
+}
+
 /* ---- symbols ---- */
 
 static void test_operations_of_kernel(void **state)
@@ -407,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_server),
         cmocka_unit_test(test_death_without_fault),
         cmocka_unit_test(test_unexpected_death),
+        cmocka_unit_test(test_programs_are_not_believed),
         cmocka_unit_test(test_operations_of_kernel),
         cmocka_unit_test(test_damaged_image),
         cmocka_unit_test(test_messages),
