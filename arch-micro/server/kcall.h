@@ -10,14 +10,9 @@
 
 #include "abi/ipc.h"
 
-/* What IPC_WAIT and IPC_REPLY_WAIT answer. */
-struct ipc_message {
-    uint64_t label, word[6];
-};
-
 #ifdef SERVER_ON_HOST
 uint64_t kcall6(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t *rdx);
-struct ipc_message ipc_reply_wait(uint64_t handle, long result);
+uint64_t ipc_reply_wait(uint64_t handle, long result, uint64_t word[6]);
 #else
 /* `rdx`: what the call leaves in RDX. */
 static inline uint64_t kcall6(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t *rdx)
@@ -34,8 +29,8 @@ static inline uint64_t kcall6(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, u
     return nr;
 }
 
-/* Answers `handle` (0: nobody) with `result`, then waits for the next message. */
-static inline struct ipc_message ipc_reply_wait(uint64_t handle, long result)
+/* Answers `handle` (0: nobody) with `result`, then waits for the next message: its label. */
+static inline uint64_t ipc_reply_wait(uint64_t handle, long result, uint64_t word[6])
 {
     uint64_t rax = IPC_REPLY_WAIT, rdi = handle, rsi = (uint64_t)result, rdx = 0;
     register uint64_t r10 __asm__("r10");
@@ -46,7 +41,13 @@ static inline struct ipc_message ipc_reply_wait(uint64_t handle, long result)
                      : "+a"(rax), "+D"(rdi), "+S"(rsi), "+d"(rdx), "=r"(r10), "=r"(r8), "=r"(r9)
                      :
                      : "rcx", "r11", "memory");
-    return (struct ipc_message){.label = rax, .word = {rdi, rsi, rdx, r10, r8, r9}};
+    word[0] = rdi;
+    word[1] = rsi;
+    word[2] = rdx;
+    word[3] = r10;
+    word[4] = r8;
+    word[5] = r9;
+    return rax;
 }
 #endif
 

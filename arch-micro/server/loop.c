@@ -23,22 +23,22 @@ static __attribute__((noinline)) struct reply call_slow(struct entry *entry, lon
 }
 
 /* A result that asks for a restart needs no look here: it comes of a wait, or together with a pending signal. */
-static inline struct reply call(const struct ipc_message *m)
+static inline __attribute__((always_inline)) struct reply call(uint64_t label, const uint64_t word[6])
 {
     struct entry *entry = server.fresh;
-    unsigned nr = LABEL_NR(m->label);
+    unsigned nr = LABEL_NR(label);
     const struct route *route = &server.routes[likely(nr < CALL_TABLE_END) ? nr : ROUTE_UNKNOWN];
     long result;
 
-    entry->handle = LABEL_HANDLE(m->label);
+    entry->handle = LABEL_HANDLE(label);
     entry->call.nr = nr;
-    entry->call.pid = LABEL_BADGE(m->label);
-    entry->call.arg[0] = m->word[0];
-    entry->call.arg[1] = m->word[1];
-    entry->call.arg[2] = m->word[2];
-    entry->call.arg[3] = m->word[3];
-    entry->call.arg[4] = m->word[4];
-    entry->call.arg[5] = m->word[5];
+    entry->call.pid = LABEL_BADGE(label);
+    entry->call.arg[0] = word[0];
+    entry->call.arg[1] = word[1];
+    entry->call.arg[2] = word[2];
+    entry->call.arg[3] = word[3];
+    entry->call.arg[4] = word[4];
+    entry->call.arg[5] = word[5];
     entry->call.flags = 0;
     entry->call.done = 0;
     entry->call.note = 0;
@@ -54,10 +54,7 @@ static inline struct reply call(const struct ipc_message *m)
 
 static struct reply message_fault(const struct ipc_message *m)
 {
-    struct ipc_message fault = *m;
-
-    fault.label = LABEL(MSG_CALL, CALL_FAULT, LABEL_HANDLE(m->label), LABEL_BADGE(m->label));
-    return call(&fault);
+    return call(LABEL(MSG_CALL, CALL_FAULT, LABEL_HANDLE(m->label), LABEL_BADGE(m->label)), m->word);
 }
 
 /* An entry of the program that the message is about. */
@@ -153,22 +150,27 @@ static struct reply (*const messages[])(const struct ipc_message *m) = {
     [MSG_INTERRUPT] = message_interrupt, [MSG_GONE] = message_gone,
 };
 
-/* `m` by value: the caller's stays in registers. */
-static __attribute__((noinline)) struct reply message(struct ipc_message m)
+static __attribute__((noinline)) struct reply message(const struct ipc_message *m)
 {
-    unsigned kind = LABEL_KIND(m.label);
+    unsigned kind = LABEL_KIND(m->label);
     struct reply reply = NO_REPLY;
 
     if (kind < sizeof(messages) / sizeof(*messages) && messages[kind])
-        reply = messages[kind](&m);
+        reply = messages[kind](m);
     return server.attention ? calls_settle(reply) : reply;
 }
 
+/* The message is in memory only if it is no call. */
 void server_loop(struct reply reply)
 {
-    for (;;) {
-        struct ipc_message m = ipc_reply_wait(reply.handle, reply.result);
+    uint64_t word[6];
 
-        reply = likely(LABEL_KIND(m.label) == MSG_CALL) ? call(&m) : message(m);
+    for (;;) {
+        uint64_t label = ipc_reply_wait(reply.handle, reply.result, word);
+
+        if (likely(LABEL_KIND(label) == MSG_CALL))
+            reply = call(label, word);
+        else
+            reply = message(&(struct ipc_message){label, {word[0], word[1], word[2], word[3], word[4], word[5]}});
     }
 }

@@ -176,11 +176,11 @@ void server_main(int number, enum server_why why, uint64_t died_at)
     rs.boot = (const struct boot_info *)SERVER_BOOT_INFO;
     kcall(IPC_ALARM, server_now() + BEAT_NS, 0, 0);
     for (;;) {
-        struct ipc_message m = ipc_reply_wait(0, 0);
+        uint64_t word[6], label = ipc_reply_wait(0, 0, word);
 
-        if (LABEL_KIND(m.label) == MSG_NOTIFY)
-            notified(m.word[0]);
-        else if (LABEL_KIND(m.label) == MSG_DEATH)
-            death((int)LABEL_NR(m.label) % SERVERS_MAX, m.word[0]);
+        if (LABEL_KIND(label) == MSG_NOTIFY)
+            notified(word[0]);
+        else if (LABEL_KIND(label) == MSG_DEATH)
+            death((int)LABEL_NR(label) % SERVERS_MAX, word[0]);
     }
 }

@@ -62,6 +62,10 @@
 /* What another server waits for that waits for a page. */
 #define CHANNEL_PAGE CHANNEL(SERVICE_VM, 1)
 
+struct ipc_message {
+    uint64_t label, word[6];
+};
+
 /* An answer to be sent. Handle 0: none. */
 struct reply {
     uint64_t handle;
