@@ -31,7 +31,7 @@ static call_op *const operations[CALL_TABLE_END] = {
 
 static call_op *inner(uint32_t nr)
 {
-    return nr < CALL_TABLE_END ? operations[nr] : NULL;
+    return operations[nr];
 }
 
 /* ---- what is answered when fs is not there ---- */

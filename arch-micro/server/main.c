@@ -82,15 +82,25 @@ static void wake_everybody(void)
 
 /* ---- again ---- */
 
-static bool nothing_happened(uint64_t died_at)
+/* The operation of that number, where the route leads to it through something of the placement's. */
+static bool is_operation(uint64_t address, uint32_t nr)
 {
-    if (died_at == (uint64_t)server.entered)
-        return true;
+    for (unsigned service = 0; service < SERVICE_COUNT; service++)
+        if (server.services[service].calls && address == (uint64_t)server.services[service].calls[nr])
+            return true;
     for (const struct part *const *part = server_parts; *part; part++)
-        if ((*part)->inner && server.current->kind == ENTRY_CALL &&
-            died_at == (uint64_t)(*part)->inner(server.current->call.nr))
+        if ((*part)->inner && address == (uint64_t)(*part)->inner(nr))
             return true;
     return false;
+}
+
+static bool nothing_happened(uint64_t died_at)
+{
+    const struct entry *entry = server.current;
+
+    if (died_at == (uint64_t)server.entered)
+        return true;
+    return entry->kind == ENTRY_CALL && entry->call.nr < CALL_TABLE_END && is_operation(died_at, entry->call.nr);
 }
 
 static struct reply once_more(void)

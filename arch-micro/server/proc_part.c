@@ -72,16 +72,19 @@ static struct reply finish_fault(struct entry *entry, long result)
 
 static struct reply finish(struct entry *entry, long result)
 {
-    uint32_t nr = entry->call.nr;
-
-    if (nr == CALL_FAULT)
+    if (entry->call.nr == CALL_FAULT)
         return finish_fault(entry, result);
-    if (nr == CALL_alarm || nr == CALL_setitimer)
-        server.attention |= ATTENTION_ALARM;
     entry->result = result;
     if (result == -ERESTART || proc_pending(proc_placement.proc, entry->call.pid))
         return proc_deliver_to(entry);
     return proc_leave_to(entry, result);
+}
+
+/* alarm and setitimer: the kernel's alarm may have to come earlier. */
+static long call_timer(void *self, struct call *call)
+{
+    server.attention |= ATTENTION_ALARM;
+    return service_call(&server.services[SERVICE_PROC], call);
 }
 
 static void exception(struct entry *entry, unsigned vector, uint64_t error, uint64_t address, uint64_t answer)
@@ -123,6 +126,7 @@ static void create(enum server_why why)
     if (!proc_placement.proc)
         panic("not enough memory");
     server_add(SERVICE_PROC, proc_service(proc_placement.proc));
+    server.routes[CALL_alarm].op = server.routes[CALL_setitimer].op = call_timer;
     server.proc = proc_placement.proc;
     server.pending = (int (*)(const void *, int))proc_pending;
     server.finish = finish;

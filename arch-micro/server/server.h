@@ -105,7 +105,7 @@ struct part {
     /* When it wants to be called, ns since power on, and that call. */
     uint64_t (*next_timer)(void);
     void (*timer)(void);
-    /* An operation's own function, if the service's table leads there indirectly. */
+    /* An operation's own function, if the service's table leads there indirectly. nr < CALL_TABLE_END. */
     call_op *(*inner)(uint32_t nr);
 };
 
