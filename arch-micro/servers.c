@@ -161,6 +161,8 @@ static void set_context(struct server *server, enum server_why why)
         .rsi = why,
         .rdx = server->death_rip,
         .rip = header_of(server)->e_entry,
+        .cs = USER_CS,
+        .ss = USER_SS,
         .rsp = SERVER_STACK_TOP,
         .rflags = RFLAGS_IF | RFLAGS_FIXED,
         .vector = VECTOR_RESTORED,
