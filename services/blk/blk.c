@@ -7,6 +7,10 @@
  * requests begun than fit into the queue, and collect them later; a ticket's number has a generation, so that an old
  * one is recognised. When either runs out, requests WAIT.
  *
+ * A driver may be started anew while its askers live on, with tickets of the instance before. So generations begin with
+ * the time, which is ahead of any number that an earlier instance can have reached: it never began a request each
+ * GENERATION_NS and ticket. What became of a request whose ticket is not known is not known either: -EIO.
+ *
  * Channels: CHANNEL(SERVICE_BLK, 0) there is room; CHANNEL(SERVICE_BLK, ticket) that request is done.
  *
  * A device that says it needs a reset is switched off: everything unfinished and everything later is -EIO.
@@ -28,6 +32,7 @@
 #define SLOTS 32       /* in flight */
 #define TICKETS 256    /* begun and not collected */
 #define GENERATIONS 0x7fffffu
+#define GENERATION_NS 1024u
 
 /* What the device reads and writes of a slot besides the data. */
 struct slot_dma {
@@ -214,7 +219,7 @@ static long request_done(struct blk *b, struct request *rq)
     reap(b);
     t = ticket_of(b, rq->arg[0]);
     if (!t)
-        return -EINVAL;
+        return -EIO;
     if (t->state == TICKET_PENDING)
         return call_wait(rq->call, CHANNEL(SERVICE_BLK, rq->arg[0]), CALL_FOREVER);
     t->state = TICKET_FREE;
@@ -274,10 +279,13 @@ static int start(struct blk *b)
 struct blk *blk_create(const struct host *host, const struct device *device)
 {
     struct blk *b = host->alloc(host->ctx, sizeof *b);
+    uint32_t generation = (uint32_t)(host->now(host->ctx) / GENERATION_NS % GENERATIONS);
 
     if (!b)
         return NULL;
     *b = (struct blk){.host = host, .device = *device};
+    for (unsigned i = 0; i < TICKETS; i++)
+        b->ticket[i].generation = generation;
     if (start(b))
         return b;
     blk_destroy(b);

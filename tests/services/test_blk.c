@@ -107,10 +107,31 @@ static void a_ticket_is_good_once(void **state)
     long ticket = ask(r, BLK_READ, 0, 512, r->dma);
 
     assert_int_equal(wait_for(r, ticket), 0);
-    assert_int_equal(ask(r, BLK_DONE, (uint64_t)ticket, 0, 0), -EINVAL);
-    assert_int_equal(ask(r, BLK_DONE, 0, 0, 0), -EINVAL);
-    assert_int_equal(ask(r, BLK_DONE, UINT64_MAX, 0, 0), -EINVAL);
+    assert_int_equal(ask(r, BLK_DONE, (uint64_t)ticket, 0, 0), -EIO);
+    assert_int_equal(ask(r, BLK_DONE, 0, 0, 0), -EIO);
+    assert_int_equal(ask(r, BLK_DONE, UINT64_MAX, 0, 0), -EIO);
     assert_true(ask(r, BLK_READ, 0, 512, r->dma) != ticket);
+}
+
+/* The driver died and was started anew: whoever still has tickets of the old one must not get the new one's results. */
+static void an_instance_knows_only_its_own_tickets(void **state)
+{
+    struct rig *r = *state;
+    long old[4], new[4];
+
+    for (int i = 0; i < 4; i++)
+        old[i] = ask(r, BLK_READ, 0, 512, r->dma);
+    r->fake->now += 4096; /* ns: no time at all for a death and a restart */
+    blk_destroy(r->blk);
+    r->blk = blk_create(&r->fake->host, &r->device);
+    assert_non_null(r->blk);
+    r->service = blk_service(r->blk);
+    for (int i = 0; i < 4; i++)
+        new[i] = ask(r, BLK_READ, 0, 512, r->dma);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(r, BLK_DONE, (uint64_t)old[i], 0, 0), -EIO);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(wait_for(r, new[i]), 0);
 }
 
 static void requests_keep_their_order_and_a_flush_is_a_barrier(void **state)
@@ -261,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_ticket_is_good_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_instance_knows_only_its_own_tickets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_keep_their_order_and_a_flush_is_a_barrier, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_queue_waits_for_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uncollected_results_do_not_stop_the_queue, set_up, tear_down),
