@@ -19,8 +19,7 @@ static void endpoint_release(struct endpoint *endpoint)
 {
     if (endpoint->owner || --endpoint->capabilities)
         return;
-    while (!list_empty(&endpoint->senders))
-        ipc_fail(LIST_MEMBER(endpoint->senders.next, struct task, link), -EPIPE);
+    endpoint_fini(endpoint);
     heap_free(endpoint, sizeof(*endpoint));
 }
 

@@ -16,6 +16,17 @@ void endpoint_init(struct endpoint *endpoint, struct task *owner)
 {
     *endpoint = (struct endpoint){.owner = owner};
     list_init(&endpoint->senders);
+    if (kernel.mach)
+        mach_port_create(endpoint);
+}
+
+/* Nobody sends to it any more. */
+void endpoint_fini(struct endpoint *endpoint)
+{
+    while (!list_empty(&endpoint->senders))
+        ipc_fail(LIST_MEMBER(endpoint->senders.next, struct task, link), -EPIPE);
+    if (kernel.mach)
+        mach_port_destroy(endpoint);
 }
 
 /* ---- moving ---- */
@@ -168,6 +179,8 @@ void ipc_fail(struct task *from, long result)
         from->notice = NOTICE_NONE;
         from->server->endpoint->notices--;
     }
+    if (kernel.mach)
+        mach_drop(from);
     if (from->kind == MSG_REQUEST && from->image)
         message_page(from)->result = result;
     from->result = result;

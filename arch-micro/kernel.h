@@ -205,6 +205,7 @@ struct task *ipc_served(const struct task *self, uint64_t handle);
 /* Would `from` wait for itself, if it waited for the owner of `to`? */
 bool ipc_cycle(const struct task *from, const struct endpoint *to);
 void endpoint_init(struct endpoint *endpoint, struct task *owner);
+void endpoint_fini(struct endpoint *endpoint);
 /* For those who move messages: `to` serves `from` from now on. */
 void ipc_taken(struct task *to, struct task *from);
 static inline uint64_t ipc_label(const struct task *from)
@@ -233,6 +234,8 @@ void mach_put(struct task *from);
 void mach_take(struct task *to, struct task *from);
 void mach_answer(struct task *to, struct task *from, long result);
 void mach_drop(struct task *from);
+void mach_port_create(const struct endpoint *endpoint);
+void mach_port_destroy(const struct endpoint *endpoint);
 
 /* ---- copy.c ---- */
 

@@ -87,6 +87,16 @@ static void right_remove(const void *port, uint32_t type)
         }
 }
 
+void mach_port_create(const struct endpoint *endpoint)
+{
+    right_insert(endpoint, BITS_SEND);
+}
+
+void mach_port_destroy(const struct endpoint *endpoint)
+{
+    right_remove(endpoint, BITS_SEND);
+}
+
 /* ---- messages ---- */
 
 static void copy_in(struct mach_message *message, const uint64_t *words, unsigned count)
@@ -145,7 +155,7 @@ void mach_put(struct task *from)
     uint64_t words[6];
 
     if (!right_find(message->remote_port, BITS_SEND))
-        right_insert(from->to, BITS_SEND);
+        panic("a message to a port that is not there");
     right_insert(from, BITS_SEND_ONCE);
     if (from->kind == MSG_REQUEST) {
         copy_in(message, (const uint64_t *)message_page(from), MESSAGE_WORDS);
@@ -195,9 +205,10 @@ void mach_take(struct task *to, struct task *from)
 static unsigned answer_words(const struct task *to, const struct task *from, long result, uint64_t words[MESSAGE_WORDS])
 {
     const struct user_regs *in = &from->thread.context->regs;
-    const uint64_t *page = (const uint64_t *)message_page(from) + MESSAGE_WORDS - MESSAGE_ANSWER_WORDS;
 
     if (to->kind == MSG_REQUEST) {
+        const uint64_t *page = (const uint64_t *)message_page(from) + MESSAGE_WORDS - MESSAGE_ANSWER_WORDS;
+
         for (unsigned i = 0; i < MESSAGE_ANSWER_WORDS; i++)
             words[i] = page[i];
         return MESSAGE_ANSWER_WORDS;

@@ -387,6 +387,7 @@ void servers_end(void)
         struct server *server = kernel.server[n];
 
         alarm_cancel(&server->alarm);
+        endpoint_fini(&server->endpoint);
         list_remove(&server->task.link);
         sched_kill(&server->task.thread);
         if (server->old_frames)

@@ -147,7 +147,7 @@ static void task_exit(const struct task *self, struct task *task)
     while (*link != task)
         link = &(*link)->next;
     *link = task->next;
-    if (task->buffer)
+    if (kernel.mach)
         mach_drop(task);
     leave_server(self, task);
     drop_serving(task);
