@@ -15,13 +15,24 @@ static struct {
     struct user_context context;
 } contexts[CONTEXTS];
 
+static void write_back(unsigned i)
+{
+    kcall(IPC_TASK_WRITE, (uint64_t)contexts[i].pid, (uint64_t)&contexts[i].context, 0);
+    contexts[i].pid = 0;
+}
+
 void tasks_write_back(void)
 {
     for (unsigned i = 0; i < CONTEXTS; i++)
-        if (contexts[i].pid) {
-            kcall(IPC_TASK_WRITE, (uint64_t)contexts[i].pid, (uint64_t)&contexts[i].context, 0);
-            contexts[i].pid = 0;
-        }
+        if (contexts[i].pid)
+            write_back(i);
+}
+
+static void write_back_of(int pid)
+{
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (contexts[i].pid == pid)
+            write_back(i);
 }
 
 static struct user_context *find_context(int pid)
@@ -94,7 +105,7 @@ static long thread_create(void *ctx, int child, int parent)
 /* What a child has to be delivered before its first instruction, it is asked about as if it were interrupted. */
 static void thread_start(void *ctx, int pid)
 {
-    tasks_write_back();
+    write_back_of(pid);
     kcall(IPC_TASK_START, (uint64_t)pid, 0, 0);
     if (proc_pending(proc_placement.proc, pid))
         kcall(IPC_TASK_INTERRUPT, (uint64_t)pid, 0, 0);

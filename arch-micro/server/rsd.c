@@ -45,7 +45,7 @@ static const struct {
 } can_start_fresh[] = {
     {"fsd", "descriptors, and what was not synced"},
     {"blkd", "transfers in flight"},
-    {"ttyd", "buffered input and output, settings"},
+    {"ttyd", "input read ahead, terminal settings"},
 };
 
 void server_main(int number, enum server_why why, uint64_t died_at);

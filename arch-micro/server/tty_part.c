@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * arch-micro/server/tty_part.c: tty: the registers of two consoles, and their interrupts.
+ *
+ * Output is with the device before a write is answered. Input that was read ahead is gone if the server had to start from
+ * nothing: what comes later must not be taken for what comes next, so reading a stream answers -EIO from then on. A
+ * terminal goes on: a person sees what is missing.
  */
 #include "abi/devices.h"
 #include "arch-micro/server/parts.h"
@@ -9,7 +13,13 @@
 static struct {
     struct tty *tty;
     struct device console, stderr_console;
+    struct service service;
 } part;
+
+static long request_after_gap(void *self, struct request *rq)
+{
+    return rq->op == TTY_READ && rq->arg[0] == 0 ? -EIO : part.service.request(self, rq);
+}
 
 static void create(enum server_why why)
 {
@@ -21,7 +31,10 @@ static void create(enum server_why why)
     part.tty = tty_create(&server.host, &part.console, &part.stderr_console, &config);
     if (!part.tty)
         panic("no console");
-    server_add(SERVICE_TTY, tty_service(part.tty));
+    part.service = tty_service(part.tty);
+    server_add(SERVICE_TTY, part.service);
+    if (why == START_FRESH && !(boot->tty_mask & 1))
+        server.services[SERVICE_TTY].request = request_after_gap;
 }
 
 static void destroy(void)
