@@ -56,6 +56,21 @@ __attribute__((noinline)) void message_move_call(struct task *to, struct task *f
     ipc_taken(to, from);
 }
 
+/* The same for IPC_CALL, whose first argument is the endpoint. */
+__attribute__((noinline)) void message_move_plain(struct task *to, struct task *from)
+{
+    const struct user_regs *in = &from->thread.context->regs;
+    struct user_regs *out = &to->thread.context->regs;
+
+    out->rax = ipc_label(from);
+    out->rdi = in->rsi;
+    out->rsi = in->rdx;
+    out->rdx = in->r10;
+    out->r10 = in->r8;
+    out->r8 = in->r9;
+    ipc_taken(to, from);
+}
+
 __attribute__((noinline)) void message_move_words(struct task *to, struct task *from)
 {
     struct user_regs *out = &to->thread.context->regs;

@@ -216,6 +216,7 @@ static inline uint64_t ipc_label(const struct task *from)
 /* The routines that move one message from one task's registers to another's: what the machine counts as messages
  * (abi/message_routines.def). */
 void message_move_call(struct task *to, struct task *from);
+void message_move_plain(struct task *to, struct task *from);
 void message_move_words(struct task *to, struct task *from);
 void message_move_request(struct task *to, struct task *from);
 void message_move_answer(struct task *to, struct task *from, long result);
@@ -224,6 +225,7 @@ void message_move_answer(struct task *to, struct task *from, long result);
 
 /* True if it was a case for it; then the call is answered. */
 bool fast_call(struct task *task, const struct route *route, uint32_t nr);
+bool fast_plain_call(struct task *task, struct user_regs *regs);
 /* True if it was a case for it; then the next message has arrived. */
 bool fast_reply_wait(struct task *self, struct user_regs *regs);
 
