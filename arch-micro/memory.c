@@ -269,16 +269,21 @@ static void heap_unmap(struct server *server, uint64_t address, uint64_t pages)
     }
 }
 
+/* In a row if possible: a device can then move several pages at once, as from any kernel's heap. */
 static bool heap_map(struct server *server, uint64_t address, uint64_t pages)
 {
+    uint64_t row = frames_alloc(pages);
+
     for (uint64_t i = 0; i < pages; i++) {
-        uint64_t frame = frame_alloc();
+        uint64_t frame = row ? row + i * PAGE_BYTES : frame_alloc();
 
         if (frame && space_map(server->task.thread.space, address + i * PAGE_BYTES, frame, PAGE_READ | PAGE_WRITE) == 0) {
             zero_quads(direct(frame), PAGE_BYTES / 8);
             continue;
         }
-        if (frame)
+        if (row)
+            frames_free(frame, pages - i);
+        else if (frame)
             frame_free(frame);
         heap_unmap(server, address, i);
         return false;

@@ -13,6 +13,9 @@
  *
  * Channels: CHANNEL(SERVICE_BLK, 0) there is room; CHANNEL(SERVICE_BLK, ticket) that request is done.
  *
+ * The device interrupts only while somebody waits (VIRTIO 1.1 §2.6.7): what is done before it is asked for costs no
+ * interrupt, which matters most where the driver is a domain of its own.
+ *
  * A device that says it needs a reset is switched off: everything unfinished and everything later is -EIO.
  */
 #include "services/blk/blk.h"
@@ -48,6 +51,7 @@ enum ticket_state { TICKET_FREE, TICKET_PENDING, TICKET_DONE };
 struct ticket {
     enum ticket_state state;
     uint32_t generation;
+    int awaited;
     long result; /* when done: 0 or -EIO */
 };
 
@@ -63,6 +67,8 @@ struct blk {
     struct ticket *slot[SLOTS]; /* whose request it is; NULL: free */
     struct ticket ticket[TICKETS];
     unsigned next_ticket; /* where to look for a free one first */
+    unsigned awaited;     /* tickets */
+    int room_awaited;
 };
 
 static long number_of(const struct blk *b, const struct ticket *t)
@@ -85,6 +91,13 @@ static void wake(struct blk *b, long object)
     b->host->wake(b->host->ctx, CHANNEL(SERVICE_BLK, object));
 }
 
+static void wake_room(struct blk *b)
+{
+    if (b->room_awaited)
+        wake(b, 0);
+    b->room_awaited = 0;
+}
+
 static void finish(struct blk *b, unsigned slot, long result)
 {
     struct ticket *t = b->slot[slot];
@@ -92,8 +105,12 @@ static void finish(struct blk *b, unsigned slot, long result)
     b->slot[slot] = NULL;
     t->state = TICKET_DONE;
     t->result = result;
-    wake(b, number_of(b, t));
-    wake(b, 0);
+    if (t->awaited) {
+        t->awaited = 0;
+        b->awaited--;
+        wake(b, number_of(b, t));
+    }
+    wake_room(b);
 }
 
 static void give_up(struct blk *b)
@@ -125,6 +142,8 @@ void blk_event(struct blk *b)
     if (!b->broken && virtio_acknowledge(&b->device) < 0)
         give_up(b);
     reap(b);
+    if (!b->broken && !b->awaited && !b->room_awaited)
+        virtq_interrupts(b->queue, 0);
 }
 
 static int free_slot(const struct blk *b)
@@ -162,19 +181,40 @@ static void start_slot(struct blk *b, unsigned i, uint32_t type, uint64_t sector
     virtq_kick(b->queue);
 }
 
+/* The next completion interrupts; what came before it is taken now. */
+static void want_interrupt(struct blk *b)
+{
+    virtq_interrupts(b->queue, 1);
+    reap(b);
+}
+
+/* There is a ticket and a slot, or an interrupt will tell when there may be. */
+static int room(struct blk *b, struct ticket **t)
+{
+    *t = free_ticket(b);
+    if (!*t || free_slot(b) < 0)
+        reap(b);
+    if (*t && free_slot(b) >= 0)
+        return 1;
+    b->room_awaited = 1;
+    want_interrupt(b);
+    *t = free_ticket(b);
+    return *t && free_slot(b) >= 0;
+}
+
 /* A ticket's number, or CALL_WAIT. */
 static long submit(struct blk *b, struct call *call, uint32_t type, uint64_t sector, uint64_t data, uint32_t bytes)
 {
-    struct ticket *t = free_ticket(b);
+    struct ticket *t;
     int i;
 
-    reap(b);
-    i = free_slot(b);
-    if (!t || i < 0)
+    if (!room(b, &t))
         return call_wait(call, CHANNEL(SERVICE_BLK, 0), CALL_FOREVER);
+    i = free_slot(b);
     b->next_ticket = (unsigned)(t - b->ticket + 1) % TICKETS;
     t->generation = t->generation % GENERATIONS + 1;
     t->state = TICKET_PENDING;
+    t->awaited = 0;
     b->slot[i] = t;
     start_slot(b, (unsigned)i, type, sector, data, bytes);
     return number_of(b, t);
@@ -216,14 +256,20 @@ static long request_done(struct blk *b, struct request *rq)
 {
     struct ticket *t;
 
-    reap(b);
     t = ticket_of(b, rq->arg[0]);
     if (!t)
         return -EIO;
     if (t->state == TICKET_PENDING)
+        reap(b);
+    if (t->state == TICKET_PENDING) {
+        b->awaited += !t->awaited;
+        t->awaited = 1;
+        want_interrupt(b);
+    }
+    if (t->state == TICKET_PENDING)
         return call_wait(rq->call, CHANNEL(SERVICE_BLK, rq->arg[0]), CALL_FOREVER);
     t->state = TICKET_FREE;
-    wake(b, 0);
+    wake_room(b);
     return t->result;
 }
 
@@ -272,6 +318,7 @@ static int start(struct blk *b)
     if (!b->dma || !b->queue)
         return 0;
     b->dma_address = b->host->dma(b->host->ctx, b->dma);
+    virtq_interrupts(b->queue, 0);
     virtio_ready(&b->device);
     return 1;
 }

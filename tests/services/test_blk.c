@@ -148,7 +148,8 @@ static void requests_keep_their_order_and_a_flush_is_a_barrier(void **state)
     assert_int_equal(r->disk[7 * 512], 2);
     assert_int_equal(ask(r, BLK_DONE, (uint64_t)first, 0, 0), 0); /* both were done before it */
     assert_int_equal(ask(r, BLK_DONE, (uint64_t)second, 0, 0), 0);
-    assert_true(fake_woken(r->fake, CHANNEL(SERVICE_BLK, first)));
+    assert_true(fake_woken(r->fake, CHANNEL(SERVICE_BLK, flush)));
+    assert_false(fake_woken(r->fake, CHANNEL(SERVICE_BLK, first))); /* nobody waited for it */
 }
 
 static void a_full_queue_waits_for_the_device(void **state)
