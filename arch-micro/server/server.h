@@ -42,16 +42,6 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define EPERM 1
-#define ENOENT 2
-#define EIO 5
-#define EAGAIN 11
-#define ENOMEM 12
-#define EFAULT 14
-#define EINVAL 22
-#define EPIPE 32
-#define ENOSYS 38
-
 #define MESSAGE_PAGE ((volatile struct message *)SERVER_MESSAGE_PAGE)
 #define NOWHERE (-1)
 #define ROUTE_UNKNOWN CALL_TABLE_END /* for all numbers beyond the table */
