@@ -80,9 +80,9 @@ enum ipc_call {
     IPC_POWER_OFF,      /* exit status: the machine stops */
 
     /* with CAP_SUPERVISE (rsd): servers */
-    IPC_SERVER_STATE = IPC_CALL_BASE + 64, /* server: SERVER_*, | number of messages received << 8 */
+    IPC_SERVER_STATE = IPC_CALL_BASE + 64, /* server: SERVER_*, | number of messages received << 8; RDX: ns of CPU time (sampled) */
     IPC_SERVER_STOP,    /* server: as if it had faulted with vector SERVER_HUNG; MSG_DEATH follows */
-    IPC_SERVER_RESTART, /* server, RESTART_*: from its image */
+    IPC_SERVER_RESTART, /* server, RESTART_*: from its image: how many calls of programs failed by that */
     IPC_CALLS_END,
 };
 

@@ -283,9 +283,11 @@ void server_is_up(struct server *server)
     server->old_count = 0;
 }
 
-static void fail_served(struct server *server)
+/* How many calls of programs. */
+static long fail_served(struct server *server)
 {
     struct task *self = &server->task;
+    long failed = 0;
 
     while (!list_empty(&self->serving)) {
         struct task *from = LIST_MEMBER(self->serving.next, struct task, link);
@@ -298,19 +300,23 @@ static void fail_served(struct server *server)
                 task_dispose(from);
             continue;
         }
+        failed += from->kind != MSG_REQUEST;
         ipc_fail(from, from->kind == MSG_REQUEST ? -EPIPE : -EIO);
     }
     server->endpoint.notices = 0;
+    return failed;
 }
 
 static long restart(struct server *server, bool keep)
 {
+    long failed = 0;
+
     if (!server->dead)
         return -EBUSY;
     if (!keep) {
         if (server->old_frames)
             server_is_up(server);
-        fail_served(server);
+        failed = fail_served(server);
         alarm_cancel(&server->alarm);
         server->endpoint.notified = 0;
         heap_abandon(server);
@@ -320,7 +326,7 @@ static long restart(struct server *server, bool keep)
     set_context(server, keep ? START_KEEP : START_FRESH);
     server->dead = false;
     sched_resume(&server->task.thread);
-    return 0;
+    return failed;
 }
 
 /* One that runs, or could: nothing else can be stuck. */
@@ -358,8 +364,10 @@ long server_call(struct task *self, struct user_regs *regs)
         return exit_server(self->image, regs->rdi);
     if (!server || server == self->image)
         return -EINVAL;
-    if (regs->error == IPC_SERVER_STATE)
+    if (regs->error == IPC_SERVER_STATE) {
+        regs->rdx = sched_used_ns(&server->task.thread);
         return state(server);
+    }
     return regs->error == IPC_SERVER_STOP ? stop(server) : restart(server, regs->rsi == RESTART_KEEP);
 }
 

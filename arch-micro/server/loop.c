@@ -22,12 +22,13 @@ static __attribute__((noinline)) struct reply call_slow(struct entry *entry, lon
     return server.attention ? calls_settle(reply) : reply;
 }
 
-/* A result that asks for a restart needs no look here: it comes of a wait, or together with a pending signal. */
-static inline __attribute__((always_inline)) struct reply call(uint64_t label, const uint64_t word[6])
+/* Numbers from `end` on are unknown: a program must not reach the pseudo numbers. A result that asks for a restart needs
+ * no look here: it comes of a wait, or together with a pending signal. */
+static inline __attribute__((always_inline)) struct reply call(uint64_t label, const uint64_t word[6], unsigned end)
 {
     struct entry *entry = server.fresh;
     unsigned nr = LABEL_NR(label);
-    const struct route *route = &server.routes[likely(nr < CALL_TABLE_END) ? nr : ROUTE_UNKNOWN];
+    const struct route *route = &server.routes[likely(nr < end) ? nr : ROUTE_UNKNOWN];
     long result;
 
     entry->handle = LABEL_HANDLE(label);
@@ -54,7 +55,7 @@ static inline __attribute__((always_inline)) struct reply call(uint64_t label, c
 
 static struct reply message_fault(const struct ipc_message *m)
 {
-    return call(LABEL(MSG_CALL, CALL_FAULT, LABEL_HANDLE(m->label), LABEL_BADGE(m->label)), m->word);
+    return call(LABEL(MSG_CALL, CALL_FAULT, LABEL_HANDLE(m->label), LABEL_BADGE(m->label)), m->word, CALL_TABLE_END);
 }
 
 /* An entry of the program that the message is about. */
@@ -169,7 +170,7 @@ void server_loop(struct reply reply)
         uint64_t label = ipc_reply_wait(reply.handle, reply.result, word);
 
         if (likely(LABEL_KIND(label) == MSG_CALL))
-            reply = call(label, word);
+            reply = call(label, word, CALL_TABLE_SIZE);
         else
             reply = message(&(struct ipc_message){label, {word[0], word[1], word[2], word[3], word[4], word[5]}});
     }

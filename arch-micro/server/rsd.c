@@ -2,9 +2,10 @@
  *
  * arch-micro/server/rsd.c: the reincarnation server, as MINIX 3 calls it: sees servers fail and starts them again.
  *
- * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that runs and has received no
- * message since the beat before is asked for a sign of life; one that gives none until MISSED_MAX beats later is stopped.
- * One that waits for another server does not run.
+ * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that has received no message since
+ * the beat before and has used the CPU for BEAT_NS meanwhile is asked for a sign of life; one that gives none for MISSED_MAX
+ * times that is stopped. What counts is its own time: a server that others keep from the CPU, or that waits for
+ * another server, does not hang.
  *
  * A dead server starts again with its memory if it finds that this can be trusted (main.c), else from nothing if what it
  * held can be had again: of procd, vmd and osd it cannot, so the machine stops. So it does for a server that
@@ -26,7 +27,8 @@
 
 struct subject {
     uint64_t received; /* messages, at the last beat */
-    unsigned missed;   /* beats since it was asked; 0: it was not */
+    uint64_t used;     /* ns of CPU time when it was last heard of or suspected */
+    unsigned missed;   /* suspicions since it was asked; 0: it was not */
     unsigned deaths;   /* in the second since `first_death` */
     uint64_t first_death;
     bool returns;       /* restarted, and not yet heard of */
@@ -72,16 +74,19 @@ static void stop(int n)
 static void beat(int n)
 {
     struct subject *s = &rs.subject[n];
-    uint64_t state = (uint64_t)kcall(IPC_SERVER_STATE, (uint64_t)n, 0, 0), received = state >> 8;
-    bool suspect = (state & 0xff) == SERVER_BUSY && received == s->received;
+    uint64_t used, state = kcall6(IPC_SERVER_STATE, (uint64_t)n, 0, 0, 0, 0, &used), received = state >> 8;
 
-    s->received = received;
-    if (!suspect)
+    if ((state & 0xff) != SERVER_BUSY || received != s->received) {
+        s->received = received;
+        s->used = used;
         s->missed = 0;
-    else if (s->missed == MISSED_MAX)
-        stop(n);
-    else if (s->missed++ == 0)
-        kcall(IPC_NOTIFY, CAP_SERVER(n), NOTIFY_BEAT, 0);
+    } else if (used - s->used >= BEAT_NS) {
+        s->used = used;
+        if (s->missed == MISSED_MAX)
+            stop(n);
+        else if (s->missed++ == 0)
+            kcall(IPC_NOTIFY, CAP_SERVER(n), NOTIFY_BEAT, 0);
+    }
 }
 
 static void beat_all(void)

@@ -6,20 +6,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 
-#include "tests/arch/record.h"
-
-static void expect_per_op(json_t *document, const char *workload, const char *counter, double expected)
-{
-    double counted = record_per_op(record_of(document, workload), counter);
-
-    if (counted != expected)
-        fail_msg("%s: %s %g, expected %g", workload, counter, counted, expected);
-}
+#include "tests/arch/expect.h"
 
 /* ---- predicted counts ---- */
 
@@ -105,31 +96,6 @@ static void test_without_pcid(void **state)
 
 /* ---- all workloads ---- */
 
-static void check_warnings(json_t *result)
-{
-    json_t *warnings = json_object_get(result, "warnings"), *warning;
-    size_t i;
-
-    json_array_foreach(warnings, i, warning) if (strstr(json_string_value(warning), "frames"))
-        fail_msg("%s: %s", json_string_value(json_object_get(result, "workload")), json_string_value(warning));
-}
-
-/* No frame is lost, no translation is used after it changed. */
-static void expect_clean(const char *arguments)
-{
-    json_t *run = record_run(arguments), *result;
-    size_t i;
-
-    assert_true(json_array_size(json_object_get(run, "results")) >= 13);
-    json_array_foreach(json_object_get(run, "results"), i, result)
-    {
-        check_warnings(result);
-        if (record_total(result, "stale_translations") != 0)
-            fail_msg("%s, %s: stale translations", arguments, json_string_value(json_object_get(result, "workload")));
-    }
-    json_decref(run);
-}
-
 static void test_clean(void **state)
 {
     (void)state;
@@ -144,62 +110,36 @@ static void test_clean_isolated(void **state)
 
 /* ---- ends ---- */
 
-static void expect_end(const char *how, int status)
-{
-    char command[256], text[4096];
-    int ended;
-
-    snprintf(command, sizeof command,
-             "build/ringside exec monolithic --model count -- build/programs/arch/ends %s 2>&1", how);
-    ended = record_command(command, text, sizeof text);
-    if (ended != status)
-        fail_msg("ends %s: exit status %d, expected %d\n%s", how, ended, status, text);
-    if (strstr(text, "frames") || strstr(text, "panic") || strstr(text, "did not end"))
-        fail_msg("ends %s: %s", how, text);
-}
-
 static void test_ends(void **state)
 {
     (void)state;
-    expect_end("segv", 139);
-    expect_end("abort", 134);
-    expect_end("kill", 137);
-    expect_end("exit-300", 300 & 255);
-    expect_end("children", 4);
+    expect_end("monolithic", "segv", 139);
+    expect_end("monolithic", "abort", 134);
+    expect_end("monolithic", "kill", 137);
+    expect_end("monolithic", "exit-300", 300 & 255);
+    expect_end("monolithic", "children", 4);
 }
 
 static void test_time_slices(void **state)
 {
     (void)state;
-    expect_end("loop", 9);
-    expect_end("share", 11);
+    expect_end("monolithic", "loop", 9);
+    expect_end("monolithic", "share", 11);
 }
 
 static void test_exhaustion(void **state)
 {
     (void)state;
-    expect_end("exhaust", 12);
-    expect_end("fork-bomb", 13);
-}
-
-/* Linux is the oracle, for every setting. */
-static void expect_as_native(const char *settings)
-{
-    char command[256], native[8192], guest[8192];
-
-    snprintf(command, sizeof command, "build/ringside exec monolithic %s -- build/programs/arch/hostile 2>/dev/null",
-             settings);
-    assert_int_equal(record_command("build/programs/arch/hostile", native, sizeof native), 0);
-    assert_int_equal(record_command(command, guest, sizeof guest), 0);
-    assert_string_equal(native, guest);
+    expect_end("monolithic", "exhaust", 12);
+    expect_end("monolithic", "fork-bomb", 13);
 }
 
 static void test_hostile(void **state)
 {
     (void)state;
-    expect_as_native("");
-    expect_as_native("--set pti=on");
-    expect_as_native("--set pti=on --set pcid=off --cpu tiny --model count");
+    expect_as_native("monolithic");
+    expect_as_native("monolithic --set pti=on");
+    expect_as_native("monolithic --set pti=on --set pcid=off --cpu tiny --model count");
 }
 
 int main(void)
