@@ -84,6 +84,7 @@ struct domain_result {
 struct machine_result {
     int exit_status;         /* of the first program; valid after END_POWER_OFF */
     bool region;             /* a measured region was seen: counters are of the region, else of the whole run */
+    bool not_applicable;     /* the program said that this architecture lacks what it measures */
     uint64_t ops;            /* of the region; 0 without */
     struct counters counters;
     uint64_t causes[CAUSE_COUNT]; /* cycles; they add up to counters.value[COUNTER_cycles] */

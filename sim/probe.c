@@ -61,8 +61,10 @@ static void probe_warn(struct cpu *cpu, uint64_t warning, uint64_t value)
         account_warn(cpu->machine, "system call %s (%" PRIu64 ") is not implemented: answered ENOSYS", name, value);
     else if (warning == PROBE_WARN_ENOSYS)
         account_warn(cpu->machine, "system call %" PRIu64 " is not implemented: answered ENOSYS", value);
-    else if (warning == PROBE_WARN_NOT_APPLICABLE)
+    else if (warning == PROBE_WARN_NOT_APPLICABLE) {
+        cpu->machine->result.not_applicable = true;
         account_warn(cpu->machine, "not applicable on this architecture");
+    }
 }
 
 static void probe_booted(struct machine *m)

@@ -95,7 +95,7 @@ static bool has_anything(const struct sheet *s)
         for (size_t i = 1; i < s->columns; i++) {
             const struct cell *cell = &c->cell[row][s->figure[i].column];
 
-            if (cell->good && cell->record.counter[s->figure[i].counter])
+            if (cell->good && record_has(&cell->record, s->figure[i].counter) && cell->record.counter[s->figure[i].counter])
                 return true;
         }
     return false;
@@ -106,9 +106,9 @@ static bool has_anything(const struct sheet *s)
 static void fill_ratio(char cell[TABLE_CELL_MAX], const struct cell *base, const struct cell *other,
                        enum counter counter)
 {
-    double from = base->good ? record_per_op(&base->record, counter) : 0;
+    double from = base->good && record_has(&base->record, counter) ? record_per_op(&base->record, counter) : 0;
 
-    if (from > 0 && other->good)
+    if (from > 0 && other->good && record_has(&other->record, counter))
         snprintf(cell, TABLE_CELL_MAX, "%.2f", record_per_op(&other->record, counter) / from);
     else
         strcpy(cell, "-");
@@ -120,6 +120,8 @@ static void fill_cell(char text[TABLE_CELL_MAX], const struct cell *row, const s
 
     if (figure->ratio)
         fill_ratio(text, &row[0], cell, figure->counter);
+    else if (cell->good && cell->record.not_applicable)
+        strcpy(text, "n/a");
     else if (cell->good)
         table_figure(text, record_per_op(&cell->record, figure->counter));
     else

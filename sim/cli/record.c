@@ -37,6 +37,7 @@ bool record_take(struct record *r, const struct machine_result *result)
     else if (!r->ops)
         r->ops = 1;
     r->exit_status = result->exit_status;
+    r->not_applicable = result->not_applicable;
     memcpy(r->counter, result->counters.value, sizeof r->counter);
     memcpy(r->cause, result->causes, sizeof r->cause);
     r->instructions = result->total_instructions;
@@ -61,7 +62,7 @@ void record_free(struct record *r)
 
 bool record_has(const struct record *r, enum counter counter)
 {
-    return r->model == MODEL_TIMING || counter_info[counter].in_count_model;
+    return !r->not_applicable && (r->model == MODEL_TIMING || counter_info[counter].in_count_model);
 }
 
 double record_per_op(const struct record *r, enum counter counter)

@@ -27,6 +27,7 @@ struct record {
 
     enum machine_end end;
     int exit_status;
+    bool not_applicable; /* nothing was measured: it has no counters */
     uint64_t counter[COUNTER_COUNT];
     uint64_t cause[CAUSE_COUNT];
     struct domain_result *domains;

@@ -118,6 +118,8 @@ json_t *record_json(const struct record *r)
         counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains", domains_json(r), "causes",
         causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status, "host", host_json(r));
 
+    if (r->not_applicable)
+        json_object_set_new(json, "not_applicable", json_true());
     if (r->fault_count)
         json_object_set_new(json, "faults", record_faults_json(r));
     return json;

@@ -38,7 +38,7 @@ static void fill_row(struct table *t, size_t row, const struct record *r, const 
         if (record_has(r, counters[i]))
             table_figure(table_cell(t, row, i), record_per_op(r, counters[i]));
         else
-            strcpy(table_cell(t, row, i), "-");
+            strcpy(table_cell(t, row, i), r->not_applicable ? "n/a" : "-");
     }
 }
 
