@@ -109,6 +109,7 @@ static struct reply once_more(void)
 
     if (entry->kind == ENTRY_REQUEST)
         return server.retrying ? serve_answer(-EIO) : serve_again();
+    server.current = server.fresh;
     if (server.retrying)
         return entry_end(entry, -EIO);
     server.retrying = true;

@@ -770,6 +770,28 @@ static void a_call_that_kills_twice_fails(void **state)
     expect(0, IPC_REPLY, 4, 22);
 }
 
+static void a_death_in_a_call_that_had_waited(void **state)
+{
+    fake.behave = door;
+    say_call(4, 10, 0);
+    run();
+    wake_channel(CHANNEL_DOOR);
+    fake.behave = dies;
+    say_notify(0);
+    k.events = 0;
+    if (!setjmp(k.end))
+        server_loop(NO_REPLY);
+    k.say_first = k.say_count = 0;
+    fake.behave = copies_out;
+    say_call(5, 10, 0x7000);
+    restart((uint64_t)op_read);
+    assert_int_equal(k.events, 5);
+    assert_int_equal(k.event[0].a, 4); /* each copy names its own caller */
+    expect(2, IPC_REPLY, 4, 8);
+    assert_int_equal(k.event[3].a, 5);
+    expect(4, IPC_REPLY, 5, 8);
+}
+
 static void a_request_is_served_again_after_a_death(void **state)
 {
     fake.behave = dies;
@@ -850,6 +872,7 @@ int main(void)
         TEST(a_death_at_the_first_instruction_costs_nothing),
         TEST(a_death_anywhere_else_is_not_trusted),
         TEST(a_call_that_kills_twice_fails),
+        TEST(a_death_in_a_call_that_had_waited),
         TEST(a_request_is_served_again_after_a_death),
         TEST(a_beat_is_answered),
         TEST(memory_is_disjoint_and_comes_back),
