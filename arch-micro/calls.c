@@ -313,11 +313,13 @@ static bool allowed(const struct task *self, uint8_t needs)
     return cap_find(self, needs, kind[needs], 0);
 }
 
-static bool call_of_kernel(struct task *self, struct user_regs *regs, uint32_t nr)
+/* All 64 bits count: what a call does is chosen by them as well (task_call and others), after the check here. */
+static bool call_of_kernel(struct task *self, struct user_regs *regs)
 {
-    const struct kernel_call *call = &kernel_calls[nr - IPC_CALL_BASE < CALLS ? nr - IPC_CALL_BASE : 0];
+    uint64_t n = regs->error - IPC_CALL_BASE;
+    const struct kernel_call *call = &kernel_calls[n < CALLS ? n : 0];
 
-    if (nr - IPC_CALL_BASE >= CALLS || !call->call)
+    if (n >= CALLS || !call->call)
         result_in_rax(self, regs, -ENOSYS);
     else if (!allowed(self, call->needs))
         result_in_rax(self, regs, -EBADF);
@@ -337,7 +339,7 @@ bool kernel_syscall(struct user_regs *regs)
     if (likely(kernel.fastpath) && ((nr == IPC_REPLY_WAIT && likely(fast_reply_wait(task, regs))) ||
                                     (nr == IPC_CALL && likely(fast_plain_call(task, regs)))))
         return leave(task);
-    return call_of_kernel(task, regs, nr < IPC_CALL_BASE ? IPC_CALLS_END : nr);
+    return call_of_kernel(task, regs);
 }
 
 void kernel_user_return(struct user_regs *regs)
