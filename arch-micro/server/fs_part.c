@@ -129,8 +129,11 @@ static long operation(struct request *rq)
 {
     const struct route *route = &server.routes[CALL_SYNC_ALL];
 
+    if (rq->op != OP_SYNC)
+        return -ENOSYS;
     rq->call->nr = CALL_SYNC_ALL;
-    return rq->op == OP_SYNC ? route->op(route->self, rq->call) : -ENOSYS;
+    server.entered = route->op;
+    return route->op(route->self, rq->call);
 }
 
 const struct part fs_part = {.create = create, .destroy = destroy, .operation = operation, .inner = inner};

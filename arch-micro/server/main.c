@@ -94,13 +94,19 @@ static bool is_operation(uint64_t address, uint32_t nr)
     return false;
 }
 
+/* A program's call, or a request that is handed to a service as a call. */
+static bool enters_by_table(const struct entry *entry)
+{
+    if (entry->call.nr >= CALL_TABLE_END)
+        return false;
+    return entry->kind == ENTRY_CALL || (entry->kind == ENTRY_REQUEST && server.request.op >= OP_FAULT);
+}
+
 static bool nothing_happened(uint64_t died_at)
 {
     const struct entry *entry = server.current;
 
-    if (died_at == (uint64_t)server.entered)
-        return true;
-    return entry->kind == ENTRY_CALL && entry->call.nr < CALL_TABLE_END && is_operation(died_at, entry->call.nr);
+    return died_at == (uint64_t)server.entered || (enters_by_table(entry) && is_operation(died_at, entry->call.nr));
 }
 
 static struct reply once_more(void)
