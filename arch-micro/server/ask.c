@@ -68,7 +68,8 @@ static long read_answer(struct call *call)
 /* Only what nobody waits for. */
 static bool can_be_posted(const struct request *rq)
 {
-    return (rq->service == SERVICE_PROC && rq->op == PROC_SIGNAL) || (rq->service == SERVICE_FS && rq->op == FS_RELEASE);
+    return (rq->service == SERVICE_PROC && rq->op == PROC_SIGNAL) ||
+           (rq->service == SERVICE_FS && rq->op == FS_RELEASE);
 }
 
 /* When there is no room, a signal is lost, or a file stays open until the end: better than a deadlock. */

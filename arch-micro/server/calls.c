@@ -2,9 +2,9 @@
  *
  * arch-micro/server/calls.c: calls that wait.
  *
- * An entry that answered CALL_WAIT is on `waiting`. It comes to `ready` when its channel is woken, its deadline passes or
- * a signal interrupts it, and calls_settle hands it in again. An entry with a result is answered; but if it has posted
- * something that is not sent yet it is on `held` until that is: a SIGPIPE is pending before its write returns.
+ * An entry that answered CALL_WAIT is on `waiting`. It comes to `ready` when its channel is woken, its deadline passes
+ * or a signal interrupts it, and calls_settle hands it in again. An entry with a result is answered; but if it has
+ * posted something that is not sent yet it is on `held` until that is: a SIGPIPE is pending before its write returns.
  *
  * The channel of a wait may be another server's. That server does not know channels of ours, it says only "something of
  * service S happened" (NOTIFY_WAKE): everything that waits for S is handed in again. And a server that waits because we

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-micro/server/clock.c: nanoseconds from the clock device, which every server may read: cycles × a 32.32 fixed-point
- * factor, as guest/clock.c has it.
+ * arch-micro/server/clock.c: nanoseconds from the clock device, which every server may read: cycles × a 32.32
+ * fixed-point factor, as guest/clock.c has it.
  */
 #include "arch-micro/server/clock.h"
 

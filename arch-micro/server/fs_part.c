@@ -2,9 +2,9 @@
  *
  * arch-micro/server/fs_part.c: fs mounts by itself, as a job; until it has, who asks waits.
  *
- * After a restart with nothing kept the disk is mounted anew, which brings back all that was ever synced. But descriptors
- * and what was not yet written are gone. No program may go on as if they were there: every call answers -EIO from
- * then on, while processes may still end.
+ * After a restart with nothing kept the disk is mounted anew, which brings back all that was ever synced. But
+ * descriptors and what was not yet written are gone. No program may go on as if they were there: every call answers
+ * -EIO from then on, while processes may still end.
  */
 #include "arch-micro/server/parts.h"
 #include "services/fs/fs.h"

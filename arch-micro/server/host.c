@@ -32,7 +32,8 @@ static uint64_t host_dma(void *ctx, void *memory)
 static long ask_for_page(const struct call *call, uint64_t address, uint64_t access, struct call *fault)
 {
     const struct service *vm = &server.services[SERVICE_VM];
-    struct request rq = {.service = SERVICE_VM, .op = OP_FAULT, .pid = call->pid, .arg = {address, access}, .call = fault};
+    struct request rq = {
+        .service = SERVICE_VM, .op = OP_FAULT, .pid = call->pid, .arg = {address, access}, .call = fault};
 
     *fault = (struct call){.nr = CALL_FAULT, .pid = call->pid, .arg = {address, access}};
     return vm->calls ? service_call(vm, fault) : ask_server(server.where[SERVICE_VM], &rq);

@@ -3,8 +3,8 @@
  * arch-micro/server/loop.c: messages in, answers out.
  *
  * server_loop is the path of every call, so it does nothing that a call which neither waits nor wakes could do
- * without: the message becomes a struct call, an indexed load finds the operation, its result goes out with the wait for
- * the next message. Everything else is out of line.
+ * without: the message becomes a struct call, an indexed load finds the operation, its result goes out with the wait
+ * for the next message. Everything else is out of line.
  */
 #include "arch-micro/server/kcall.h"
 #include "arch-micro/server/server.h"
@@ -22,8 +22,8 @@ static __attribute__((noinline)) struct reply call_slow(struct entry *entry, lon
     return server.attention ? calls_settle(reply) : reply;
 }
 
-/* Numbers from `end` on are unknown: a program must not reach the pseudo numbers. A result that asks for a restart needs
- * no look here: it comes of a wait, or together with a pending signal. */
+/* Numbers from `end` on are unknown: a program must not reach the pseudo numbers. A result that asks for a restart
+ * needs no look here: it comes of a wait, or together with a pending signal. */
 static inline __attribute__((always_inline)) struct reply call(uint64_t label, const uint64_t word[6], unsigned end)
 {
     struct entry *entry = server.fresh;
@@ -146,8 +146,8 @@ static struct reply message_notify(const struct ipc_message *m)
 }
 
 static struct reply (*const messages[])(const struct ipc_message *m) = {
-    [MSG_REQUEST] = serve_request,     [MSG_PLAIN] = message_plain,         [MSG_NOTIFY] = message_notify,
-    [MSG_FAULT] = message_fault,       [MSG_EXCEPTION] = message_exception, [MSG_DELIVER] = message_deliver,
+    [MSG_REQUEST] = serve_request,       [MSG_PLAIN] = message_plain,         [MSG_NOTIFY] = message_notify,
+    [MSG_FAULT] = message_fault,         [MSG_EXCEPTION] = message_exception, [MSG_DELIVER] = message_deliver,
     [MSG_INTERRUPT] = message_interrupt, [MSG_GONE] = message_gone,
 };
 

@@ -20,9 +20,8 @@ static const struct {
     const char *name;
     unsigned services;
 } placement[] = {
-    {"procd", S(PROC)}, {"vmd", S(VM)},
-    {"fsd", S(FS) | S(PIPE)}, {"blkd", S(BLK)},
-    {"ttyd", S(TTY)}, {"osd", S(PROC) | S(VM) | S(FS) | S(PIPE) | S(BLK) | S(TTY)},
+    {"procd", S(PROC)}, {"vmd", S(VM)},   {"fsd", S(FS) | S(PIPE)},
+    {"blkd", S(BLK)},   {"ttyd", S(TTY)}, {"osd", S(PROC) | S(VM) | S(FS) | S(PIPE) | S(BLK) | S(TTY)},
 };
 #undef S
 

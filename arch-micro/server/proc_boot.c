@@ -5,8 +5,8 @@
  * At boot it tells the kernel where programs' calls, faults and exceptions go. Process 1 is made like a child that has
  * something to be delivered: before its first instruction the kernel asks (MSG_DELIVER), and the answer is its program.
  *
- * When process 1 is gone everything is written to the disk and to the terminal, the servers end one after the other, and
- * the machine is switched off.
+ * When process 1 is gone everything is written to the disk and to the terminal, the servers end one after the other,
+ * and the machine is switched off.
  */
 #include "abi/probe.h"
 #include "arch-micro/server/memory.h"

@@ -2,9 +2,9 @@
  *
  * arch-micro/server/proc_part.c: proc, which also hears of exceptions and delivers signals.
  *
- * A signal frame is built while the program waits for our answer: to its call, if that is proc's, to its exception, or to
- * MSG_DELIVER, by which the kernel asks when a program that was interrupted elsewhere is on its way to ring 3.
- * That may wait (a page of the stack, a stopped process), so it is a job with the call's handle.
+ * A signal frame is built while the program waits for our answer: to its call, if that is proc's, to its exception, or
+ * to MSG_DELIVER, by which the kernel asks when a program that was interrupted elsewhere is on its way to ring 3. That
+ * may wait (a page of the stack, a stopped process), so it is a job with the call's handle.
  */
 #include "arch-micro/server/proc_part.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-micro/server/proc_part.h: the placement of proc, in three files: proc_part.c is results, exceptions and signals on
- * their way to programs, proc_tasks.c is programs' threads, proc_boot.c is the first and the last moments.
+ * arch-micro/server/proc_part.h: the placement of proc, in three files: proc_part.c is results, exceptions and signals
+ * on their way to programs, proc_tasks.c is programs' threads, proc_boot.c is the first and the last moments.
  */
 #ifndef RINGSIDE_ARCH_MICRO_SERVER_PROC_PART_H
 #define RINGSIDE_ARCH_MICRO_SERVER_PROC_PART_H

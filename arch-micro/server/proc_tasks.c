@@ -2,8 +2,8 @@
  *
  * arch-micro/server/proc_tasks.c: programs' threads are the kernel's; proc's view of them (struct proc_host).
  *
- * A program's registers are read from the kernel when proc first looks at them, changed here, and written back before the
- * program is answered. Few are looked at in one operation: the caller's, a new child's.
+ * A program's registers are read from the kernel when proc first looks at them, changed here, and written back before
+ * the program is answered. Few are looked at in one operation: the caller's, a new child's.
  */
 #include "arch-micro/server/proc_part.h"
 

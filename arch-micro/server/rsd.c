@@ -2,14 +2,14 @@
  *
  * arch-micro/server/rsd.c: the reincarnation server, as MINIX 3 calls it: sees servers fail and starts them again.
  *
- * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that has received no message since
- * the beat before and has used the CPU for BEAT_NS meanwhile is asked for a sign of life; one that gives none for MISSED_MAX
- * times that is stopped. What counts is its own time: a server that others keep from the CPU, or that waits for
- * another server, does not hang.
+ * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that has received no message
+ * since the beat before and has used the CPU for BEAT_NS meanwhile is asked for a sign of life; one that gives none for
+ * MISSED_MAX times that is stopped. What counts is its own time: a server that others keep from the CPU, or that waits
+ * for another server, does not hang.
  *
- * A dead server starts again with its memory if it finds that this can be trusted (main.c), else from nothing if what it
- * held can be had again: of procd, vmd and osd it cannot, so the machine stops. So it does for a server that
- * dies DEATHS_MAX times within a second.
+ * A dead server starts again with its memory if it finds that this can be trusted (main.c), else from nothing if what
+ * it held can be had again: of procd, vmd and osd it cannot, so the machine stops. So it does for a server that dies
+ * DEATHS_MAX times within a second.
  */
 #include <stdbool.h>
 
@@ -31,8 +31,8 @@ struct subject {
     unsigned missed;   /* suspicions since it was asked; 0: it was not */
     unsigned deaths;   /* in the second since `first_death` */
     uint64_t first_death;
-    bool returns;       /* restarted, and not yet heard of */
-    long failed;        /* calls in flight that were answered -EIO */
+    bool returns; /* restarted, and not yet heard of */
+    long failed;  /* calls in flight that were answered -EIO */
     const char *lost;
 };
 

@@ -2,8 +2,8 @@
  *
  * arch-micro/server/serve.c: what other servers ask of this one.
  *
- * One request is in service at a time, and is answered before anything else is done: the asker waits, and holds up those
- * who wait for it. CALL_WAIT is an answer like any other; the asker keeps its call.
+ * One request is in service at a time, and is answered before anything else is done: the asker waits, and holds up
+ * those who wait for it. CALL_WAIT is an answer like any other; the asker keeps its call.
  */
 #include "arch-micro/server/kcall.h"
 #include "arch-micro/server/server.h"

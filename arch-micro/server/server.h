@@ -2,9 +2,9 @@
  *
  * arch-micro/server/server.h: a server: services in ring 3 that get their calls as messages.
  *
- * One runtime for all servers. An image is the runtime, one part for each service it holds (what is special about placing
- * that service), and the services' archives. Which server holds which service is found at start from the servers' names,
- * so that osd, which holds all, is the same code: what it asks itself is a function call.
+ * One runtime for all servers. An image is the runtime, one part for each service it holds (what is special about
+ * placing that service), and the services' archives. Which server holds which service is found at start from the
+ * servers' names, so that osd, which holds all, is the same code: what it asks itself is a function call.
  *
  *   main.c    start, and start again after a death
  *   loop.c    messages come in, answers go out
@@ -13,13 +13,13 @@
  *   serve.c   what other servers ask of this one
  *   host.c    struct host: everything else that a service calls back for
  *
- * An entry is a piece of work that a service is handed: a program's call, a request, a job of the server's own. While it
- * waits it is kept, and the same struct call is handed in again. Work is handed in by the loop only, never from within an
- * operation: a wake-up marks entries ready, the loop runs them.
+ * An entry is a piece of work that a service is handed: a program's call, a request, a job of the server's own. While
+ * it waits it is kept, and the same struct call is handed in again. Work is handed in by the loop only, never from
+ * within an operation: a wake-up marks entries ready, the loop runs them.
  *
  * Servers block on one another only downwards: proc, vm, fs, then blk and tty. What is asked upwards must not block
- * (REQUEST_TRY). If the other is busy, a signal or a release is posted, which means sent when the other is free; anything
- * else waits like a call, on CHANNEL_FREE.
+ * (REQUEST_TRY). If the other is busy, a signal or a release is posted, which means sent when the other is free;
+ * anything else waits like a call, on CHANNEL_FREE.
  */
 #ifndef RINGSIDE_ARCH_MICRO_SERVER_SERVER_H
 #define RINGSIDE_ARCH_MICRO_SERVER_SERVER_H
@@ -74,7 +74,7 @@ struct entry {
     struct list link; /* while kept */
     bool waits;       /* on server.waiting */
     enum entry_kind kind;
-    uint16_t handle; /* who gets the answer; 0: nobody */
+    uint16_t handle;  /* who gets the answer; 0: nobody */
     bool interrupted; /* by a signal: told to the service as often as it wants to wait */
     bool gone;        /* nobody waits any more */
     bool polite;      /* asks upwards only, even where it could block */
@@ -130,8 +130,8 @@ struct post {
 struct server {
     /* what each call reads */
     uint32_t attention;
-    struct entry *fresh; /* for the next call; always there */
-    void *entered;       /* the operation that was entered last */
+    struct entry *fresh;                       /* for the next call; always there */
+    void *entered;                             /* the operation that was entered last */
     int (*pending)(const void *proc, int pid); /* proc_pending where proc is; else NULL */
     void *proc;
     struct entry *current; /* what a service works on */
@@ -143,7 +143,6 @@ struct server {
     const struct boot_info *boot;
     struct host host;
     int where[SERVICE_COUNT]; /* the server of each service, or NOWHERE */
-    int rank;                 /* of the lowest own service */
     struct service services[SERVICE_COUNT];
     struct reply (*finish)(struct entry *entry, long result); /* a program's call has its result */
     struct reply (*deliver)(struct entry *entry);             /* MSG_DELIVER */
@@ -152,7 +151,7 @@ struct server {
 
     /* calls.c */
     struct list waiting, ready, held;
-    uint64_t alarm; /* as the kernel has it */
+    uint64_t alarm;                 /* as the kernel has it */
     uint8_t waiters[SERVICE_COUNT]; /* servers to which CALL_WAIT was answered, by service of the channel */
 
     /* ask.c */

@@ -29,8 +29,11 @@ SERVER_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-s
 define server_image
 $(BUILD)/images/micro/$(1).elf: $(2) $(3) $(BUILD)/lib/libguest.a arch-micro/server/server.ld
 	@mkdir -p $$(@D)
-	$(CC) $(SERVER_LDFLAGS) -T arch-micro/server/server.ld -o $$@ $(2) -Wl,--start-group $(3) $(BUILD)/lib/libguest.a -Wl,--end-group
+	$(CC) $(SERVER_LDFLAGS) -T arch-micro/server/server.ld -o $$@ $(2) \
+	    -Wl,--start-group $(3) $(BUILD)/lib/libguest.a -Wl,--end-group
 ALL += $(BUILD)/images/micro/$(1).elf
 endef
-server_objects = $(patsubst %,$(BUILD)/guest/arch-micro/server/%.o,$(or $(SERVER_RUNTIME_$(1)),$(SERVER_RUNTIME)) $(SERVER_SOURCES_$(1)))
-$(foreach s,$(SERVERS),$(eval $(call server_image,$(s),$(call server_objects,$(s)),$(SERVER_SERVICES_$(s):%=$(BUILD)/lib/lib%.a))))
+server_objects = $(patsubst %,$(BUILD)/guest/arch-micro/server/%.o,\
+    $(or $(SERVER_RUNTIME_$(1)),$(SERVER_RUNTIME)) $(SERVER_SOURCES_$(1)))
+server_archives = $(SERVER_SERVICES_$(1):%=$(BUILD)/lib/lib%.a)
+$(foreach s,$(SERVERS),$(eval $(call server_image,$(s),$(call server_objects,$(s)),$(call server_archives,$(s)))))

@@ -2,9 +2,9 @@
  *
  * arch-micro/server/tty_part.c: tty: the registers of two consoles, and their interrupts.
  *
- * Output is with the device before a write is answered. Input that was read ahead is gone if the server had to start from
- * nothing: what comes later must not be taken for what comes next, so reading a stream answers -EIO from then on. A
- * terminal goes on: a person sees what is missing.
+ * Output is with the device before a write is answered. Input that was read ahead is gone if the server had to start
+ * from nothing: what comes later must not be taken for what comes next, so reading a stream answers -EIO from then on.
+ * A terminal goes on: a person sees what is missing.
  */
 #include "abi/devices.h"
 #include "arch-micro/server/parts.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-micro/server/vm_part.c: vm as the pager of all programs: frames and mappings are the kernel's, what they mean is vm's.
+ * arch-micro/server/vm_part.c: vm as the pager of all programs: frames and mappings are the kernel's, what they mean is
+ * vm's.
  *
  * Frames are taken from the kernel and given back in batches. The kernel maps all that vm has at WINDOW_BASE.
  *
- * A server that copies from or to a program may need a page of it, and asks (OP_FAULT). It may itself be the one that we
- * would ask for the page's contents: so such a fault asks politely, and if it cannot end at once it becomes a job here,
- * and the server, which was answered CALL_WAIT, is told when it has ended.
+ * A server that copies from or to a program may need a page of it, and asks (OP_FAULT). It may itself be the one that
+ * we would ask for the page's contents: so such a fault asks politely, and if it cannot end at once it becomes a job
+ * here, and the server, which was answered CALL_WAIT, is told when it has ended.
  */
 #include "arch-micro/server/kcall.h"
 #include "arch-micro/server/server.h"

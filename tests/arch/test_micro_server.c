@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_micro_server.c: the servers' runtime (arch-micro/server) on the host: what waits, what wakes it, who is
- * answered when, and what a restart trusts.
+ * tests/arch/test_micro_server.c: the servers' runtime (arch-micro/server) on the host: what waits, what wakes it, who
+ * is answered when, and what a restart trusts.
  *
  * The kernel is this file: it says messages from a list, notes each kernel call, and answers copies and requests as
- * a test wants it. The server is fsd, with one operation that behaves as a test wants it. When there is nothing left to say,
- * the loop is left by longjmp; the server's state stays, and a test may say more.
+ * a test wants it. The server is fsd, with one operation that behaves as a test wants it. When there is nothing left to
+ * say, the loop is left by longjmp; the server's state stays, and a test may say more.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 #include "arch-micro/server/parts.h"
 
 enum { PROCD, VMD, FSD, BLKD, TTYD, RSD };
-#define NS(n) ((n) * 1000ul)
+#define NS(n) ((n)*1000ul)
 #define CLOCK_NS 1000000000ul /* cycles of the fake clock in a second: a cycle is a ns */
 #define NOBODY 0
 
@@ -77,7 +77,8 @@ static uint64_t grow(uint64_t pages)
 {
     void *at = (void *)(SERVER_HEAP_BASE + k.heap_most * 4096);
 
-    assert_ptr_equal(mmap(at, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), at);
+    assert_ptr_equal(mmap(at, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                     at);
     k.heap_most += pages;
     k.heap_pages += pages;
     return (uint64_t)at;
