@@ -8,8 +8,8 @@
  * compares standard output, exit status (128 + signal if killed) and every file that is
  * there afterwards: type, permissions, contents. Standard error is not compared.
  *
- * ARCH is "monolithic" or the environment variable LINUX_ARCH; the simulator is build/ringside
- * or the environment variable RINGSIDE.
+ * ARCH is each architecture and variant in turn, or only the environment variable LINUX_ARCH; the simulator is
+ * build/ringside or the environment variable RINGSIDE.
  */
 #ifndef RINGSIDE_TESTS_LINUX_DIFFERENTIAL_H
 #define RINGSIDE_TESTS_LINUX_DIFFERENTIAL_H
