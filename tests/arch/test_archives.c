@@ -191,16 +191,56 @@ static unsigned check_archive(const char *path, const struct image *image, int a
 
 static const char *const services[] = {"fs", "proc", "vm", "pipe", "tty", "blk"};
 
-static void test_kernel_links_the_archives_unchanged(void **state)
+/* Where each service was placed. */
+static const struct placement {
+    const char *image, *services; /* all that it links */
+} placements[] = {
+    {"monolithic/kernel", "fs proc vm pipe tty blk"},
+    {"micro/procd", "proc"},
+    {"micro/vmd", "vm"},
+    {"micro/fsd", "fs pipe"},
+    {"micro/blkd", "blk"},
+    {"micro/ttyd", "tty"},
+    {"micro/osd", "fs proc vm pipe tty blk"},
+};
+
+static void check_placement(const struct placement *p)
 {
-    struct image kernel = open_image("build/images/monolithic/kernel.elf");
+    char path[64];
+    struct image image;
+
+    snprintf(path, sizeof path, "build/images/%s.elf", p->image);
+    image = open_image(path);
+    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
+        snprintf(path, sizeof path, "build/lib/lib%s.a", services[i]);
+        if (strstr(p->services, services[i]))
+            assert_true(check_archive(path, &image, 0) >= 8);
+    }
+    close_image(&image);
+}
+
+static void test_images_link_the_archives_unchanged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof placements / sizeof placements[0]; i++)
+        check_placement(&placements[i]);
+}
+
+/* The microkernel holds none of them. */
+static void test_the_microkernel_links_none(void **state)
+{
+    struct image kernel = open_image("build/images/micro/kernel.elf");
+    GElf_Sym symbol;
 
     (void)state;
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++) {
-        char path[64];
+    for (size_t i = 0; i < kernel.count; i++) {
+        gelf_getsym(kernel.symbols, (int)i, &symbol);
+        for (size_t n = 0; n < sizeof services / sizeof services[0]; n++) {
+            char create[16];
 
-        snprintf(path, sizeof path, "build/lib/lib%s.a", services[i]);
-        assert_true(check_archive(path, &kernel, 0) >= 8);
+            snprintf(create, sizeof create, "%s_create", services[n]);
+            assert_string_not_equal(elf_strptr(kernel.elf, kernel.table_header.sh_link, symbol.st_name), create);
+        }
     }
     close_image(&kernel);
 }
@@ -219,7 +259,8 @@ static void test_host_program_links_the_archives_unchanged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kernel_links_the_archives_unchanged),
+        cmocka_unit_test(test_images_link_the_archives_unchanged),
+        cmocka_unit_test(test_the_microkernel_links_none),
         cmocka_unit_test(test_host_program_links_the_archives_unchanged),
     };
 
