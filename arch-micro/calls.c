@@ -336,8 +336,8 @@ bool kernel_syscall(struct user_regs *regs)
 
     if (task->program && likely(nr < IPC_CALL_BASE))
         return call_of_program(task, regs, nr);
-    if (likely(kernel.fastpath) && ((nr == IPC_REPLY_WAIT && likely(fast_reply_wait(task, regs))) ||
-                                    (nr == IPC_CALL && likely(fast_plain_call(task, regs)))))
+    if (likely(kernel.fastpath) && ((regs->error == IPC_REPLY_WAIT && likely(fast_reply_wait(task, regs))) ||
+                                    (regs->error == IPC_CALL && likely(fast_plain_call(task, regs)))))
         return leave(task);
     return call_of_kernel(task, regs);
 }

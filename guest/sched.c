@@ -127,12 +127,13 @@ void alarm_init(struct alarm *alarm, void (*expired)(struct alarm *))
 
 void alarm_set(struct alarm *alarm, uint64_t until)
 {
-    struct list *place = sched.alarms.next;
+    struct list *place;
 
     list_remove(&alarm->link);
     alarm->until = until;
     if (until == SCHED_FOREVER)
         return;
+    place = sched.alarms.next;
     while (place != &sched.alarms && LIST_MEMBER(place, struct alarm, link)->until <= until)
         place = place->next;
     list_add(place, &alarm->link);
