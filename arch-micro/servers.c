@@ -254,19 +254,39 @@ void server_die(struct server *server, uint64_t vector, uint64_t rip, uint64_t a
 
 /* ---- restarting ---- */
 
+static size_t list_bytes(size_t frames)
+{
+    return frames * sizeof(uint64_t) + 1;
+}
+
+/* Behind those of an instance before, if that died before it waited. false: no memory. */
+static bool old_frames_extend(struct server *server, size_t pages)
+{
+    size_t room = server->old_count + pages;
+    uint64_t *frames = heap_alloc(list_bytes(room));
+
+    if (!frames)
+        return false;
+    for (size_t i = 0; i < server->old_count; i++)
+        frames[i] = server->old_frames[i];
+    if (server->old_frames)
+        heap_free(server->old_frames, list_bytes(server->old_pages));
+    server->old_frames = frames;
+    server->old_pages = room;
+    return true;
+}
+
 /* Keeps the frames of the heap aside. Without memory for the list they are lost, which the count of frames shows. */
 static void heap_abandon(struct server *server)
 {
     struct space *space = server->task.thread.space;
     size_t pages = (server->heap_top - SERVER_HEAP_BASE) / PAGE_BYTES;
+    bool listed = old_frames_extend(server, pages);
 
-    server->old_count = 0;
-    server->old_frames = heap_alloc(pages * sizeof(*server->old_frames) + 1);
-    server->old_pages = pages;
     for (size_t i = 0; i < pages; i++) {
         uint64_t frame = space_frame(space, SERVER_HEAP_BASE + i * PAGE_BYTES, PAGE_WRITE);
 
-        if (frame && server->old_frames)
+        if (frame && listed)
             server->old_frames[server->old_count++] = frame;
     }
     space_unmap(space, SERVER_HEAP_BASE, pages, NULL);
@@ -278,7 +298,7 @@ void server_is_up(struct server *server)
 {
     for (size_t i = 0; i < server->old_count; i++)
         frame_free(server->old_frames[i]);
-    heap_free(server->old_frames, server->old_pages * sizeof(*server->old_frames) + 1);
+    heap_free(server->old_frames, list_bytes(server->old_pages));
     server->old_frames = NULL;
     server->old_count = 0;
 }
@@ -314,8 +334,6 @@ static long restart(struct server *server, bool keep)
     if (!server->dead)
         return -EBUSY;
     if (!keep) {
-        if (server->old_frames)
-            server_is_up(server);
         failed = fail_served(server);
         alarm_cancel(&server->alarm);
         server->endpoint.notified = 0;

@@ -71,9 +71,11 @@ enum blk_request {
     BLK_READ = 1, /* arg0 = sector, arg1 = bytes (a multiple of 512), arg2 = DMA address: a ticket > 0. (W: queue full) */
     BLK_WRITE,    /* same */
     BLK_FLUSH,    /* a ticket: all writes completed before it are durable when it is done. (W) */
-    BLK_DONE,     /* arg0 = ticket (at most 256 may be out): 0 done (forgets the ticket), -EIO (also when the ticket is not known), or CALL_WAIT
-                     with the channel of the ticket. (W) */
+    BLK_DONE,     /* arg0 = ticket (at most 256 may be out): 0 done (forgets the ticket), -EIO, CALL_WAIT with the channel of
+                     the ticket, or -ESTALE: the ticket is not known, because the driver was started anew; what was begun
+                     with it has ended, done or not, and may be asked for again. (W) */
     BLK_SIZE,     /* size of the disk in sectors */
+    BLK_FORGET,   /* forgets all tickets, when nothing is in flight: from an asker that was started anew. (W) */
 };
 
 /* pipe has no requests: fs links it as a library of pipe objects (services/pipe/pipe.h). */

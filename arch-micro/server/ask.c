@@ -127,6 +127,14 @@ static long busy(int to, const struct request *rq)
     return can_be_posted(rq) ? post(to, rq) : call_wait(rq->call, CHANNEL_FREE(to), CALL_FOREVER);
 }
 
+static long send(int to, const struct request *rq, bool polite)
+{
+    write_request(rq);
+    return kcall(IPC_REQUEST, CAP_SERVER(to), polite ? REQUEST_TRY : 0, 0);
+}
+
+/* Who dies of a request answers -EPIPE. Of blk the same may be asked again (services/requests.h), and is, once: of what
+ * kills it twice it is not asked a third time. */
 long ask_server(int to, struct request *rq)
 {
     bool polite = server.current->polite || upwards(rq->service);
@@ -134,8 +142,9 @@ long ask_server(int to, struct request *rq)
 
     if (polite && server.post_count && can_be_posted(rq))
         return post(to, rq);
-    write_request(rq);
-    r = kcall(IPC_REQUEST, CAP_SERVER(to), polite ? REQUEST_TRY : 0, 0);
+    r = send(to, rq, polite);
+    if (r == -EPIPE && rq->service == SERVICE_BLK)
+        r = send(to, rq, polite);
     if (r == -EAGAIN)
         return busy(to, rq);
     return r < 0 ? -EIO : read_answer(rq->call);

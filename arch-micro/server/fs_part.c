@@ -100,6 +100,17 @@ static struct reply mounted(struct entry *entry, long result)
     return NO_REPLY;
 }
 
+/* What the instance before had begun moves bytes from and to its memory, which has a new owner as soon as this one
+ * waits for messages. So it asks without waiting. */
+static void end_transfers(void)
+{
+    struct call call = {.nr = CALL_SYNC_ALL};
+    struct request rq = {.service = SERVICE_BLK, .op = BLK_FORGET, .call = &call};
+
+    while (ask(NULL, &rq) == CALL_WAIT)
+        kcall(IPC_YIELD, 0, 0, 0);
+}
+
 static void create(enum server_why why)
 {
     struct fs_config config = {
@@ -111,6 +122,8 @@ static void create(enum server_why why)
     if (!part.fs || !job)
         panic("not enough memory");
     part.lost = why == START_FRESH;
+    if (part.lost)
+        end_transfers();
     part.service = service = fs_service(part.fs);
     service.request = request_waits;
     server_add(SERVICE_FS, service);

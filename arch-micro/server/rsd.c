@@ -42,11 +42,12 @@ static struct {
     struct subject subject[SERVERS_MAX];
 } rs;
 
-static const struct {
+/* Who can start from nothing, and what is lost by that. */
+static const struct fresh {
     const char *name, *lost;
 } can_start_fresh[] = {
     {"fsd", "descriptors, and what was not synced"},
-    {"blkd", "transfers in flight"},
+    {"blkd", NULL}, /* fsd begins again what was in flight */
     {"ttyd", "input read ahead, terminal settings"},
 };
 
@@ -98,11 +99,11 @@ static void beat_all(void)
 
 /* ---- death ---- */
 
-static const char *lost_by(int n)
+static const struct fresh *fresh_start(int n)
 {
     for (unsigned i = 0; i < sizeof(can_start_fresh) / sizeof(*can_start_fresh); i++)
         if (str_eq(name_of(n), can_start_fresh[i].name))
-            return can_start_fresh[i].lost;
+            return &can_start_fresh[i];
     return NULL;
 }
 
@@ -134,11 +135,11 @@ static void restart(int n, unsigned how, const char *lost)
 
 static void restart_fresh(int n)
 {
-    const char *lost = lost_by(n);
+    const struct fresh *fresh = fresh_start(n);
 
-    if (!lost)
+    if (!fresh)
         give_up(n, "died, and its state with it");
-    restart(n, RESTART_FRESH, lost);
+    restart(n, RESTART_FRESH, fresh->lost);
 }
 
 static void death(int n, uint64_t vector)

@@ -9,7 +9,9 @@
  *
  * A driver may be started anew while its askers live on, with tickets of the instance before. So generations begin with
  * the time, which is ahead of any number that an earlier instance can have reached: it never began a request each
- * GENERATION_NS and ticket. What became of a request whose ticket is not known is not known either: -EIO.
+ * GENERATION_NS and ticket. What became of a request whose ticket is not known is not known either, but it has ended:
+ * the device was reset. -ESTALE tells the asker to begin it again. An asker that is itself started anew has no tickets,
+ * but may have memory that the device still uses: BLK_FORGET waits for that, and makes the tickets free.
  *
  * Channels: CHANNEL(SERVICE_BLK, 0) there is room; CHANNEL(SERVICE_BLK, ticket) that request is done.
  *
@@ -258,7 +260,7 @@ static long request_done(struct blk *b, struct request *rq)
 
     t = ticket_of(b, rq->arg[0]);
     if (!t)
-        return -EIO;
+        return -ESTALE;
     if (t->state == TICKET_PENDING)
         reap(b);
     if (t->state == TICKET_PENDING) {
@@ -278,11 +280,34 @@ static long request_size(struct blk *b, struct request *rq)
     return (long)b->sectors;
 }
 
+static int in_flight(const struct blk *b)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        if (b->slot[i])
+            return 1;
+    return 0;
+}
+
+static long request_forget(struct blk *b, struct request *rq)
+{
+    reap(b);
+    if (in_flight(b)) {
+        b->room_awaited = 1;
+        want_interrupt(b);
+    }
+    if (in_flight(b))
+        return call_wait(rq->call, CHANNEL(SERVICE_BLK, 0), CALL_FOREVER);
+    for (unsigned i = 0; i < TICKETS; i++)
+        b->ticket[i].state = TICKET_FREE;
+    wake_room(b);
+    return 0;
+}
+
 static long blk_request(void *self, struct request *rq)
 {
     static long (*const operation[])(struct blk *, struct request *) = {
         [BLK_READ] = request_read, [BLK_WRITE] = request_write, [BLK_FLUSH] = request_flush,
-        [BLK_DONE] = request_done, [BLK_SIZE] = request_size,
+        [BLK_DONE] = request_done, [BLK_SIZE] = request_size,   [BLK_FORGET] = request_forget,
     };
 
     if (rq->op >= sizeof operation / sizeof *operation || !operation[rq->op])

@@ -83,10 +83,11 @@ enum io_kind { IO_FREE, IO_READ, IO_WRITE, IO_LOG, IO_FLUSH };
 #define IO_BLOCKS_MAX 32 /* blocks in one request */
 
 struct io {
-    uint64_t ticket;
+    uint64_t ticket, dma;
     struct buf *first; /* of `count` neighbours; NULL: no buffer */
+    uint32_t block;
     uint16_t count;
-    uint8_t kind;
+    uint8_t kind, lost; /* lost: begun again so often */
 };
 
 struct cache {

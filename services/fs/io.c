@@ -7,8 +7,15 @@
  * that whoever comes by first finishes the transfer for everybody: a call that waits for a
  * buffer looks at the buffer's flags again and never at a ticket that someone else
  * has redeemed.
+ *
+ * A driver that was started anew does not know the tickets of before (-ESTALE). Then the transfer is begun again, which
+ * is sound at any time before it is finished here: its buffers hold what they held, or what is newer and may be at that
+ * place just as well (metadata: its log is not given up before all writes have ended); nothing that must come after it
+ * has begun.
  */
 #include "services/fs/internal.h"
+
+#define LOST_MAX 3 /* so often a transfer is begun again: it might be what kills the driver */
 
 static long ask(struct fs *fs, struct call *call, uint16_t op, uint64_t arg0, uint64_t arg1, uint64_t arg2)
 {
@@ -26,6 +33,18 @@ static long ask(struct fs *fs, struct call *call, uint16_t op, uint64_t arg0, ui
     rq.data_out = 0;
     rq.call = call;
     return fs->host->ask(fs->host->ctx, &rq);
+}
+
+static const uint8_t io_op[] = {
+    [IO_READ] = BLK_READ, [IO_WRITE] = BLK_WRITE, [IO_LOG] = BLK_WRITE, [IO_FLUSH] = BLK_FLUSH};
+
+/* A ticket, CALL_WAIT or -errno. */
+static long begin(struct fs *fs, struct call *call, const struct io *io, int kind)
+{
+    long ticket =
+        ask(fs, call, io_op[kind], (uint64_t)io->block * SECTORS_PER_BLOCK, (uint64_t)io->count * BLOCK_SIZE, io->dma);
+
+    return ticket ? ticket : -EIO;
 }
 
 static void finish_read(struct fs *fs, struct io *io, long error)
@@ -59,6 +78,18 @@ static void finish(struct fs *fs, struct io *io, long error)
         fs->journal.failed = 1;
 }
 
+/* The driver has lost it. 0: it is in flight again. */
+static long begin_again(struct fs *fs, struct call *call, struct io *io)
+{
+    long ticket = io->lost < LOST_MAX ? begin(fs, call, io, io->kind) : -EIO;
+
+    if (ticket < 0)
+        return ticket;
+    io->lost++;
+    io->ticket = (uint64_t)ticket;
+    return 0;
+}
+
 long io_wait_slot(struct fs *fs, struct call *call, uint32_t slot)
 {
     struct io *io = &fs->cache.io[slot];
@@ -66,7 +97,9 @@ long io_wait_slot(struct fs *fs, struct call *call, uint32_t slot)
 
     if (io->kind == IO_FREE)
         return 0;
-    r = ask(fs, call, BLK_DONE, io->ticket, 0, 0);
+    do {
+        r = ask(fs, call, BLK_DONE, io->ticket, 0, 0);
+    } while (r == -ESTALE && !(r = begin_again(fs, call, io)));
     if (r == CALL_WAIT)
         return r;
     finish(fs, io, r);
@@ -117,25 +150,27 @@ static long free_slot(struct fs *fs, struct call *call)
     }
 }
 
-static const uint8_t io_op[] = {
-    [IO_READ] = BLK_READ, [IO_WRITE] = BLK_WRITE, [IO_LOG] = BLK_WRITE, [IO_FLUSH] = BLK_FLUSH};
-
 /* Starts a transfer of `count` blocks. `first`: the buffers it concerns, or NULL. The slot, CALL_WAIT or -errno; then
  * nothing has begun. */
 long io_submit(struct fs *fs, struct call *call, int kind, uint32_t block, struct buf *first, uint32_t count,
                uint64_t dma)
 {
     long slot = free_slot(fs, call), ticket;
+    struct io *io;
 
     if (slot < 0)
         return slot;
-    ticket = ask(fs, call, io_op[kind], (uint64_t)block * SECTORS_PER_BLOCK, (uint64_t)count * BLOCK_SIZE, dma);
-    if (ticket <= 0)
-        return ticket ? ticket : -EIO;
-    fs->cache.io[slot].ticket = (uint64_t)ticket;
-    fs->cache.io[slot].first = first;
-    fs->cache.io[slot].count = (uint16_t)count;
-    fs->cache.io[slot].kind = (uint8_t)kind;
+    io = &fs->cache.io[slot];
+    io->block = block;
+    io->dma = dma;
+    io->count = (uint16_t)count;
+    ticket = begin(fs, call, io, kind);
+    if (ticket < 0)
+        return ticket;
+    io->ticket = (uint64_t)ticket;
+    io->first = first;
+    io->kind = (uint8_t)kind;
+    io->lost = 0;
     fs->cache.busy[kind]++;
     fs->cache.io_next = ((uint32_t)slot + 1) % IO_SLOTS;
     for (uint32_t i = 0; first && i < count; i++)

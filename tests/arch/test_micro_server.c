@@ -611,15 +611,29 @@ static void downwards_it_blocks_and_upwards_it_does_not(void **state)
 {
     fake.behave = asks_disk;
     k.request[0].result = 8;
-    k.requests = 2;
-    k.request[1].status = -EPIPE;
+    k.requests = 1;
     say_call(4, 10, 0);
-    say_call(5, 10, 0);
     run();
     expect(0, IPC_REQUEST, CAP_SERVER(BLKD), 0);
     assert_int_equal(k.event[0].message.served, 4);
     expect(1, IPC_REPLY, 4, 8);
-    expect(3, IPC_REPLY, 5, (uint64_t)-EIO); /* nobody answers any more */
+}
+
+static void what_the_driver_died_of_it_is_asked_once_more(void **state)
+{
+    fake.behave = asks_disk;
+    k.requests = 4;
+    k.request[0].status = -EPIPE;
+    k.request[1].result = 8;
+    k.request[2].status = k.request[3].status = -EPIPE;
+    say_call(4, 10, 0);
+    say_call(5, 10, 0);
+    run();
+    assert_int_equal(k.event[1].message.op, BLK_DONE);
+    assert_int_equal(k.event[1].message.arg[0], 9);
+    expect(2, IPC_REPLY, 4, 8);
+    expect(4, IPC_REQUEST, CAP_SERVER(BLKD), 0);
+    expect(5, IPC_REPLY, 5, (uint64_t)-EIO);
 }
 
 /* ---- copies ---- */
@@ -863,6 +877,7 @@ int main(void)
         TEST(signals_keep_their_order),
         TEST(a_free_procd_takes_a_signal_at_once),
         TEST(downwards_it_blocks_and_upwards_it_does_not),
+        TEST(what_the_driver_died_of_it_is_asked_once_more),
         TEST(a_copy_of_what_is_there),
         TEST(beyond_the_grant),
         TEST(an_absent_page_that_comes_at_once),

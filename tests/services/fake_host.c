@@ -241,6 +241,17 @@ static long submit(struct fake_host *f, struct request *rq)
     return (long)io->ticket;
 }
 
+/* The device goes on for a while, is then reset, and nobody knows a ticket any more. */
+static void driver_dies(struct fake_host *f)
+{
+    while (fake_random(&f->random) % 4 && fake_disk_step(f))
+        ;
+    for (unsigned i = 0; i < FAKE_QUEUE; i++) {
+        f->losses += f->queue[i].ticket != 0;
+        f->queue[i].ticket = 0;
+    }
+}
+
 static long is_done(struct fake_host *f, struct request *rq)
 {
     for (unsigned i = 0; i < FAKE_QUEUE; i++) {
@@ -258,12 +269,15 @@ static long is_done(struct fake_host *f, struct request *rq)
         io->ticket = 0;
         return r;
     }
-    fail_msg("a ticket that does not exist was asked for");
-    return -EIO;
+    if (!f->lose_every)
+        fail_msg("a ticket that does not exist was asked for");
+    return -ESTALE;
 }
 
 static long ask_disk(struct fake_host *f, struct request *rq)
 {
+    if (f->lose_every && fake_random(&f->random) % (uint64_t)f->lose_every == 0)
+        driver_dies(f);
     switch (rq->op) {
     case BLK_SIZE:
         return (long)(f->disk_bytes / 512);
@@ -353,7 +367,7 @@ void fake_host_end(struct fake_host *f)
 static bool let_happen(struct fake_host *f, struct call *call)
 {
     if (call->channel >> 56 == SERVICE_BLK) {
-        assert_true(fake_disk_step(f));
+        assert_true(fake_disk_step(f) || f->lose_every); /* a driver that starts anew wakes everybody */
         return true;
     }
     if (call->until == CALL_FOREVER)

@@ -53,6 +53,8 @@ struct fake_host {
     uint64_t next_ticket, last_ticket; /* handed out; completed */
     uint64_t random;
     bool shuffle, record, immediate;
+    long lose_every;    /* about one question in so many finds that the driver was started anew; 0: none */
+    long losses;        /* transfers begun and forgotten by that */
     long fail_write_at; /* the n-th write and all later ones fail; 0: never */
     long reads, writes, flushes;
     struct fake_write *log;

@@ -107,9 +107,9 @@ static void a_ticket_is_good_once(void **state)
     long ticket = ask(r, BLK_READ, 0, 512, r->dma);
 
     assert_int_equal(wait_for(r, ticket), 0);
-    assert_int_equal(ask(r, BLK_DONE, (uint64_t)ticket, 0, 0), -EIO);
-    assert_int_equal(ask(r, BLK_DONE, 0, 0, 0), -EIO);
-    assert_int_equal(ask(r, BLK_DONE, UINT64_MAX, 0, 0), -EIO);
+    assert_int_equal(ask(r, BLK_DONE, (uint64_t)ticket, 0, 0), -ESTALE);
+    assert_int_equal(ask(r, BLK_DONE, 0, 0, 0), -ESTALE);
+    assert_int_equal(ask(r, BLK_DONE, UINT64_MAX, 0, 0), -ESTALE);
     assert_true(ask(r, BLK_READ, 0, 512, r->dma) != ticket);
 }
 
@@ -129,9 +129,36 @@ static void an_instance_knows_only_its_own_tickets(void **state)
     for (int i = 0; i < 4; i++)
         new[i] = ask(r, BLK_READ, 0, 512, r->dma);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(ask(r, BLK_DONE, (uint64_t)old[i], 0, 0), -EIO);
+        assert_int_equal(ask(r, BLK_DONE, (uint64_t)old[i], 0, 0), -ESTALE);
     for (int i = 0; i < 4; i++)
         assert_int_equal(wait_for(r, new[i]), 0);
+}
+
+/* The asker died and was started anew: it waits for what the old one had begun, and finds no tickets taken. */
+static void a_new_asker_finds_nothing_in_flight(void **state)
+{
+    struct rig *r = *state;
+    long first = ask(r, BLK_WRITE, 3, 512, r->dma);
+
+    memset(r->buffer, 5, 512);
+    for (unsigned i = 1; i < 256; i++) {
+        while (ask(r, BLK_READ, 0, 512, r->dma + 4096) == CALL_WAIT) {
+            assert_true(fake_step(r->fake));
+            blk_event(r->blk);
+        }
+    }
+    while (ask(r, BLK_FORGET, 0, 0, 0) == CALL_WAIT) {
+        unsigned before = r->fake->interrupts[VECTOR];
+
+        assert_true(r->call.channel == CHANNEL(SERVICE_BLK, 0));
+        while (r->fake->interrupts[VECTOR] == before)
+            assert_true(fake_step(r->fake));
+        blk_event(r->blk);
+    }
+    assert_false(fake_step(r->fake));
+    assert_int_equal(r->disk[3 * 512], 5);
+    assert_int_equal(ask(r, BLK_DONE, (uint64_t)first, 0, 0), -ESTALE);
+    assert_int_equal(wait_for(r, ask(r, BLK_READ, 3, 512, r->dma)), 0);
 }
 
 static void requests_keep_their_order_and_a_flush_is_a_barrier(void **state)
@@ -284,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_written_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_ticket_is_good_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_instance_knows_only_its_own_tickets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_asker_finds_nothing_in_flight, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_keep_their_order_and_a_flush_is_a_barrier, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_queue_waits_for_the_device, set_up, tear_down),
         cmocka_unit_test_setup_teardown(uncollected_results_do_not_stop_the_queue, set_up, tear_down),

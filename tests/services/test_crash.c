@@ -167,7 +167,7 @@ static void first_run(struct history *h, uint64_t seed)
     free(copy);
 }
 
-static void second_run(struct history *h, uint64_t seed, bool shuffle)
+static void second_run(struct history *h, uint64_t seed, bool shuffle, long lose_every)
 {
     struct fs_rig *r = &h->rig;
 
@@ -177,6 +177,7 @@ static void second_run(struct history *h, uint64_t seed, bool shuffle)
     memcpy(h->base, r->disk, r->bytes);
     r->f.record = true;
     r->f.shuffle = shuffle;
+    r->f.lose_every = lose_every;
     for (int i = 0; i < STEPS; i++) {
         h->begin[i] = r->f.log_count;
         h->durable[i] = step(r, &seed);
@@ -184,12 +185,12 @@ static void second_run(struct history *h, uint64_t seed, bool shuffle)
     }
 }
 
-static struct history *make_history(uint64_t seed, bool shuffle)
+static struct history *make_history(uint64_t seed, bool shuffle, long lose_every)
 {
     struct history *h = calloc(1, sizeof *h);
 
     first_run(h, seed);
-    second_run(h, seed, shuffle);
+    second_run(h, seed, shuffle, lose_every);
     return h;
 }
 
@@ -235,15 +236,16 @@ static void apply(uint8_t *disk, const struct fake_write *w, uint64_t bytes)
         memcpy(disk + w->at, w->data, bytes);
 }
 
-static void cut_everywhere(uint64_t seed, bool shuffle)
+static void cut_everywhere(uint64_t seed, bool shuffle, long lose_every)
 {
-    struct history *h = make_history(seed, shuffle);
+    struct history *h = make_history(seed, shuffle, lose_every);
     const struct fake_host *f = &h->rig.f;
     size_t bytes = h->rig.bytes;
     uint8_t *disk = malloc(bytes), *torn = malloc(bytes), *copy = malloc(bytes);
 
     memcpy(disk, h->base, bytes);
     assert_true(f->log_count > 400);
+    assert_true(!lose_every || f->losses > 50);
     for (size_t k = 0; k <= f->log_count; k++) {
         verify(h, k, disk, copy, "clean");
         if (k == f->log_count)
@@ -263,13 +265,20 @@ static void cut_everywhere(uint64_t seed, bool shuffle)
 
 static void test_cut_before_every_write(void **state)
 {
-    cut_everywhere(11, false);
-    cut_everywhere(12, false);
+    cut_everywhere(11, false, 0);
+    cut_everywhere(12, false, 0);
 }
 
 static void test_cut_with_requests_out_of_order(void **state)
 {
-    cut_everywhere(13, true);
+    cut_everywhere(13, true, 0);
+}
+
+/* Before the power goes, the driver has died many times, and what it had in flight was begun again. */
+static void test_cut_after_deaths_of_the_driver(void **state)
+{
+    cut_everywhere(14, false, 20);
+    cut_everywhere(15, true, 20);
 }
 
 /* Everything up to the last flush is there; of what came after it, any part in any order. */
@@ -299,7 +308,7 @@ static void test_unflushed_writes_are_lost(void **state)
     uint8_t *disk = malloc(DISK_MIB << 20), *copy = malloc(DISK_MIB << 20);
 
     for (int round = 0; round < 3; round++) {
-        struct history *h = make_history(20 + (uint64_t)round, round == 2);
+        struct history *h = make_history(20 + (uint64_t)round, round == 2, 0);
 
         for (int i = 0; i < 300; i++) {
             size_t k = fake_random(&seed) % (h->rig.f.log_count + 1);
@@ -338,7 +347,7 @@ static void recover_and_cut(const struct history *h, const uint8_t *crashed, uin
 
 static void test_cut_during_recovery(void **state)
 {
-    struct history *h = make_history(31, false);
+    struct history *h = make_history(31, false, 0);
     size_t bytes = h->rig.bytes;
     uint8_t *disk = malloc(bytes), *copy = malloc(bytes);
 
@@ -436,7 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_before_every_write),    cmocka_unit_test(test_cut_with_requests_out_of_order),
         cmocka_unit_test(test_unflushed_writes_are_lost), cmocka_unit_test(test_cut_during_recovery),
-        cmocka_unit_test(test_synced_bytes_survive),
+        cmocka_unit_test(test_synced_bytes_survive),      cmocka_unit_test(test_cut_after_deaths_of_the_driver),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
