@@ -101,6 +101,7 @@ static long fault(void *self, struct call *call)
 {
     const struct route *route = &server.routes[CALL_FAULT];
 
+    server.entered = route->op;
     return route->op(route->self, call);
 }
 
@@ -148,7 +149,6 @@ static long fault_for_server(struct request *rq)
     if (entry_find(is_fault_of_request, 0))
         return call_wait(call, CHANNEL_PAGE, CALL_FOREVER);
     server.request_entry.polite = true;
-    server.entered = server.routes[CALL_FAULT].op;
     result = fault(NULL, call);
     server.request_entry.polite = false;
     return result == CALL_WAIT ? fault_waits(call) : result;
