@@ -10,6 +10,7 @@
 #include "arch-micro/kernel.h"
 #include "guest/frames.h"
 #include "guest/heap.h"
+#include "guest/lend.h"
 #include "guest/print.h"
 #include "guest/settings.h"
 #include "guest/trap.h"
@@ -37,12 +38,14 @@ void kernel_main(const struct boot_info *boot)
     kernel.mach = settings_on(boot->settings, "mach", false);
     kernel.fastpath = !kernel.mach && settings_on(boot->settings, "fastpath", true);
     count_frames(false);
+    if (!lend_init())
+        panic("not enough memory");
     servers_start();
     while (!kernel.done)
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
     tasks_end();
     servers_end();
-    memory_end();
+    lend_fini();
     sched_reap();
     count_frames(true);
     power_off(kernel.status);

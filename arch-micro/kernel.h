@@ -266,8 +266,6 @@ void task_dispose(struct task *task);
 /* ---- memory.c ---- */
 
 long memory_call(struct task *self, struct user_regs *regs);
-/* Frames that vmd has; for the end. */
-void memory_end(void);
 long heap_grow(struct server *server, uint64_t pages);
 long heap_shrink_by(struct server *server, uint64_t address, uint64_t pages);
 

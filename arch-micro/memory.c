@@ -3,53 +3,32 @@
  * arch-micro/memory.c: frames and mappings, for the server that holds CAP_MEMORY, and the heaps of all servers.
  *
  * The pager gets frames, maps them into the spaces of programs, and sees each of them through a window in its own space
- * (L4's sigma0 in small). It names frames by physical address, but only those that it was given: `lent` knows. Which
+ * (L4's sigma0 in small). It names frames by physical address, but only those that it was given (guest/lend.c). Which
  * program may see which frame is the pager's decision, and so programs trust it; the kernel does not: a frame is taken back
  * only when no program's space maps it.
  */
 #include "abi/probe.h"
 #include "arch-micro/kernel.h"
 #include "guest/frames.h"
-#include "guest/heap.h"
+#include "guest/lend.h"
 #include "guest/trap.h"
 #include "guest/x86.h"
 
 #define BATCH_MAX 256
-
-static struct {
-    uint16_t *mapped;     /* by frame number: in how many places of programs' spaces, + 1; 0: not lent */
-    size_t frames;        /* entries */
-    uint64_t spaces[SPACES_MAX / 64]; /* bit: the pager made it */
-    uint64_t pages[SPACES_MAX];       /* mapped in it */
-} memory;
-
-static bool ready(void)
-{
-    if (!memory.mapped) {
-        memory.frames = frames_total();
-        memory.mapped = heap_alloc(memory.frames * sizeof(*memory.mapped));
-    }
-    return memory.mapped;
-}
-
-static bool is_lent(uint64_t frame)
-{
-    return frame % PAGE_BYTES == 0 && memory.mapped && frame / PAGE_BYTES < memory.frames && memory.mapped[frame / PAGE_BYTES];
-}
+#define PAGER 1 /* the owner of what is lent */
 
 /* ---- frames ---- */
 
-static bool lend(struct task *self, uint64_t *out)
+static bool take_one(struct task *self, uint64_t *out)
 {
-    uint64_t frame = frame_alloc();
+    uint64_t frame = lend_take(PAGER, 1);
 
     if (!frame)
         return false;
     if (space_map(self->thread.space, WINDOW_BASE + frame, frame, PAGE_READ | PAGE_WRITE) < 0) {
-        frame_free(frame);
+        lend_give(PAGER, frame);
         return false;
     }
-    memory.mapped[frame / PAGE_BYTES] = 1;
     *out = frame;
     return true;
 }
@@ -61,13 +40,11 @@ static long take_frames(struct task *self, uint64_t array, uint64_t count)
 
     if (count > BATCH_MAX || array > USER_TOP - sizeof(frame))
         return -EINVAL;
-    if (!ready())
-        return -ENOMEM;
-    while (n < count && lend(self, &frame[n]))
+    while (n < count && take_one(self, &frame[n]))
         n++;
-    if (move_user_words((void *)array, frame, n))
-        return -EFAULT;
-    return n ? (long)n : -ENOMEM;
+    if (!n)
+        return -ENOMEM;
+    return move_user_words((void *)array, frame, n) ? -EFAULT : (long)n;
 }
 
 static long give_frames(struct task *self, uint64_t array, uint64_t count)
@@ -79,90 +56,22 @@ static long give_frames(struct task *self, uint64_t array, uint64_t count)
     if (move_user_words(frame, (const void *)array, count))
         return -EFAULT;
     for (uint64_t i = 0; i < count; i++) {
-        if (!is_lent(frame[i]) || memory.mapped[frame[i] / PAGE_BYTES] != 1)
+        if (lend_give(PAGER, frame[i]) < 0)
             return -EINVAL;
-        memory.mapped[frame[i] / PAGE_BYTES] = 0;
         space_unmap(self->thread.space, WINDOW_BASE + frame[i], 1, NULL);
-        frame_free(frame[i]);
     }
     return 0;
 }
 
 /* ---- spaces ---- */
 
-static struct space *space_named(uint64_t number)
+static void destroy(struct space *space)
 {
-    if (number >= SPACES_MAX || !(memory.spaces[number / 64] >> number % 64 & 1))
-        return NULL;
-    return space_of((long)number);
-}
-
-static long create_space(void)
-{
-    struct space *space = space_create();
-    long number = space ? space_number(space) : 0;
-
-    if (!space)
-        return -ENOMEM;
-    memory.spaces[number / 64] |= 1ul << number % 64;
-    return number;
-}
-
-static bool in_range(uint64_t address, uint64_t pages)
-{
-    return address % PAGE_BYTES == 0 && address < USER_TOP && pages <= (USER_TOP - address) / PAGE_BYTES;
-}
-
-/* The frame is mapped in one place less. */
-static void forget(uint64_t frame)
-{
-    if (memory.mapped[frame / PAGE_BYTES] > 1)
-        memory.mapped[frame / PAGE_BYTES]--;
-}
-
-static long map(struct space *space, uint64_t address, uint64_t frame, unsigned rights)
-{
-    uint64_t old;
-    long result;
-
-    if (!in_range(address, 1) || !is_lent(frame) || rights > 7 || memory.mapped[frame / PAGE_BYTES] == UINT16_MAX)
-        return -EINVAL;
-    old = space_held(space, address);
-    result = space_map(space, address, frame, rights);
-    if (result < 0)
-        return result;
-    memory.mapped[frame / PAGE_BYTES]++;
-    if (old)
-        forget(old);
-    memory.pages[space_number(space)] += !old;
-    return 0;
-}
-
-static uint64_t *counted;
-
-static void gone(uint64_t frame)
-{
-    forget(frame);
-    --*counted;
-}
-
-static void unmap(struct space *space, uint64_t address, uint64_t pages)
-{
-    counted = &memory.pages[space_number(space)];
-    space_unmap(space, address, pages, gone);
-}
-
-static void destroy(struct space *space, uint64_t number)
-{
-    if (memory.pages[number])
-        unmap(space, 0, USER_TOP / PAGE_BYTES);
     for (unsigned i = 0; i < TASK_BUCKETS; i++)
         for (struct task *task = kernel.tasks[i]; task; task = task->next)
             if (task->thread.space == space)
                 task->thread.space = NULL;
-    probe(PROBE_SPACE_GONE, space_user_root(space), 0, 0);
-    memory.spaces[number / 64] &= ~(1ul << number % 64);
-    space_destroy(space);
+    lend_space_destroy(space);
 }
 
 /* An address space that a new program runs in is called after it. */
@@ -185,17 +94,17 @@ static long call_on_space(struct user_regs *regs, struct space *space)
 {
     switch (regs->error) {
     case IPC_SPACE_DESTROY:
-        destroy(space, regs->rdi);
+        destroy(space);
         return 0;
     case IPC_MAP:
-        return map(space, regs->rsi, regs->rdx, (unsigned)regs->r10);
+        return lend_map(PAGER, space, regs->rsi, regs->rdx, (unsigned)regs->r10);
     case IPC_UNMAP:
-        if (!in_range(regs->rsi, regs->rdx))
+        if (!lend_range(regs->rsi, regs->rdx))
             return -EINVAL;
-        unmap(space, regs->rsi, regs->rdx);
+        lend_unmap(space, regs->rsi, regs->rdx);
         return 0;
     case IPC_PROTECT:
-        if (!in_range(regs->rsi, regs->rdx) || regs->r10 > 7)
+        if (!lend_range(regs->rsi, regs->rdx) || regs->r10 > 7)
             return -EINVAL;
         space_protect(space, regs->rsi, regs->rdx, (unsigned)regs->r10);
         return 0;
@@ -214,21 +123,14 @@ long memory_call(struct task *self, struct user_regs *regs)
     case IPC_FRAMES_GIVE:
         return give_frames(self, regs->rdi, regs->rsi);
     case IPC_SPACE_CREATE:
-        return create_space();
+        return lend_space_create(PAGER);
     case IPC_SPACE_ASSIGN:
-        space = space_named(regs->rsi);
+        space = lend_space(PAGER, regs->rsi);
         return space ? assign((int)regs->rdi, space) : -EINVAL;
     default:
-        space = space_named(regs->rdi);
+        space = lend_space(PAGER, regs->rdi);
         return space ? call_on_space(regs, space) : -EINVAL;
     }
-}
-
-/* What the pager did not give back is a leak: it stays lost, and the count of free frames shows it. */
-void memory_end(void)
-{
-    heap_free(memory.mapped, memory.frames * sizeof(*memory.mapped));
-    memory.mapped = NULL;
 }
 
 /* ---- heaps of servers ---- */
@@ -310,10 +212,21 @@ long heap_grow(struct server *server, uint64_t pages)
     return -ENOMEM;
 }
 
+/* Given back twice, they would be in two holes, and handed out twice. */
+static bool all_mapped(const struct space *space, uint64_t address, uint64_t pages)
+{
+    for (uint64_t i = 0; i < pages; i++)
+        if (!space_frame(space, address + i * PAGE_BYTES, PAGE_WRITE))
+            return false;
+    return true;
+}
+
 long heap_shrink_by(struct server *server, uint64_t address, uint64_t pages)
 {
     if (address % PAGE_BYTES || address < SERVER_HEAP_BASE || address > server->heap_top ||
         pages > (server->heap_top - address) / PAGE_BYTES)
+        return -EINVAL;
+    if (!all_mapped(server->task.thread.space, address, pages))
         return -EINVAL;
     heap_unmap(server, address, pages);
     hole_put(server, address, pages);

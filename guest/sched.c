@@ -242,6 +242,29 @@ void sched_yield_later(void)
     this_cpu()->reschedule |= RESCHEDULE_YIELD;
 }
 
+bool sched_take_yield(void)
+{
+    struct cpu *cpu = this_cpu();
+    bool yield = cpu->reschedule & RESCHEDULE_YIELD;
+
+    cpu->reschedule &= (uint8_t)~RESCHEDULE_YIELD;
+    return yield;
+}
+
+void sched_yield_to(struct thread *to)
+{
+    struct thread *self = thread_current();
+
+    if (to->state != THREAD_READY)
+        return;
+    list_remove(&to->link);
+    self->state = THREAD_READY;
+    list_add(&sched.ready, &self->link);
+    to->state = THREAD_RUNNING;
+    thread_switch(to);
+    sched_reap();
+}
+
 void sched_before_user(void)
 {
     struct cpu *cpu = this_cpu();

@@ -35,6 +35,10 @@ void sched_interrupt(struct thread *thread);
 void sched_yield(void);
 void sched_yield_later(void);
 void sched_before_user(void);
+/* Whether the current thread's slice is over, or it wanted to yield: the caller decides; asked once. */
+bool sched_take_yield(void);
+/* `to`, if it can run, runs now, and the current thread after all others. */
+void sched_yield_to(struct thread *to);
 /* The current thread, or another one that is not running, never runs again and is released soon. */
 _Noreturn void sched_exit(void);
 void sched_kill(struct thread *thread);
