@@ -51,6 +51,11 @@ bool lend_owned(unsigned owner, uint64_t frame)
     return frame % PAGE_BYTES == 0 && frame / PAGE_BYTES < lend.frames && loan_of(frame)->owner == owner;
 }
 
+bool lend_any(uint64_t frame)
+{
+    return frame / PAGE_BYTES < lend.frames && loan_of(frame)->owner;
+}
+
 uint64_t lend_take(unsigned owner, size_t count)
 {
     uint64_t first = frames_alloc(count);

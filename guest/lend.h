@@ -25,6 +25,8 @@ uint64_t lend_take(unsigned owner, size_t count);
 /* 0; -EINVAL: not the owner's; -EBUSY: mapped or pinned. */
 long lend_give(unsigned owner, uint64_t frame);
 bool lend_owned(unsigned owner, uint64_t frame);
+/* By anybody? */
+bool lend_any(uint64_t frame);
 void lend_pin(uint64_t frame);
 void lend_unpin(uint64_t frame);
 

@@ -56,6 +56,8 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
 void space_unmap(struct space *space, uint64_t address, size_t pages, void (*gone)(uint64_t frame));
 /* Changes the rights of the mapped pages of a range. */
 void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights);
+/* Drops all that any CPU may hold of the space. */
+void space_flush(struct space *space);
 /* The physical address of the byte at `address`, if ring 3 has these rights to it there, else 0. */
 uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights);
 /* The frame that is mapped at a page, with whatever rights, or 0. */

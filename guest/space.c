@@ -151,6 +151,15 @@ static void flush_do(const struct flush *flush)
         cpu->user_cr3 &= ~CR3_NOFLUSH;
 }
 
+void space_flush(struct space *space)
+{
+    struct flush flush;
+
+    flush_begin(&flush, space);
+    flush.pages = FLUSH_PAGES_MAX + 1;
+    flush_do(&flush);
+}
+
 static void flush_one(struct space *space, uint64_t address)
 {
     struct flush flush;

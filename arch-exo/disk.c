@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-exo/disk.c: the disk as extents, bound to groups: checked when a transfer begins, moved by DMA into the group's own
+ * pages.
+ *
+ * The driver is the block service, unchanged. The kernel knows no files: it knows which sectors a group has bound and whose a
+ * ticket is. The frames of a transfer are pinned until its result is collected: none of them can be given back and become
+ * somebody else's while the device may write to it.
+ */
+#include "abi/devices.h"
+#include "arch-exo/kernel.h"
+#include "guest/clock.h"
+#include "guest/heap.h"
+#include "guest/print.h"
+#include "guest/x86.h"
+#include "services/blk/blk.h"
+#include "services/requests.h"
+
+#define TICKETS 256 /* services/blk/blk.h: at most so many are out */
+
+struct transfer {
+    struct group *group; /* NULL: free */
+    uint64_t ticket, address, bytes;
+};
+
+static struct {
+    struct host host;
+    struct device device;
+    struct blk *blk;
+    struct service service;
+    uint64_t sectors;
+    struct extent extent[EXTENTS_MAX]; /* number - 1 */
+    struct transfer transfer[TICKETS];
+} disk;
+
+/* ---- what the driver calls back for ---- */
+
+static void *host_alloc(void *ctx, size_t bytes)
+{
+    return heap_alloc(bytes);
+}
+
+static void host_free(void *ctx, void *memory, size_t bytes)
+{
+    heap_free(memory, bytes);
+}
+
+static uint64_t host_now(void *ctx)
+{
+    return clock_ns();
+}
+
+static void host_wake(void *ctx, uint64_t channel)
+{
+    for (unsigned i = 0; i < kernel.groups; i++)
+        group_event(&kernel.group[i], EVENT_DISK);
+}
+
+static uint64_t host_dma(void *ctx, void *memory)
+{
+    return physical(memory);
+}
+
+static uint32_t device_read(void *ctx, unsigned offset)
+{
+    return mmio_read32((uint64_t)ctx + offset);
+}
+
+static void device_write(void *ctx, unsigned offset, uint32_t value)
+{
+    mmio_write32((uint64_t)ctx + offset, value);
+}
+
+static long ask(uint16_t op, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct call call = {0};
+    struct request rq = {.service = SERVICE_BLK, .op = op, .arg = {a, b, c}, .call = &call};
+    long result = disk.service.request(disk.service.self, &rq);
+
+    return result == CALL_WAIT ? -EAGAIN : result;
+}
+
+void disk_init(void)
+{
+    disk.host = (struct host){.alloc = host_alloc, .free = host_free, .now = host_now, .wake = host_wake, .dma = host_dma};
+    disk.device = (struct device){.ctx = direct(MMIO_VIRTIO_BLK), .read = device_read, .write = device_write};
+    disk.blk = blk_create(&disk.host, &disk.device);
+    if (!disk.blk)
+        panic("no disk");
+    disk.service = blk_service(disk.blk);
+    disk.sectors = (uint64_t)ask(BLK_SIZE, 0, 0, 0);
+}
+
+void disk_end(void)
+{
+    blk_destroy(disk.blk);
+}
+
+void disk_interrupt(void)
+{
+    blk_event(disk.blk);
+}
+
+/* ---- extents ---- */
+
+static bool is_free(uint64_t first, uint64_t sectors)
+{
+    for (unsigned i = 0; i < EXTENTS_MAX; i++) {
+        const struct extent *e = &disk.extent[i];
+
+        if (e->group && first < e->first + e->sectors && e->first < first + sectors)
+            return false;
+    }
+    return true;
+}
+
+static long bind_extent(struct group *group, uint64_t first, uint64_t sectors, unsigned rights)
+{
+    unsigned n = 0;
+
+    if (first >= disk.sectors || sectors > disk.sectors - first || rights > 3)
+        return -EINVAL;
+    if (!sectors)
+        sectors = disk.sectors - first;
+    if (!is_free(first, sectors))
+        return -EPERM;
+    while (n < EXTENTS_MAX && disk.extent[n].group)
+        n++;
+    if (n == EXTENTS_MAX)
+        return -ENOMEM;
+    disk.extent[n] = (struct extent){group, first, sectors, rights};
+    return n + 1;
+}
+
+static struct extent *extent_of(struct group *group, uint64_t number)
+{
+    struct extent *e = number && number <= EXTENTS_MAX ? &disk.extent[number - 1] : NULL;
+
+    return e && e->group == group ? e : NULL;
+}
+
+/* ---- transfers ---- */
+
+static bool owns(const struct group *group, uint64_t address, uint64_t bytes)
+{
+    for (uint64_t page = address & ~(PAGE_BYTES - 1); page < address + bytes; page += PAGE_BYTES)
+        if (!lend_owned(group->number, page))
+            return false;
+    return true;
+}
+
+static void pin(uint64_t address, uint64_t bytes, void (*change)(uint64_t frame))
+{
+    for (uint64_t page = address & ~(PAGE_BYTES - 1); page < address + bytes; page += PAGE_BYTES)
+        change(page);
+}
+
+static struct transfer *transfer_of(const struct group *group, uint64_t ticket)
+{
+    for (unsigned i = 0; i < TICKETS; i++)
+        if (disk.transfer[i].group == group && disk.transfer[i].ticket == ticket)
+            return &disk.transfer[i];
+    return NULL;
+}
+
+static long begin(struct group *group, uint16_t op, uint64_t sector, uint64_t address, uint64_t bytes)
+{
+    struct transfer *t = transfer_of(NULL, 0);
+    long ticket;
+
+    if (!t)
+        return -EAGAIN;
+    ticket = ask(op, sector, bytes, address);
+    if (ticket <= 0)
+        return ticket;
+    pin(address, bytes, lend_pin);
+    *t = (struct transfer){group, (uint64_t)ticket, address, bytes};
+    return ticket;
+}
+
+static long move(struct group *group, uint16_t op, const struct user_regs *regs)
+{
+    const struct extent *e = extent_of(group, regs->rdi);
+    uint64_t sector = regs->rsi, address = regs->rdx, bytes = regs->r10;
+
+    if (!e || !(e->rights & (op == BLK_WRITE ? 2u : 1u)))
+        return -EPERM;
+    if (!bytes || bytes % 512 || bytes > 1u << 20 || sector >= e->sectors || bytes / 512 > e->sectors - sector)
+        return -EINVAL;
+    if (address > UINT64_MAX - bytes || !owns(group, address, bytes))
+        return -EPERM;
+    return begin(group, op, e->first + sector, address, bytes);
+}
+
+static long done(struct group *group, uint64_t ticket)
+{
+    struct transfer *t = ticket ? transfer_of(group, ticket) : NULL;
+    long result = t ? ask(BLK_DONE, ticket, 0, 0) : -EPERM;
+
+    if (t && result != -EAGAIN) {
+        pin(t->address, t->bytes, lend_unpin);
+        *t = (struct transfer){0};
+    }
+    return result;
+}
+
+long disk_call(struct env *self, struct user_regs *regs)
+{
+    struct group *group = self->group;
+
+    switch (regs->error) {
+    case EXO_EXTENT_BIND:
+        return bind_extent(group, regs->rdi, regs->rsi, (unsigned)regs->rdx);
+    case EXO_EXTENT_SIZE:
+        return extent_of(group, regs->rdi) ? (long)extent_of(group, regs->rdi)->sectors : -EPERM;
+    case EXO_DISK_READ:
+        return move(group, BLK_READ, regs);
+    case EXO_DISK_WRITE:
+        return move(group, BLK_WRITE, regs);
+    case EXO_DISK_FLUSH:
+        return extent_of(group, regs->rdi) ? begin(group, BLK_FLUSH, 0, 0, 0) : -EPERM;
+    case EXO_DISK_DONE:
+        return done(group, regs->rdi);
+    default:
+        return -ENOSYS;
+    }
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-exo/kernel.c: the exokernel's start and end.
+ *
+ * Each boot module is a library: a group with one env that begins in it. The first group has the consoles and says when the
+ * machine is done.
+ */
+#include "abi/devices.h"
+#include "abi/probe.h"
+#include "arch-exo/kernel.h"
+#include "guest/heap.h"
+#include "guest/print.h"
+#include "guest/trap.h"
+#include "guest/x86.h"
+
+struct kernel kernel;
+
+trap_handler *const kernel_traps[256] = {
+    [0 ... 31] = fault_any,
+    [VECTOR_VIRTIO_BLK] = fault_disk,
+    [VECTOR_VIRTIO_CONSOLE] = fault_interrupt,
+    [VECTOR_VIRTIO_STDERR] = fault_interrupt,
+};
+
+static void count_frames(bool after)
+{
+    if (after)
+        thread_stacks_shrink();
+    heap_shrink();
+    probe(PROBE_FREE_FRAMES, frames_available(), after, 0);
+}
+
+/* The private page and stack of a group's first env come from the kernel; they are the group's as any others. */
+static void take_first_frames(struct group *group, uint64_t frames[1 + LIB_STACK_PAGES])
+{
+    for (unsigned i = 0; i <= LIB_STACK_PAGES; i++) {
+        frames[i] = lend_take(group->number, 1);
+        if (!frames[i] || shared_map(group, LIB_WINDOW + frames[i], frames[i], PAGE_READ | PAGE_WRITE) < 0)
+            panic("not enough memory for group %u", group->number);
+        zero_quads(direct(frames[i]), PAGE_BYTES / 8);
+    }
+}
+
+static void name_first(struct env *env)
+{
+    for (unsigned i = 0; i + 1 < TASK_NAME_BYTES && env->group->module->name[i]; i++)
+        env->name[i] = env->group->module->name[i];
+}
+
+static void group_start(unsigned number)
+{
+    struct group *group = &kernel.group[number - 1];
+    uint64_t frames[1 + LIB_STACK_PAGES], entry;
+    struct space *space;
+    struct env *env;
+
+    group_create(number, &kernel.boot->modules[number - 1]);
+    entry = group_load(group);
+    take_first_frames(group, frames);
+    env = env_create(group, frames, NULL);
+    space = group_space(group);
+    if (!env || !space)
+        panic("not enough memory for group %u", number);
+    name_first(env);
+    env_enter_space(env, space);
+    env_begin_at(env, entry);
+}
+
+void kernel_main(const struct boot_info *boot)
+{
+    probe(PROBE_DOMAIN, 0, (uint64_t) "kernel", 0);
+    kernel.boot = boot;
+    count_frames(false);
+    if (!lend_init())
+        panic("not enough memory");
+    disk_init();
+    kernel.groups = boot->module_count < GROUPS_MAX ? boot->module_count : GROUPS_MAX;
+    if (!kernel.groups)
+        panic("no library");
+    for (unsigned n = 1; n <= kernel.groups; n++)
+        group_start(n);
+    while (!kernel.done)
+        sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
+    envs_end();
+    groups_end();
+    disk_end();
+    lend_fini();
+    count_frames(true);
+    power_off(kernel.status);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-exo/kernel.h: the exokernel: groups, environments, and what they own.
+ *
+ * Files: kernel.c starts the groups and ends the machine; calls.c is the way in of every SYSCALL and the way back; faults.c hands
+ * exceptions and interrupts to libraries; tasks.c is environments, memory.c pages and spaces, disk.c extents.
+ *
+ * A group has one library, whose image, data and heap are mapped at the same place in all of its spaces (abi/exo.h): these
+ * tables hang below `shared`, a space that is never loaded, and each space of the group points to them. An env's private
+ * page and stack hang below a table of its own, which is put into whichever space the env runs in.
+ */
+#ifndef RINGSIDE_ARCH_EXO_KERNEL_H
+#define RINGSIDE_ARCH_EXO_KERNEL_H
+
+#include "abi/exo.h"
+#include "guest/alarm.h"
+#include "guest/cpu.h"
+#include "guest/frames.h"
+#include "guest/kernel.h"
+#include "guest/lend.h"
+#include "guest/sched.h"
+#include "guest/thread.h"
+
+#define EPERM 1
+#define EIO 5
+#define EAGAIN 11
+#define ENOMEM 12
+#define EFAULT 14
+#define EBUSY 16
+#define EINVAL 22
+#define ENOSYS 38
+
+#define ENVS_MAX 512
+#define GROUPS_MAX 8
+#define EXTENTS_MAX 16
+#define TASK_NAME_BYTES 32
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+struct group {
+    unsigned number; /* from 1: the owner of what is lent */
+    const struct boot_module *module;
+    struct space *shared;
+    struct exo_upcalls upcalls;
+    bool has_upcalls;
+    struct alarm alarm;
+    unsigned envs;
+};
+
+/* An environment: a thread that runs in ring 3 only, in program and library alike. */
+struct env {
+    struct thread thread; /* first: the scheduler's pointer is ours */
+    struct group *group;
+    unsigned number;
+    struct exo_private *private; /* through the direct map */
+    uint64_t private_table;      /* the page directory of its private GiB */
+    uint64_t private_leaf;       /* and its page table */
+    uint32_t pending;            /* PENDING_*, not yet in private->pending */
+    uint32_t happened;           /* EVENT_*, since its last sleep */
+    uint32_t awaited;            /* EVENT_*, while it sleeps */
+    bool sleeping;
+    bool slice_told;
+    bool dying;
+    char name[TASK_NAME_BYTES];
+    char next_name[TASK_NAME_BYTES]; /* its next space is called so */
+};
+
+struct extent {
+    struct group *group; /* NULL: free */
+    uint64_t first, sectors;
+    unsigned rights;
+};
+
+struct kernel {
+    const struct boot_info *boot;
+    struct group group[GROUPS_MAX];
+    unsigned groups;
+    struct env *env[ENVS_MAX]; /* by number; 0 is nobody */
+    struct env *private_of[SPACES_MAX]; /* whose private area is in that space */
+    bool done;
+    int status;
+};
+
+extern struct kernel kernel;
+
+#define CHANNEL_DONE 1
+
+static inline struct env *env_current(void)
+{
+    return (struct env *)this_cpu()->current;
+}
+
+/* ---- calls.c ---- */
+
+/* The last thing before ring 3. Does not return to an env that dies. */
+void env_leave(struct env *env);
+
+/* ---- tasks.c ---- */
+
+/* An env of the group, with these frames (the private page first, then the stack's) as its private area. NULL without
+ * memory, or if the frames are not the group's. */
+struct env *env_create(struct group *group, const uint64_t frames[1 + LIB_STACK_PAGES], const struct env *parent);
+/* It runs at `rip` in the library. */
+void env_begin_at(struct env *env, uint64_t rip);
+void env_end(struct env *env);
+void env_enter_space(struct env *env, struct space *space);
+/* The private area of the current env is where it belongs. */
+void env_private(struct env *env);
+long env_call(struct env *self, struct user_regs *regs);
+void group_event(struct group *group, uint32_t event);
+void envs_end(void);
+
+/* ---- faults.c ---- */
+
+trap_handler fault_any, fault_interrupt, fault_disk;
+/* To the interrupt upcall, if something is pending and the program runs. */
+void upcall_pending(struct env *env);
+
+/* ---- memory.c ---- */
+
+void group_create(unsigned number, const struct boot_module *module);
+/* Loads the library; its entry point. */
+uint64_t group_load(struct group *group);
+/* A space with the library mapped in it; NULL without memory. */
+struct space *group_space(struct group *group);
+long memory_call(struct env *self, struct user_regs *regs);
+/* A page of the group's own region, for all of its spaces. */
+long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
+void groups_end(void);
+
+/* ---- disk.c ---- */
+
+void disk_init(void);
+void disk_end(void);
+void disk_interrupt(void);
+long disk_call(struct env *self, struct user_regs *regs);
+
+#endif

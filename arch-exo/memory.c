@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-exo/memory.c: pages and spaces: bound to names that a library chooses, checked when they are bound.
+ *
+ * What a page is for, who may see it within the group, and when it goes, are the library's affairs. guest/lend.c checks the
+ * ownership; here is where the library itself lives: the tables of the group's own region.
+ */
+#include "abi/devices.h"
+#include "arch-exo/kernel.h"
+#include "guest/heap.h"
+#include "guest/print.h"
+#include "guest/tables.h"
+#include "guest/trap.h"
+#include "guest/x86.h"
+
+#include <elf.h>
+
+#define BATCH_MAX 128
+
+/* ---- the group's region ---- */
+
+static void drop_translations(struct group *group)
+{
+    for (unsigned i = 1; i < SPACES_MAX; i++)
+        if (lend_space(group->number, i))
+            space_flush(space_of(i));
+}
+
+/* The tables are the same in all spaces of the group, so only a change of what was there has to be made known to them. */
+long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights)
+{
+    bool was = space_held(group->shared, address);
+    long result = 0;
+
+    if (frame)
+        result = space_map(group->shared, address, frame, rights);
+    else
+        space_unmap(group->shared, address, 1, NULL);
+    if (was)
+        drop_translations(group);
+    return result;
+}
+
+/* The first table of each GiB exists from the start, so that spaces can point to it. */
+void group_create(unsigned number, const struct boot_module *module)
+{
+    struct group *group = &kernel.group[number - 1];
+    uint64_t ram = kernel.boot->ram_bytes;
+
+    *group = (struct group){.number = number, .module = module, .shared = space_create()};
+    if (!group->shared || !entry_make(group->shared->root, LIB_BASE, 1, group->shared))
+        panic("not enough memory for group %u", number);
+    for (uint64_t offset = 0; offset < ram; offset += LEVEL_SPAN(2))
+        if (!entry_make(group->shared->root, LIB_WINDOW + offset, 1, group->shared))
+            panic("not enough memory for group %u", number);
+}
+
+/* Its slot of the root is a table of its own, with the group's entries; the private one is filled by env_private. */
+static bool add_library(struct group *group, struct space *space)
+{
+    uint64_t *entry = entry_make(space->root, LIB_BASE, 2, space), *shared = entry_find(group->shared->root, LIB_BASE, 2);
+
+    for (unsigned i = 0; entry && i < ENTRIES; i++)
+        entry[i] = shared[i];
+    return entry;
+}
+
+struct space *group_space(struct group *group)
+{
+    long number = lend_space_create(group->number);
+    struct space *space = number > 0 ? space_of(number) : NULL;
+
+    if (!space)
+        return NULL;
+    if (add_library(group, space)) {
+        kernel.private_of[number] = NULL;
+        return space;
+    }
+    lend_space_destroy(space);
+    return NULL;
+}
+
+/* Else the end of the space would look into the group's tables. */
+static void drop_library(struct space *space)
+{
+    uint64_t *entry = entry_find(space->root, LIB_BASE, 2);
+
+    for (unsigned i = 0; entry && i < ENTRIES; i++)
+        entry[i] = 0;
+    kernel.private_of[space_number(space)] = NULL;
+}
+
+/* ---- the library's image ---- */
+
+static unsigned rights_of(const Elf64_Phdr *segment)
+{
+    return (segment->p_flags & PF_R ? PAGE_READ : 0) | (segment->p_flags & PF_W ? PAGE_WRITE : 0) |
+           (segment->p_flags & PF_X ? PAGE_EXEC : 0);
+}
+
+static void load_page(struct group *group, const Elf64_Phdr *segment, uint64_t address)
+{
+    uint64_t frame = frame_alloc(), from = address > segment->p_vaddr ? address : segment->p_vaddr;
+    uint64_t end = segment->p_vaddr + segment->p_filesz;
+    const char *file = direct(group->module->address + segment->p_offset);
+
+    if (!frame || space_map(group->shared, address, frame, rights_of(segment)) < 0)
+        panic("not enough memory for library '%s'", group->module->name);
+    zero_quads(direct(frame), PAGE_BYTES / 8);
+    end = end < address + PAGE_BYTES ? end : address + PAGE_BYTES;
+    if (from < end)
+        __builtin_memcpy((char *)direct(frame) + (from - address), file + (from - segment->p_vaddr), end - from);
+}
+
+static void load_segment(struct group *group, const Elf64_Phdr *segment)
+{
+    uint64_t size = group->module->size, end = segment->p_vaddr + segment->p_memsz;
+
+    if (segment->p_vaddr < LIB_IMAGE || end > LIB_BOOT_INFO || segment->p_filesz > segment->p_memsz ||
+        segment->p_offset > size || segment->p_filesz > size - segment->p_offset)
+        panic("library '%s' has a segment that does not fit", group->module->name);
+    for (uint64_t address = segment->p_vaddr & ~(PAGE_BYTES - 1); address < end; address += PAGE_BYTES)
+        load_page(group, segment, address);
+}
+
+static void map_rest(struct group *group)
+{
+    uint64_t boot = physical(kernel.boot) & ~(PAGE_BYTES - 1), end = physical(kernel.boot) + sizeof(*kernel.boot);
+
+    for (uint64_t frame = boot; frame < end; frame += PAGE_BYTES)
+        if (space_map(group->shared, LIB_BOOT_INFO + (frame - boot), frame, PAGE_READ) < 0)
+            panic("not enough memory for library '%s'", group->module->name);
+    if (space_map(group->shared, LIB_DEVICES + (MMIO_CLOCK - MMIO_BASE), MMIO_CLOCK, PAGE_READ) < 0)
+        panic("not enough memory for library '%s'", group->module->name);
+}
+
+uint64_t group_load(struct group *group)
+{
+    const Elf64_Ehdr *header = direct(group->module->address);
+    const Elf64_Phdr *segment = direct(group->module->address + header->e_phoff);
+
+    if (group->module->size < sizeof(*header) || header->e_type != ET_EXEC || header->e_phentsize != sizeof(*segment) ||
+        header->e_phoff > group->module->size ||
+        header->e_phnum > (group->module->size - header->e_phoff) / sizeof(*segment))
+        panic("module '%s' is no library", group->module->name);
+    for (unsigned i = 0; i < header->e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD)
+            load_segment(group, &segment[i]);
+    map_rest(group);
+    return header->e_entry;
+}
+
+static void free_own(uint64_t frame)
+{
+    if (frame >= kernel.boot->free_start && frame < MMIO_BASE && !lend_any(frame))
+        frame_free(frame);
+}
+
+void groups_end(void)
+{
+    for (unsigned i = 0; i < kernel.groups; i++) {
+        alarm_cancel(&kernel.group[i].alarm);
+        for (unsigned n = 1; n < SPACES_MAX; n++)
+            if (lend_space(kernel.group[i].number, n)) {
+                drop_library(space_of(n));
+                lend_space_destroy(space_of(n));
+            }
+        space_unmap(kernel.group[i].shared, LIB_BASE, (LIB_PRIVATE - LIB_BASE) / PAGE_BYTES, free_own);
+        space_destroy(kernel.group[i].shared);
+    }
+}
+
+/* ---- kernel calls: frames ---- */
+
+static long lend_window(struct group *group, uint64_t frame)
+{
+    return shared_map(group, LIB_WINDOW + frame, frame, PAGE_READ | PAGE_WRITE);
+}
+
+static uint64_t take(struct group *group, uint64_t *frame, uint64_t count, bool in_a_row)
+{
+    uint64_t n = 0, row = in_a_row ? lend_take(group->number, count) : 0;
+
+    for (; n < count; n++) {
+        frame[n] = in_a_row ? row + n * PAGE_BYTES : lend_take(group->number, 1);
+        if (!frame[n] || (in_a_row && !row) || lend_window(group, frame[n]) < 0)
+            break;
+    }
+    return n;
+}
+
+static long take_pages(struct env *self, uint64_t array, uint64_t count)
+{
+    uint64_t frame[BATCH_MAX], n;
+    bool in_a_row = count & EXO_IN_A_ROW;
+
+    count &= ~EXO_IN_A_ROW;
+    if (!count || count > BATCH_MAX || array >= USER_TOP - sizeof(frame))
+        return -EINVAL;
+    n = take(self->group, frame, count, in_a_row);
+    if (!n)
+        return -ENOMEM;
+    return move_user_words((void *)array, frame, n) ? -EFAULT : (long)n;
+}
+
+static long give_pages(struct env *self, uint64_t array, uint64_t count)
+{
+    uint64_t frame[BATCH_MAX];
+    long result = 0;
+
+    if (!count || count > BATCH_MAX || array >= USER_TOP - sizeof(frame))
+        return -EINVAL;
+    if (move_user_words(frame, (const void *)array, count))
+        return -EFAULT;
+    for (uint64_t i = 0; i < count && result == 0; i++) {
+        result = lend_give(self->group->number, frame[i]);
+        if (result == 0)
+            space_unmap(self->group->shared, LIB_WINDOW + frame[i], 1, NULL);
+    }
+    drop_translations(self->group);
+    return result;
+}
+
+static long map_shared(struct env *self, uint64_t address, uint64_t frame, unsigned rights)
+{
+    if (address % PAGE_BYTES || address < LIB_HEAP || address >= LIB_HEAP_END || rights > 7)
+        return -EINVAL;
+    if (frame && !lend_owned(self->group->number, frame))
+        return -EPERM;
+    if (frame)
+        lend_pin(frame);
+    if (space_held(self->group->shared, address))
+        lend_unpin(space_held(self->group->shared, address));
+    return shared_map(self->group, address, frame, rights);
+}
+
+/* ---- kernel calls: spaces ---- */
+
+/* A program's part of a space. */
+static bool is_programs(uint64_t address, uint64_t pages)
+{
+    return lend_range(address, pages) && (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
+}
+
+static long change(struct env *self, const struct exo_batch *b)
+{
+    struct space *space = lend_space(self->group->number, b->space);
+
+    if (!space)
+        return -EPERM;
+    if (!is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
+        return -EINVAL;
+    if (b->op == EXO_MAP)
+        return lend_map(self->group->number, space, b->address, b->frame_or_pages, (unsigned)b->rights);
+    if (b->op == EXO_UNMAP)
+        lend_unmap(space, b->address, b->frame_or_pages);
+    else
+        space_protect(space, b->address, b->frame_or_pages, (unsigned)b->rights);
+    return 0;
+}
+
+static long batch(struct env *self, uint64_t array, uint64_t count)
+{
+    struct exo_batch one;
+    long result = 0;
+
+    if (count > 1u << 20 || array >= USER_TOP - count * sizeof(one))
+        return -EINVAL;
+    for (uint64_t i = 0; i < count && result == 0; i++) {
+        if (move_user_words(&one, (const void *)(array + i * sizeof(one)), sizeof(one) / 8))
+            return -EFAULT;
+        if (one.op != EXO_MAP && one.op != EXO_UNMAP && one.op != EXO_PROTECT)
+            return -EINVAL;
+        result = change(self, &one);
+    }
+    return result;
+}
+
+static long destroy_space(struct env *self, uint64_t number)
+{
+    struct space *space = lend_space(self->group->number, number);
+
+    if (!space)
+        return -EPERM;
+    for (unsigned n = 1; n < ENVS_MAX; n++)
+        if (kernel.env[n] && kernel.env[n]->thread.space == space && !kernel.env[n]->dying)
+            return -EBUSY;
+    drop_library(space);
+    lend_space_destroy(space);
+    return 0;
+}
+
+static long create_space(struct env *self)
+{
+    struct space *space = group_space(self->group);
+
+    return space ? space_number(space) : -ENOMEM;
+}
+
+/* ---- kernel calls: devices ---- */
+
+static long map_device(struct env *self, uint64_t address)
+{
+    if (self->group->number != 1 || (address != MMIO_VIRTIO_CONSOLE && address != MMIO_VIRTIO_STDERR))
+        return -EPERM;
+    return shared_map(self->group, LIB_DEVICES + (address - MMIO_BASE), address, PAGE_READ | PAGE_WRITE);
+}
+
+long memory_call(struct env *self, struct user_regs *regs)
+{
+    struct exo_batch one = {regs->error, regs->rdi, regs->rsi, regs->rdx, regs->r10};
+
+    switch (regs->error) {
+    case EXO_PAGES_TAKE:
+        return take_pages(self, regs->rdi, regs->rsi);
+    case EXO_PAGES_GIVE:
+        return give_pages(self, regs->rdi, regs->rsi);
+    case EXO_SHARED_MAP:
+        return map_shared(self, regs->rdi, regs->rsi, (unsigned)regs->rdx);
+    case EXO_SPACE_CREATE:
+        return create_space(self);
+    case EXO_SPACE_DESTROY:
+        return destroy_space(self, regs->rdi);
+    case EXO_UNMAP:
+        one.rights = 0;
+        return change(self, &one);
+    case EXO_MAP:
+    case EXO_PROTECT:
+        return change(self, &one);
+    case EXO_BATCH:
+        return batch(self, regs->rdi, regs->rsi);
+    case EXO_DEVICE:
+        return map_device(self, regs->rdi);
+    default:
+        return -ENOSYS;
+    }
+}
