@@ -10,6 +10,8 @@
 #ifndef RINGSIDE_SERVICES_REQUESTS_H
 #define RINGSIDE_SERVICES_REQUESTS_H
 
+#include "services/host.h"
+
 /* fs: descriptors, files, the disk. `handle` names an open file, not a process's descriptor. */
 enum fs_request {
     FS_FORK = 1,   /* pid = child, arg0 = parent: the child gets the parent's descriptors and cwd */
@@ -77,6 +79,14 @@ enum blk_request {
     BLK_SIZE,     /* size of the disk in sectors */
     BLK_FORGET,   /* forgets all tickets, when nothing is in flight: from an asker that was started anew. (W) */
 };
+
+/* Whether arguments name memory of the program whose call the request serves: if not, who is asked needs no access to it. */
+static inline int request_uses_caller(const struct request *rq)
+{
+    if (rq->service == SERVICE_TTY)
+        return rq->op == TTY_READ || rq->op == TTY_WRITE || rq->op == TTY_IOCTL;
+    return rq->service == SERVICE_FS && rq->op == FS_OPEN_EXEC && rq->arg[0];
+}
 
 /* pipe has no requests: fs links it as a library of pipe objects (services/pipe/pipe.h). */
 

@@ -21,10 +21,14 @@ static bool upwards(unsigned service)
     return false;
 }
 
-/* The program that is served by asking may be copied from and to by who is asked. */
-static uint64_t served_by(const struct call *call)
+/* The program that is served by asking: who is asked may copy from and to it, if what is asked says where. */
+static uint64_t served_by(const struct request *rq)
 {
-    return call == &server.current->call && server.current->kind != ENTRY_REQUEST ? server.current->handle : 0;
+    const struct entry *entry = server.current;
+
+    if (!request_uses_caller(rq) || rq->call != &entry->call || entry->kind == ENTRY_REQUEST)
+        return 0;
+    return entry->handle;
 }
 
 static void write_request(const struct request *rq)
@@ -43,7 +47,7 @@ static void write_request(const struct request *rq)
     page->data = (uint64_t)rq->data;
     page->size = rq->data ? rq->size : 0;
     page->data_out = (uint64_t)rq->data_out;
-    page->served = served_by(rq->call);
+    page->served = served_by(rq);
     page->nr = rq->call->nr;
     page->flags = rq->call->flags;
     page->done = rq->call->done;
