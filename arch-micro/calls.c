@@ -252,6 +252,9 @@ static bool call_log(struct task *self, struct user_regs *regs)
     if (regs->rdi >= USER_TOP - sizeof(line) || copy_user(line, (const void *)regs->rdi, bytes))
         return result_in_rax(self, regs, -EFAULT);
     line[bytes] = 0;
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)line[i] < ' ')
+            line[i] = ' '; /* one line: none that another seems to have written */
     print("%s: %s\n", self->name, line);
     return result_in_rax(self, regs, 0);
 }

@@ -3,7 +3,20 @@
 # tests/arch/arch.mk: programs that only ever run inside the simulator (what they do is random or hostile).
 
 ARCH_PROGRAMS := $(patsubst tests/arch/programs/%.c,$(BUILD)/programs/arch/%,$(wildcard tests/arch/programs/*.c))
-$(BUILD)/programs/arch/%: tests/arch/programs/%.c $(wildcard tests/arch/programs/*.h) abi/ipc.h
+$(BUILD)/programs/arch/%: tests/arch/programs/%.c $(wildcard tests/arch/programs/*.h tests/arch/images/*.h) abi/ipc.h
 	@mkdir -p $(@D)
 	$(MUSL_CC) -std=gnu17 -O2 -g -static -Wall -Wextra -D_GNU_SOURCE -I. -o $@ $<
 TEST_NEEDS += $(ARCH_PROGRAMS)
+
+# Hostile servers: a real one's objects, with attacks in front of its part. $(1) server, $(2) its
+# part, $(3) more objects, $(4) archives
+define hostile_image
+$(BUILD)/images/tests/hostile_$(1).elf: $(SERVER_RUNTIME:%=$(BUILD)/guest/arch-micro/server/%.o) \
+    $(2:%=$(BUILD)/guest/arch-micro/server/%.o) $(patsubst %,$(BUILD)/guest/tests/arch/images/%.o,hostile_$(1) $(3)) \
+    $(4:%=$(BUILD)/lib/lib%.a) $(BUILD)/lib/libguest.a arch-micro/server/server.ld
+	@mkdir -p $$(@D)
+	$$(CC) $$(SERVER_LDFLAGS) -T arch-micro/server/server.ld -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group
+TEST_NEEDS += $(BUILD)/images/tests/hostile_$(1).elf
+endef
+$(eval $(call hostile_image,fsd,fs_part,attacks,fs pipe))
+$(eval $(call hostile_image,ttyd,tty_part,,tty virtio))

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/images/attack.h: a hostile server: the real one, with operations in front that attack while they serve a call.
+ *
+ * A program asks for attack n of a list, by a call that a real server would refuse. The attack runs while the call is
+ * served; its name and its result go to the log, where the test holds them against what the list (attacks.def) expects.
+ */
+#ifndef RINGSIDE_TESTS_ARCH_IMAGES_ATTACK_H
+#define RINGSIDE_TESTS_ARCH_IMAGES_ATTACK_H
+
+#include "arch-micro/server/parts.h"
+
+/* The call that is served. */
+struct target {
+    struct entry *entry;     /* NULL: no program's call itself */
+    uint64_t handle;         /* who waits */
+    uint64_t served;         /* COPY_SERVED, if the memory is that of the program which the asker serves */
+    uint64_t address, bytes; /* what is granted */
+    uint64_t secret;         /* not granted, in the same memory */
+};
+
+struct attack {
+    const char *name;
+    long (*run)(const struct target *target);
+};
+
+/* Attack n, logged; -ENOENT: there are not so many. */
+long attack_run(const struct attack *attacks, size_t count, uint64_t n, const struct target *target);
+
+#define ATTACK(name, expected) long attack_##name(const struct target *target);
+#define LIST(name)
+#define END
+#include "tests/arch/images/attacks.def"
+#undef ATTACK
+#undef LIST
+#undef END
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * victim fsd | ttyd N: calls a hostile server (tests/arch/images) until it has tried all its attacks, and looks after
+ * each one whether its memory is what it was. A bystander works with a file and a pipe meanwhile.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/arch/images/hostile.h"
+
+#define PAGE 4096
+#define GRANTED 2048
+#define HANDLES 1024
+
+static char memory[3 * PAGE] __attribute__((aligned(PAGE)));
+static char secret[64];
+static char *const granted = memory + PAGE + 256;
+static volatile int *stop;
+
+static long hostile(long nr, uint64_t offset)
+{
+    return syscall(nr, HOSTILE_FD, granted, GRANTED, offset, secret);
+}
+
+static void fill(void)
+{
+    memset(memory, 's', sizeof memory);
+    memset(secret, 's', sizeof secret);
+    memset(granted, 'g', GRANTED);
+}
+
+/* What was not granted for writing. */
+static int is_whole(int granted_too)
+{
+    int whole = 1;
+
+    for (size_t i = 0; i < sizeof memory; i++)
+        if (memory + i >= granted && memory + i < granted + GRANTED)
+            whole &= !granted_too || memory[i] == 'g';
+        else
+            whole &= memory[i] == 's';
+    for (size_t i = 0; i < sizeof secret; i++)
+        whole &= secret[i] == 's';
+    return whole;
+}
+
+static unsigned all_attacks(long nr)
+{
+    unsigned damaged = 0;
+
+    for (uint64_t n = 0;; n++) {
+        fill();
+        if (hostile(nr, n) < 0 && errno == ENOENT)
+            return damaged;
+        damaged += !is_whole(nr == SYS_pwrite64);
+    }
+}
+
+/* ---- the bystander ---- */
+
+static int file_is_right(unsigned round)
+{
+    char in[3000], out[3000];
+    int fd = open("/tmp/bystander", O_RDWR | O_CREAT | O_TRUNC, 0600), good;
+
+    memset(out, (int)('a' + round % 26), sizeof out);
+    good = fd >= 0 && write(fd, out, sizeof out) == sizeof out && lseek(fd, 0, SEEK_SET) == 0 &&
+           read(fd, in, sizeof in) == sizeof in && memcmp(in, out, sizeof in) == 0;
+    return close(fd) == 0 && unlink("/tmp/bystander") == 0 && good;
+}
+
+static int pipe_is_right(unsigned round)
+{
+    int ends[2], good;
+    unsigned got = 0;
+
+    if (pipe(ends))
+        return 0;
+    good = write(ends[1], &round, sizeof round) == sizeof round && read(ends[0], &got, sizeof got) == sizeof got;
+    close(ends[0]);
+    close(ends[1]);
+    return good && got == round;
+}
+
+static void stand_by(void)
+{
+    unsigned round = 0;
+
+    do {
+        if (!file_is_right(round) || !pipe_is_right(round))
+            _exit(1);
+        usleep(500);
+    } while (round++, !*stop);
+    _exit(round > 2 ? 0 : 2);
+}
+
+/* ---- handles of the dead ---- */
+
+static void child_calls(uint64_t offset)
+{
+    hostile(SYS_pwrite64, offset);
+    _exit(0);
+}
+
+static void leave(int signo)
+{
+    (void)signo;
+    _exit(9);
+}
+
+/* Tells whether its handle is this one; if so, waits for SIGUSR1. */
+static void have_handle(long handle, int tell)
+{
+    char yes = hostile(SYS_pwrite64, HOSTILE_WHO) == handle;
+
+    signal(SIGUSR1, leave);
+    if (write(tell, &yes, 1) != 1 || !yes)
+        _exit(0);
+    for (;;)
+        pause();
+}
+
+/* Processes until one has that handle. */
+static pid_t reuse(long handle)
+{
+    int ends[2];
+    char yes = 0;
+
+    if (pipe(ends))
+        return -1;
+    for (unsigned n = 0; n < 2 * HANDLES; n++) {
+        pid_t child = fork();
+
+        if (child == 0)
+            have_handle(handle, ends[1]);
+        if (child < 0 || read(ends[0], &yes, 1) != 1)
+            return -1;
+        if (yes)
+            return child;
+        waitpid(child, NULL, 0);
+    }
+    return -1;
+}
+
+/* A call that is never answered: who waits can be killed, and its handle then is nobody's, also when it is another's. */
+static void stale_handle(void)
+{
+    pid_t child = fork(), other;
+    long handle;
+    int status;
+
+    if (child == 0)
+        child_calls(HOSTILE_HOLD);
+    usleep(2000);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    handle = hostile(SYS_pwrite64, HOSTILE_STALE);
+    printf("never answered: %s, its handle %s\n", WIFSIGNALED(status) ? "killed" : "lives", handle > 2 ? "is stale" : "works");
+    other = reuse(handle);
+    printf("the handle again: %s\n", other < 0                                          ? "never"
+                                     : hostile(SYS_pwrite64, HOSTILE_STALE) == handle ? "another's, stale"
+                                                                                        : "works");
+    if (other < 0)
+        return;
+    usleep(1000);
+    kill(other, SIGUSR1);
+    waitpid(other, &status, 0);
+    printf("whose it is now: exit %d\n", WEXITSTATUS(status));
+}
+
+/* ---- the whole ---- */
+
+static void report(pid_t by)
+{
+    int status;
+
+    *stop = 1;
+    waitpid(by, &status, 0);
+    printf("bystander: %s\n", WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "all right" : "disturbed");
+}
+
+static void be_attacked_by_fsd(void)
+{
+    printf("damaged: %u\n", all_attacks(SYS_pwrite64));
+    printf("damaged: %u\n", all_attacks(SYS_pread64));
+    fflush(stdout);
+    stale_handle();
+}
+
+/* What the call says does not matter, only that it comes back, and that there is a terminal afterwards. */
+static void be_attacked_by_ttyd(unsigned number)
+{
+    fill();
+    usleep(3000); /* so that the bystander is at work */
+    syscall(SYS_ioctl, 1, HOSTILE_IOCTL | number, granted);
+    printf("damaged: %u\n", !is_whole(0));
+    usleep(3000);
+}
+
+int main(int argc, char **argv)
+{
+    pid_t by;
+
+    setvbuf(stdout, NULL, _IONBF, 0);
+    if (argc < 2 || (argc < 3 && strcmp(argv[1], "fsd") != 0))
+        return 2;
+    stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    by = fork();
+    if (by == 0)
+        stand_by();
+    if (strcmp(argv[1], "fsd") == 0)
+        be_attacked_by_fsd();
+    else
+        be_attacked_by_ttyd((unsigned)atoi(argv[2]));
+    report(by);
+    return 0;
+}

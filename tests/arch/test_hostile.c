@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/test_hostile.c: a server of the microkernel that attacks kernel, programs and other servers while it serves a
+ * call. The kernel refuses each attempt with the right error, and programs see nothing of it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/arch/images/hostile.h"
+#include "tests/arch/micro_boot.h"
+
+static const struct {
+    const char *name;
+    long expected;
+} attacks[] = {
+#define LIST(when)
+#define ATTACK(name, expected) {#name, expected},
+#define END
+#include "tests/arch/images/attacks.def"
+};
+#define ATTACKS (sizeof attacks / sizeof *attacks)
+
+static struct micro_boot boot;
+
+static void run(const char *settings, const char *server, const char *image, const char *how, const char *number)
+{
+    boot = (struct micro_boot){.replaced = server,
+                               .image = image,
+                               .program = "build/programs/arch/victim",
+                               .settings = settings,
+                               .limit_ms = 20000};
+    boot.arguments[0] = how;
+    boot.arguments[1] = number;
+    micro_boot(&boot);
+}
+
+static void ends_well(void)
+{
+    if (boot.end != END_POWER_OFF || boot.exit_status != 0)
+        fail_msg("end %d, exit status %d\n%s%s", boot.end, boot.exit_status, boot.output, boot.log + (strlen(boot.log) > 600 ? strlen(boot.log) - 600 : 0));
+    if (!boot.free_frames_before || boot.free_frames_before != boot.free_frames_after)
+        fail_msg("%lu frames free before, %lu after\n%s", boot.free_frames_before, boot.free_frames_after, boot.log);
+}
+
+/* All are reported before it is a failure. */
+static void all_refused(void)
+{
+    unsigned wrong = 0;
+
+    for (size_t i = 0; i < ATTACKS; i++) {
+        char start[64], *line;
+        long result = 0;
+
+        snprintf(start, sizeof start, "fsd: attack %s: ", attacks[i].name);
+        line = strstr(boot.log, start);
+        if (line && sscanf(line + strlen(start), "%ld", &result) == 1 && result == attacks[i].expected)
+            continue;
+        print_error("attack %s: %s %ld, expected %ld\n", attacks[i].name, line ? "answered" : "was not made", result,
+                    attacks[i].expected);
+        wrong++;
+    }
+    if (wrong)
+        fail_msg("%u attacks of %zu\n%s%s%s", wrong, ATTACKS, boot.output, boot.log, boot.report);
+}
+
+static void hostile_fsd(const char *settings)
+{
+    run(settings, "fsd", "build/images/tests/hostile_fsd.elf", "fsd", NULL);
+    all_refused();
+    ends_well();
+    assert_null(strstr(boot.log, "\npanic: forged"));
+    assert_string_equal(boot.output, "damaged: 0\n"
+                                     "damaged: 0\n"
+                                     "never answered: killed, its handle is stale\n"
+                                     "the handle again: another's, stale\n"
+                                     "whose it is now: exit 9\n"
+                                     "bystander: all right\n");
+}
+
+static void test_fsd_attacks(void **state)
+{
+    (void)state;
+    assert_true(ATTACKS >= 60);
+    hostile_fsd(NULL);
+}
+
+static void test_fsd_attacks_the_general_path(void **state)
+{
+    (void)state;
+    hostile_fsd("fastpath=off");
+}
+
+static void test_fsd_attacks_the_first_generation(void **state)
+{
+    (void)state;
+    hostile_fsd("mach=on fastpath=off");
+}
+
+/* ---- ttyd ---- */
+
+static void hostile_ttyd(unsigned number)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%u", number);
+    run(NULL, "ttyd", "build/images/tests/hostile_ttyd.elf", "ttyd", text);
+    ends_well();
+}
+
+static void assert_log(const char *line)
+{
+    char whole[128];
+
+    snprintf(whole, sizeof whole, "ttyd: %s\n", line);
+    if (!strstr(boot.log, whole))
+        fail_msg("the log lacks \"%s\":\n%s", line, boot.log);
+}
+
+/* It copies from and to the program that fsd serves by asking it, and from fsd itself. */
+static void test_ttyd_attacks_whom_fsd_serves(void **state)
+{
+    static const char *const lines[] = {
+        "copy granted: 0",           "copy before: -1",      "copy after: -1",
+        "copy straddling begin: -1", "copy straddling end: -1", "copy write before: -1",
+        "copy write after: -1",      "copy kernel: -14",     "copy the asker's text: -1",
+        "copy the asker's message page: -1", "copy the asker at the program's address: -1", "request back: -35",
+        "copy of nobody: -3",
+    };
+
+    (void)state;
+    hostile_ttyd(0);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        assert_log(lines[i]);
+    assert_string_equal(boot.output, "damaged: 0\nbystander: all right\n");
+}
+
+static const char *const deadly[] = {
+#define DEADLY_ATTACK(name) #name,
+#include "tests/arch/images/deadly.def"
+};
+
+/* It is started again from nothing; what the program prints afterwards arrives. */
+static void test_ttyd_does_what_kills_it(void **state)
+{
+    char line[64];
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof deadly / sizeof *deadly; n++) {
+        hostile_ttyd(HOSTILE_DEADLY | n);
+        snprintf(line, sizeof line, "attack %s", deadly[n]);
+        assert_log(line);
+        snprintf(line, sizeof line, "survived %s", deadly[n]);
+        if (strstr(boot.log, line) || strcmp(boot.output, "damaged: 0\nbystander: all right\n") != 0)
+            fail_msg("%s: %s%s", deadly[n], boot.log, boot.output);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fsd_attacks),
+        cmocka_unit_test(test_fsd_attacks_the_general_path),
+        cmocka_unit_test(test_fsd_attacks_the_first_generation),
+        cmocka_unit_test(test_ttyd_attacks_whom_fsd_serves),
+        cmocka_unit_test(test_ttyd_does_what_kills_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
