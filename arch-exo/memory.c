@@ -7,13 +7,10 @@
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
-#include "guest/heap.h"
+#include "guest/image.h"
 #include "guest/print.h"
 #include "guest/tables.h"
 #include "guest/trap.h"
-#include "guest/x86.h"
-
-#include <elf.h>
 
 #define BATCH_MAX 128
 
@@ -92,35 +89,14 @@ static void drop_library(struct space *space)
 
 /* ---- the library's image ---- */
 
-static unsigned rights_of(const Elf64_Phdr *segment)
+static void *image_page(void *ctx, uint64_t address, unsigned rights)
 {
-    return (segment->p_flags & PF_R ? PAGE_READ : 0) | (segment->p_flags & PF_W ? PAGE_WRITE : 0) |
-           (segment->p_flags & PF_X ? PAGE_EXEC : 0);
-}
+    struct group *group = ctx;
+    uint64_t frame = frame_alloc();
 
-static void load_page(struct group *group, const Elf64_Phdr *segment, uint64_t address)
-{
-    uint64_t frame = frame_alloc(), from = address > segment->p_vaddr ? address : segment->p_vaddr;
-    uint64_t end = segment->p_vaddr + segment->p_filesz;
-    const char *file = direct(group->module->address + segment->p_offset);
-
-    if (!frame || space_map(group->shared, address, frame, rights_of(segment)) < 0)
+    if (!frame || space_map(group->shared, address, frame, rights) < 0)
         panic("not enough memory for library '%s'", group->module->name);
-    zero_quads(direct(frame), PAGE_BYTES / 8);
-    end = end < address + PAGE_BYTES ? end : address + PAGE_BYTES;
-    if (from < end)
-        __builtin_memcpy((char *)direct(frame) + (from - address), file + (from - segment->p_vaddr), end - from);
-}
-
-static void load_segment(struct group *group, const Elf64_Phdr *segment)
-{
-    uint64_t size = group->module->size, end = segment->p_vaddr + segment->p_memsz;
-
-    if (segment->p_vaddr < LIB_IMAGE || end > LIB_BOOT_INFO || segment->p_filesz > segment->p_memsz ||
-        segment->p_offset > size || segment->p_filesz > size - segment->p_offset)
-        panic("library '%s' has a segment that does not fit", group->module->name);
-    for (uint64_t address = segment->p_vaddr & ~(PAGE_BYTES - 1); address < end; address += PAGE_BYTES)
-        load_page(group, segment, address);
+    return direct(frame);
 }
 
 static void map_rest(struct group *group)
@@ -136,18 +112,10 @@ static void map_rest(struct group *group)
 
 uint64_t group_load(struct group *group)
 {
-    const Elf64_Ehdr *header = direct(group->module->address);
-    const Elf64_Phdr *segment = direct(group->module->address + header->e_phoff);
+    const struct image_place place = {LIB_IMAGE, LIB_BOOT_INFO};
 
-    if (group->module->size < sizeof(*header) || header->e_type != ET_EXEC || header->e_phentsize != sizeof(*segment) ||
-        header->e_phoff > group->module->size ||
-        header->e_phnum > (group->module->size - header->e_phoff) / sizeof(*segment))
-        panic("module '%s' is no library", group->module->name);
-    for (unsigned i = 0; i < header->e_phnum; i++)
-        if (segment[i].p_type == PT_LOAD)
-            load_segment(group, &segment[i]);
     map_rest(group);
-    return header->e_entry;
+    return image_load(group->module, &place, true, image_page, group);
 }
 
 static void free_own(uint64_t frame)

@@ -134,6 +134,7 @@ struct server {
     struct capability caps[CAPS_MAX];
     const struct boot_module *module;
     const struct server_role *role;
+    uint64_t entry;
     uint64_t message_frame;
     uint64_t heap_top;
     struct heap_hole hole[HEAP_HOLES];

@@ -13,11 +13,10 @@
 #include "arch-micro/kernel.h"
 #include "guest/frames.h"
 #include "guest/heap.h"
+#include "guest/image.h"
 #include "guest/print.h"
 #include "guest/trap.h"
 #include "guest/x86.h"
-
-#include <elf.h>
 
 #define VECTOR_RESTORED 0x101 /* any but VECTOR_SYSCALL_ENTRY: all registers are loaded, by IRET */
 
@@ -45,25 +44,9 @@ static const struct server_role *role_of(const char *name)
 
 /* ---- images ---- */
 
-static const Elf64_Ehdr *header_of(const struct server *server)
+static void *page_of(void *ctx, uint64_t address, unsigned rights)
 {
-    const Elf64_Ehdr *header = direct(server->module->address);
-
-    if (server->module->size < sizeof(*header) || header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_type != ET_EXEC ||
-        header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff > server->module->size ||
-        header->e_phnum > (server->module->size - header->e_phoff) / sizeof(Elf64_Phdr))
-        panic("module '%s' is not an image", server->module->name);
-    return header;
-}
-
-static unsigned rights_of(const Elf64_Phdr *segment)
-{
-    return (segment->p_flags & PF_R ? PAGE_READ : 0) | (segment->p_flags & PF_W ? PAGE_WRITE : 0) |
-           (segment->p_flags & PF_X ? PAGE_EXEC : 0);
-}
-
-static void *page_of(struct server *server, uint64_t address, unsigned rights)
-{
+    struct server *server = ctx;
     struct space *space = server->task.thread.space;
     uint64_t frame = space_held(space, address);
 
@@ -75,38 +58,11 @@ static void *page_of(struct server *server, uint64_t address, unsigned rights)
     return direct(frame);
 }
 
-/* The bytes of the file that lie in the page at `address`; the rest is zero. */
-static void fill_page(const struct server *server, const Elf64_Phdr *segment, uint64_t address, char *page)
-{
-    uint64_t from = address > segment->p_vaddr ? address : segment->p_vaddr;
-    uint64_t file_end = segment->p_vaddr + segment->p_filesz, end = address + PAGE_BYTES < file_end ? address + PAGE_BYTES : file_end;
-    const char *file = direct(server->module->address + segment->p_offset);
-
-    zero_quads(page, PAGE_BYTES / 8);
-    if (from < end)
-        __builtin_memcpy(page + (from - address), file + (from - segment->p_vaddr), end - from);
-}
-
-static void load_segment(struct server *server, const Elf64_Phdr *segment)
-{
-    uint64_t begin = segment->p_vaddr & ~(PAGE_BYTES - 1), end = segment->p_vaddr + segment->p_memsz;
-
-    if (segment->p_vaddr < SERVER_IMAGE_BASE || end > SERVER_STACK_TOP - (SERVER_STACK_PAGES + 1) * PAGE_BYTES ||
-        segment->p_offset > server->module->size || segment->p_filesz > server->module->size - segment->p_offset ||
-        segment->p_filesz > segment->p_memsz)
-        panic("module '%s' has a segment that does not fit", server->module->name);
-    for (uint64_t address = begin; address < end; address += PAGE_BYTES)
-        fill_page(server, segment, address, page_of(server, address, rights_of(segment)));
-}
-
 static void load_image(struct server *server, bool keep_data)
 {
-    const Elf64_Ehdr *header = header_of(server);
-    const Elf64_Phdr *segment = direct(server->module->address + header->e_phoff);
+    const struct image_place place = {SERVER_IMAGE_BASE, SERVER_STACK_TOP - (SERVER_STACK_PAGES + 1) * PAGE_BYTES};
 
-    for (unsigned i = 0; i < header->e_phnum; i++)
-        if (segment[i].p_type == PT_LOAD && !(keep_data && segment[i].p_flags & PF_W))
-            load_segment(server, &segment[i]);
+    server->entry = image_load(server->module, &place, !keep_data, page_of, server);
 }
 
 /* ---- what a server has besides its image ---- */
@@ -160,7 +116,7 @@ static void set_context(struct server *server, enum server_why why)
         .rdi = (uint64_t)server->task.badge,
         .rsi = why,
         .rdx = server->death_rip,
-        .rip = header_of(server)->e_entry,
+        .rip = server->entry,
         .cs = USER_CS,
         .ss = USER_SS,
         .rsp = SERVER_STACK_TOP,
