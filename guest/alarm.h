@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * guest/alarm.h: something that happens at a time: a sleeper's deadline, a server's alarm. guest/sched.c keeps them.
+ * guest/alarm.h: something that happens at a time: a sleeper's deadline, a server's alarm; and the timer below it.
  */
 #ifndef RINGSIDE_GUEST_ALARM_H
 #define RINGSIDE_GUEST_ALARM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "guest/list.h"
+
+#define ALARM_NEVER UINT64_MAX
 
 struct alarm {
     struct list link; /* by time */
@@ -19,5 +22,13 @@ void alarm_init(struct alarm *alarm, void (*expired)(struct alarm *));
 /* At `until`, or as soon as interrupts are on if that is past; replaces the time set before. */
 void alarm_set(struct alarm *alarm, uint64_t until);
 void alarm_cancel(struct alarm *alarm);
+
+/* Once, before the rest. */
+void alarms_init(void);
+/* An interrupt at `when` or earlier. */
+void timer_arm(uint64_t when, uint64_t now);
+bool timer_is_armed(void);
+/* It has come: what is due expires. */
+void timer_fired(uint64_t now);
 
 #endif

@@ -2,17 +2,17 @@
  *
  * guest/sched.c: the scheduler.
  *
- * One queue of threads that can run, first in first out. Sleepers hang in a hash table by channel; those with a
- * deadline are on a second list as well, by time. A CPU without work idles in the thread that went to sleep last (there
- * is no idle thread to switch to and back), interrupts on only there.
+ * One queue of threads that can run, first in first out. Sleepers hang in a hash table by channel, and may have an alarm
+ * besides. A CPU without work idles in the thread that went to sleep last (there is no idle thread to switch to and
+ * back), interrupts on only there.
  *
- * The timer is one shot and armed only when something will have to happen: an alarm, or the end of a slice while
- * another thread waits for the CPU. A program that runs alone is never interrupted. That a thread has become ready asks
- * for a slice only if the current one goes back to ring 3, so it is armed there (sched_before_user): mostly, the
- * current one goes to sleep.
+ * A slice ends by the timer (guest/alarm.c), which is armed for that only while another thread waits for the CPU: a
+ * program that runs alone is never interrupted. That a thread has become ready asks for a slice only if the current one
+ * goes back to ring 3, so it is armed there (sched_before_user): mostly, the current one goes to sleep.
  *
  * A dead thread cannot free the stack it runs on: the next one to run does.
  */
+#include "guest/alarm.h"
 #include "guest/clock.h"
 #include "guest/cpu.h"
 #include "guest/print.h"
@@ -21,27 +21,23 @@
 
 #define TIMESLICE_NS 10000000ul
 #define BUCKETS 64
-#define NOT_ARMED UINT64_MAX
 #define RESCHEDULE_SLICE 1 /* others can run: see that the slice ends */
 #define RESCHEDULE_YIELD 2 /* let them */
 
 static struct {
     struct list ready;
     struct list sleepers[BUCKETS]; /* by hash of the channel */
-    struct list alarms;            /* earliest first */
     struct list dead;
-    uint64_t armed;   /* when the timer will fire, or NOT_ARMED */
     uint64_t charged; /* up to when CPU time is accounted */
 } sched;
 
 void sched_init(void)
 {
     list_init(&sched.ready);
-    list_init(&sched.alarms);
     list_init(&sched.dead);
     for (unsigned i = 0; i < BUCKETS; i++)
         list_init(&sched.sleepers[i]);
-    sched.armed = NOT_ARMED;
+    alarms_init();
     sched.charged = clock_ns();
 }
 
@@ -50,20 +46,12 @@ static struct list *bucket_of(uint64_t channel)
     return &sched.sleepers[channel * 0x9e3779b97f4a7c15ul >> 58];
 }
 
-static void arm(uint64_t when, uint64_t now)
-{
-    if (sched.armed <= when)
-        return;
-    sched.armed = when;
-    lapic_timer(when > now ? when - now : 0);
-}
-
 static void arm_slice(void)
 {
-    if (sched.armed == NOT_ARMED) {
+    if (!timer_is_armed()) {
         uint64_t now = clock_ns();
 
-        arm(now + TIMESLICE_NS, now);
+        timer_arm(now + TIMESLICE_NS, now);
     }
 }
 
@@ -77,7 +65,7 @@ void sched_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
     list_add(&sched.ready, &thread->link);
-    if (sched.armed == NOT_ARMED)
+    if (!timer_is_armed())
         this_cpu()->reschedule |= RESCHEDULE_SLICE;
 }
 
@@ -112,37 +100,10 @@ static void schedule(void)
     next = LIST_MEMBER(sched.ready.next, struct thread, link);
     list_remove(&next->link);
     next->state = THREAD_RUNNING;
-    this_cpu()->reschedule = list_empty(&sched.ready) || sched.armed != NOT_ARMED ? 0 : RESCHEDULE_SLICE;
+    this_cpu()->reschedule = list_empty(&sched.ready) || timer_is_armed() ? 0 : RESCHEDULE_SLICE;
     if (next != thread_current())
         thread_switch(next);
     sched_reap();
-}
-
-void alarm_init(struct alarm *alarm, void (*expired)(struct alarm *))
-{
-    list_init(&alarm->link);
-    alarm->until = SCHED_FOREVER;
-    alarm->expired = expired;
-}
-
-void alarm_set(struct alarm *alarm, uint64_t until)
-{
-    struct list *place;
-
-    list_remove(&alarm->link);
-    alarm->until = until;
-    if (until == SCHED_FOREVER)
-        return;
-    place = sched.alarms.next;
-    while (place != &sched.alarms && LIST_MEMBER(place, struct alarm, link)->until <= until)
-        place = place->next;
-    list_add(place, &alarm->link);
-    arm(until, clock_ns());
-}
-
-void alarm_cancel(struct alarm *alarm)
-{
-    list_remove(&alarm->link);
 }
 
 static void resume(struct thread *thread, enum wake_reason reason)
@@ -297,22 +258,12 @@ void sched_timer(void)
 {
     uint64_t now = clock_ns();
 
-    sched.armed = NOT_ARMED;
     if (thread_current()->state == THREAD_RUNNING)
         charge(now);
-    while (!list_empty(&sched.alarms)) {
-        struct alarm *first = LIST_MEMBER(sched.alarms.next, struct alarm, link);
-
-        if (first->until > now) {
-            arm(first->until, now);
-            break;
-        }
-        alarm_cancel(first);
-        first->expired(first);
-    }
+    timer_fired(now);
     if (thread_current()->state == THREAD_RUNNING && !list_empty(&sched.ready)) {
         sched_yield_later();
-        arm(now + TIMESLICE_NS, now);
+        timer_arm(now + TIMESLICE_NS, now);
     }
 }
 
