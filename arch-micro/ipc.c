@@ -375,6 +375,10 @@ void ipc_receive(struct task *self, struct endpoint *endpoint)
 
     self->result = 0;
     while (self->received == received && !take(self, endpoint)) {
+        if (unlikely(endpoint->waiting)) { /* another one, since this one was woken */
+            self->result = -EBUSY;
+            return;
+        }
         if (unlikely(endpoint->tell_free))
             ipc_tell_free(endpoint);
         self->state = IPC_RECEIVING;

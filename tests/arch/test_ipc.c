@@ -61,9 +61,30 @@ static void test_random_calls_of_the_first_generation(void **state)
     random_calls("mach=on fastpath=off", "30000", "3");
 }
 
+static void cases(const char *settings)
+{
+    run("build/programs/arch/ipc_cases", settings, (const char *const[]){NULL, NULL});
+    assert_string_equal(boot.output, "two receivers: 16, noticed, called, answered 0, the first 16, the caller 5\n"
+                                     "the receiver dies in service: 32\n"
+                                     "the caller is killed in service: 1009, the answer -3\n"
+                                     "answered twice: 0, -3, the caller 9\n"
+                                     "answered by another: 3, the caller 12\n"
+                                     "nobody receives: 4\n"
+                                     "never answered: 1015\n");
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    cases(NULL);
+    cases("fastpath=off");
+    cases("mach=on fastpath=off");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
         cmocka_unit_test(test_random_calls),
         cmocka_unit_test(test_random_calls_without_fast_path),
         cmocka_unit_test(test_random_calls_of_the_first_generation),
