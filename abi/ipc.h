@@ -38,7 +38,7 @@ enum ipc_call {
                                  then IPC_WAIT; a handle that is none is ignored */
     IPC_REPLY,                /* handle, result, flags (REPLY_*), three words: 0 or -ESRCH: no such handle. Does not wait. A request
                                  (MSG_REQUEST) is answered by the message page's words from `done` on, here and in IPC_REPLY_WAIT */
-    IPC_ENDPOINT,             /* a new endpoint: its capability, with all rights. Inherited by fork */
+    IPC_ENDPOINT,             /* a new endpoint: its capability, with all rights. Inherited by fork. A server has its own: -EBADF */
     IPC_CLOSE,                /* capability: gives it up */
     IPC_NOTIFY,               /* endpoint, bits: or-ed into the endpoint's notification word; never waits */
 
@@ -89,7 +89,7 @@ enum ipc_call {
 #define IPC_IS_CALL(nr) ((nr) >= IPC_CALL_BASE)
 
 enum {
-    REPLY_DELIVERED = 1, /* what was pending for the sender is delivered, and its context says all (IPC_TASK_WRITE): the result is
+    REPLY_DELIVERED = 1, /* by the exception handler only: what was pending for the sender is delivered, and its context says all (IPC_TASK_WRITE): the result is
                             not written to RAX */
     REPLY_YIELD = 2,     /* others run before the sender */
 };

@@ -157,7 +157,7 @@ static bool call_reply(struct task *self, struct user_regs *regs)
 
     if (!to)
         return result_in_rax(self, regs, -ESRCH);
-    to->delivered = regs->rdx & REPLY_DELIVERED;
+    to->delivered = regs->rdx & REPLY_DELIVERED && kernel.handler && self == kernel.handler->owner; /* nobody else's to say */
     to->yield = regs->rdx & REPLY_YIELD;
     ipc_answer(to, (long)regs->rsi);
     return result_in_rax(self, regs, 0);

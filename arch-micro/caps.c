@@ -32,12 +32,15 @@ static bool table_make(struct task *task)
     return task->caps;
 }
 
-/* Index 0 stays free: as the endpoint of a wait it means the task's own. */
+/* Index 0 stays free: as the endpoint of a wait it means the task's own. Servers have one, and make no others: where they wait
+ * the supervisor sees whether they work. */
 long cap_new_endpoint(struct task *task)
 {
     struct endpoint *endpoint;
     unsigned cap = 1;
 
+    if (task->image)
+        return -EBADF;
     if (!table_make(task))
         return -ENOMEM;
     while (cap < task->cap_count && task->caps[cap].kind != CAP_KIND_NONE)

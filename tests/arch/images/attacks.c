@@ -271,6 +271,8 @@ long attack_notify_everybody(const struct target *t)
 }
 
 AS(close_server, kcall(IPC_CLOSE, CAP_SERVER(0), 0, 0))
+/* A server has its own, and the kernel no place to take others back. */
+AS(endpoints, kcall(IPC_ENDPOINT, 0, 0, 0))
 AS(call_plain, kcall(IPC_CALL, CAP_SERVER(0), 0, 0))
 AS(wait_at_another, kcall(IPC_WAIT, CAP_SERVER(0), 0, 0))
 

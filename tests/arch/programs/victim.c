@@ -38,7 +38,7 @@ static void fill(void)
     memset(granted, 'g', GRANTED);
 }
 
-/* What was not granted for writing. */
+/* What was not granted for writing is as it was. */
 static int is_whole(int granted_too)
 {
     int whole = 1;
@@ -58,10 +58,13 @@ static unsigned all_attacks(long nr)
     unsigned damaged = 0;
 
     for (uint64_t n = 0;; n++) {
+        long result;
+
         fill();
-        if (hostile(nr, n) < 0 && errno == ENOENT)
+        result = hostile(nr, n);
+        if (result < 0 && errno == ENOENT)
             return damaged;
-        damaged += !is_whole(nr == SYS_pwrite64);
+        damaged += result != 0 || !is_whole(nr == SYS_pwrite64);
     }
 }
 
