@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/micro_boot.h: boots the microkernel with servers of the test's choice and one program, and keeps what was said.
+ * tests/arch/micro_boot.h: boots the microkernel with servers of the test's choice and one program, and keeps what was
+ * said.
  */
 #ifndef RINGSIDE_TESTS_ARCH_MICRO_BOOT_H
 #define RINGSIDE_TESTS_ARCH_MICRO_BOOT_H
@@ -9,11 +10,11 @@
 
 struct micro_boot {
     /* set by the caller */
-    const char *replaced, *image;  /* this server is that image instead of its own; NULL: none */
-    const char *program;           /* of the host; its path in the guest is /program */
-    const char *arguments[4];      /* NULL ends */
-    const char *settings;          /* NULL: the defaults */
-    uint64_t limit_ms;             /* simulated; it is an error to meet it, which the caller sees in `end` */
+    const char *replaced, *image; /* this server is that image instead of its own; NULL: none */
+    const char *program;          /* of the host; its path in the guest is /program */
+    const char *arguments[4];     /* NULL ends */
+    const char *settings;         /* NULL: the defaults */
+    uint64_t limit_ms;            /* simulated; it is an error to meet it, which the caller sees in `end` */
     /* the outcome */
     enum machine_end end;
     int exit_status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_hostile.c: a server of the microkernel that attacks kernel, programs and other servers while it serves a
- * call. The kernel refuses each attempt with the right error, and programs see nothing of it.
+ * tests/arch/test_hostile.c: a server of the microkernel that attacks kernel, programs and other servers while it
+ * serves a call. The kernel refuses each attempt with the right error, and programs see nothing of it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,7 +44,8 @@ static void run(const char *settings, const char *server, const char *image, con
 static void ends_well(void)
 {
     if (boot.end != END_POWER_OFF || boot.exit_status != 0)
-        fail_msg("end %d, exit status %d\n%s%s", boot.end, boot.exit_status, boot.output, boot.log + (strlen(boot.log) > 600 ? strlen(boot.log) - 600 : 0));
+        fail_msg("end %d, exit status %d\n%s%s", boot.end, boot.exit_status, boot.output,
+                 boot.log + (strlen(boot.log) > 600 ? strlen(boot.log) - 600 : 0));
     if (!boot.free_frames_before || boot.free_frames_before != boot.free_frames_after)
         fail_msg("%lu frames free before, %lu after\n%s", boot.free_frames_before, boot.free_frames_after, boot.log);
 }
@@ -127,10 +128,18 @@ static void assert_log(const char *line)
 static void test_ttyd_attacks_whom_fsd_serves(void **state)
 {
     static const char *const lines[] = {
-        "copy granted: 0",           "copy before: -1",      "copy after: -1",
-        "copy straddling begin: -1", "copy straddling end: -1", "copy write before: -1",
-        "copy write after: -1",      "copy kernel: -14",     "copy the asker's text: -1",
-        "copy the asker's message page: -1", "copy the asker at the program's address: -1", "request back: -35",
+        "copy granted: 0",
+        "copy before: -1",
+        "copy after: -1",
+        "copy straddling begin: -1",
+        "copy straddling end: -1",
+        "copy write before: -1",
+        "copy write after: -1",
+        "copy kernel: -14",
+        "copy the asker's text: -1",
+        "copy the asker's message page: -1",
+        "copy the asker at the program's address: -1",
+        "request back: -35",
         "copy of nobody: -3",
     };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_ipc.c: messages and capabilities of the microkernel against an unprivileged program: 100,000 random kernel
- * calls by processes that share endpoints and are killed at random, and each situation that needs thought by itself.
+ * tests/arch/test_ipc.c: messages and capabilities of the microkernel against an unprivileged program: 100,000 random
+ * kernel calls by processes that share endpoints and are killed at random, and each situation that needs thought by
+ * itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,12 +35,13 @@ static void random_calls(const char *settings, const char *calls, const char *se
     char expected[512];
 
     run("build/programs/arch/ipc_random", settings, (const char *const[]){calls, seed});
-    snprintf(expected, sizeof expected,
-             "%s calls wanted: all made, 0 strange answers\n"
-             "messages: some received, some answered, some interrupted, some without receiver; endpoints used up: some\n"
-             "processes: some forked, some killed\n"
-             "bystander: all right\n",
-             calls);
+    snprintf(
+        expected, sizeof expected,
+        "%s calls wanted: all made, 0 strange answers\n"
+        "messages: some received, some answered, some interrupted, some without receiver; endpoints used up: some\n"
+        "processes: some forked, some killed\n"
+        "bystander: all right\n",
+        calls);
     assert_string_equal(boot.output, expected);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/attack.h: a hostile server: the real one, with operations in front that attack while they serve a call.
+ * tests/arch/images/attack.h: a hostile server: the real one, with operations in front that attack while they serve a
+ * call.
  *
  * A program asks for attack n of a list, by a call that a real server would refuse. The attack runs while the call is
  * served; its name and its result go to the log, where the test holds them against what the list (attacks.def) expects.

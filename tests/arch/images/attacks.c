@@ -102,7 +102,8 @@ long attack_copy_any_handle(const struct target *t)
 
     for (uint64_t handle = 0; handle < HANDLES; handle++)
         if (!is_mine(t, handle))
-            accepted += copy_with(handle, loot, t->address, 8, 0) != -ESRCH || copy_with(handle, loot, t->address, 8, COPY_SERVED) != -ESRCH;
+            accepted += copy_with(handle, loot, t->address, 8, 0) != -ESRCH ||
+                        copy_with(handle, loot, t->address, 8, COPY_SERVED) != -ESRCH;
     return accepted;
 }
 
@@ -299,8 +300,8 @@ static uint64_t next_random(void)
 
 static const int nobody[] = {-1, -77, 0, 8000000, 0x7fffffff, -0x7fffffff - 1};
 
-/* All words of the page are random, but that the request is about nobody who lives, and is none that peers obey whoever asks:
- * the end of a service, a transfer of the disk, a new space. */
+/* All words of the page are random, but that the request is about nobody who lives, and is none that peers obey whoever
+ * asks: the end of a service, a transfer of the disk, a new space. */
 static void write_garbage(int to)
 {
     volatile uint64_t *words = (volatile uint64_t *)SERVER_MESSAGE_PAGE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/hostile_fsd.c: fsd that attacks. pwrite64 and pread64 of descriptor HOSTILE_FD ask for it: the attack's
- * number is the offset, the argument after it the address of a secret. Offset HOSTILE_WHO answers the caller's handle;
- * HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered. A request of vmd for a page of a
- * file is attacked once, after the first attack on a program.
+ * tests/arch/images/hostile_fsd.c: fsd that attacks. pwrite64 and pread64 of descriptor HOSTILE_FD ask for it: the
+ * attack's number is the offset, the argument after it the address of a secret. Offset HOSTILE_WHO answers the caller's
+ * handle; HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered. A request
+ * of vmd for a page of a file is attacked once, after the first attack on a program.
  */
 #include "tests/arch/images/attack.h"
 
@@ -27,8 +27,7 @@ static struct {
 
 static long request(void *self, struct request *rq)
 {
-    struct target target = {
-        .handle = server.request_entry.handle, .address = (uint64_t)rq->data, .bytes = rq->size};
+    struct target target = {.handle = server.request_entry.handle, .address = (uint64_t)rq->data, .bytes = rq->size};
 
     if (!hostile.attacked && rq->op == FS_READ_AT && server.requester == server.where[SERVICE_VM]) {
         hostile.attacked = true;
@@ -85,12 +84,14 @@ static long attack(const struct attack *attacks, size_t count, struct call *call
 
 static long hostile_pwrite64(void *self, struct call *call)
 {
-    return call->arg[0] == HOSTILE_FD ? attack(pwrite64_attacks, COUNT(pwrite64_attacks), call) : hostile.pwrite64(self, call);
+    return call->arg[0] == HOSTILE_FD ? attack(pwrite64_attacks, COUNT(pwrite64_attacks), call)
+                                      : hostile.pwrite64(self, call);
 }
 
 static long hostile_pread64(void *self, struct call *call)
 {
-    return call->arg[0] == HOSTILE_FD ? attack(pread64_attacks, COUNT(pread64_attacks), call) : hostile.pread64(self, call);
+    return call->arg[0] == HOSTILE_FD ? attack(pread64_attacks, COUNT(pread64_attacks), call)
+                                      : hostile.pread64(self, call);
 }
 
 /* ---- fs_part, and these two in front ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/hostile_ttyd.c: ttyd that attacks the program which fsd serves by asking it, and that does, when asked
- * by an ioctl, what no server survives (deadly.def).
+ * tests/arch/images/hostile_ttyd.c: ttyd that attacks the program which fsd serves by asking it, and that does, when
+ * asked by an ioctl, what no server survives (deadly.def).
  */
 #include "tests/arch/images/attack.h"
 

@@ -67,8 +67,8 @@ static void two_receivers(void)
     label = wait_message();
     answered = kernel_call3(IPC_REPLY, LABEL_HANDLE(label), 5, 0);
     printf("two receivers: %d, %s, %s, answered %ld, the first %d, the caller %d\n", code(busy),
-           LABEL_KIND(notice) == MSG_NOTIFY ? "noticed" : "nothing", LABEL_KIND(label) == MSG_PLAIN ? "called" : "nothing",
-           answered, end_of(first), end_of(caller));
+           LABEL_KIND(notice) == MSG_NOTIFY ? "noticed" : "nothing",
+           LABEL_KIND(label) == MSG_PLAIN ? "called" : "nothing", answered, end_of(first), end_of(caller));
 }
 
 static long receive_and_die(void)

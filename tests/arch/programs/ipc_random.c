@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * ipc_random CALLS SEED: at least so many random kernel calls of a microkernel, by several processes at once that share
- * endpoints: forged capabilities and handles, bad addresses and lengths, calls that only servers may make, numbers beyond
- * the table; and among them proper ones: endpoints made, closed, used up and inherited, calls that are answered, answered
- * late or never, receivers that die while they serve, callers that are killed while they wait, two receivers at one endpoint.
+ * endpoints: forged capabilities and handles, bad addresses and lengths, calls that only servers may make, numbers
+ * beyond the table; and among them proper ones: endpoints made, closed, used up and inherited, calls that are answered,
+ * answered late or never, receivers that die while they serve, callers that are killed while they wait, two receivers
+ * at one endpoint.
  *
  * Every answer is held against what abi/ipc.h allows. Nobody waits for ever: a timer interrupts each worker again and
  * again. Meanwhile a bystander works with a file and a pipe and looks at what it gets. What is printed is the same for
@@ -33,7 +34,7 @@ static struct shared {
     volatile unsigned long calls, wanted, strange, received, answered, interrupted, broken, killed, used_up, forks;
     volatile unsigned long strange_nr, strange_result; /* the last one */
     volatile int stop, bystander;
-} *shared;
+} * shared;
 
 static uint64_t state;
 
@@ -79,8 +80,19 @@ static void check(int good, uint64_t nr, long result)
 static uint64_t wild_address(void)
 {
     static char memory[4096];
-    static const uint64_t addresses[] = {0, 1, 0x400000, 0x10001000, 0x10010000, 0x20000000, 0x7ffffffff000, 0x7fffffffeff8,
-                                         0x800000000000, 0x8000000000000000, 0xffff800000000000, 0xffffffff80100000, -1ul,
+    static const uint64_t addresses[] = {0,
+                                         1,
+                                         0x400000,
+                                         0x10001000,
+                                         0x10010000,
+                                         0x20000000,
+                                         0x7ffffffff000,
+                                         0x7fffffffeff8,
+                                         0x800000000000,
+                                         0x8000000000000000,
+                                         0xffff800000000000,
+                                         0xffffffff80100000,
+                                         -1ul,
                                          -8ul};
     unsigned n = below(sizeof addresses / sizeof *addresses + 2);
 
@@ -89,8 +101,29 @@ static uint64_t wild_address(void)
 
 static uint64_t wild_number(void)
 {
-    static const uint64_t numbers[] = {0, 1, 2, 7, 8, 9, 16, 17, 18, 31, 32, 255, 1023, 1024, 4096, 65535, 1ul << 31, 1ul << 32,
-                                       (1ul << 32) + 1, 1ul << 63, -1ul, -2ul, -4096ul};
+    static const uint64_t numbers[] = {0,
+                                       1,
+                                       2,
+                                       7,
+                                       8,
+                                       9,
+                                       16,
+                                       17,
+                                       18,
+                                       31,
+                                       32,
+                                       255,
+                                       1023,
+                                       1024,
+                                       4096,
+                                       65535,
+                                       1ul << 31,
+                                       1ul << 32,
+                                       (1ul << 32) + 1,
+                                       1ul << 63,
+                                       -1ul,
+                                       -2ul,
+                                       -4096ul};
 
     switch (below(3)) {
     case 0:
@@ -135,9 +168,18 @@ static void privileged(void)
 
 static void unknown(void)
 {
-    static const uint64_t numbers[] = {IPC_NOTIFY + 1, IPC_EXIT + 1, IPC_PROTECT + 1, IPC_POWER_OFF + 1, IPC_CALLS_END,
-                                       IPC_CALLS_END + 1, 0x7fffffff, 0x80000000, 0xffffffff, 0xffffffff00010000,
-                                       (1ul << 32) | IPC_EXIT, (1ul << 32) | IPC_NOTIFY};
+    static const uint64_t numbers[] = {IPC_NOTIFY + 1,
+                                       IPC_EXIT + 1,
+                                       IPC_PROTECT + 1,
+                                       IPC_POWER_OFF + 1,
+                                       IPC_CALLS_END,
+                                       IPC_CALLS_END + 1,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0xffffffff00010000,
+                                       (1ul << 32) | IPC_EXIT,
+                                       (1ul << 32) | IPC_NOTIFY};
     uint64_t nr = numbers[below(sizeof numbers / sizeof *numbers)];
     struct words words = wild_words();
     long r = kernel_call(nr, &words);
@@ -290,8 +332,9 @@ static void fork_once(void)
 
 static void turn(unsigned calls)
 {
-    static void (*const wait_free[])(void) = {privileged, privileged, privileged,    unknown,        unknown, forged,
-                                              forged,     notify,     make_endpoint, close_endpoint, reply_to_nobody};
+    static void (*const wait_free[])(void) = {privileged,    privileged,     privileged,     unknown,
+                                              unknown,       forged,         forged,         notify,
+                                              make_endpoint, close_endpoint, reply_to_nobody};
     static void (*const waiting[])(void) = {call, call, receive, receive, receive};
 
     while (calls-- && !shared->stop)
@@ -421,8 +464,8 @@ int main(int argc, char **argv)
     by = start(bystander, 0);
     drive(strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ul + 1);
     waitpid(by, &status, 0);
-    printf("%lu calls wanted: %s made, %lu strange answers\n", shared->wanted, shared->calls >= shared->wanted ? "all" : "not all",
-           shared->strange);
+    printf("%lu calls wanted: %s made, %lu strange answers\n", shared->wanted,
+           shared->calls >= shared->wanted ? "all" : "not all", shared->strange);
     if (shared->strange)
         printf("call %lx answered %ld\n", shared->strange_nr, (long)shared->strange_result);
     printf("messages: %s received, %s answered, %s interrupted, %s without receiver; endpoints used up: %s\n",

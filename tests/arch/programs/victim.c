@@ -154,7 +154,8 @@ static pid_t reuse(long handle)
     return -1;
 }
 
-/* A call that is never answered: who waits can be killed, and its handle then is nobody's, also when it is another's. */
+/* A call that is never answered: who waits can be killed, and its handle then is nobody's, also when it is another's.
+ */
 static void stale_handle(void)
 {
     pid_t child = fork(), other;
@@ -167,11 +168,12 @@ static void stale_handle(void)
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     handle = hostile(SYS_pwrite64, HOSTILE_STALE);
-    printf("never answered: %s, its handle %s\n", WIFSIGNALED(status) ? "killed" : "lives", handle > 2 ? "is stale" : "works");
+    printf("never answered: %s, its handle %s\n", WIFSIGNALED(status) ? "killed" : "lives",
+           handle > 2 ? "is stale" : "works");
     other = reuse(handle);
-    printf("the handle again: %s\n", other < 0                                          ? "never"
+    printf("the handle again: %s\n", other < 0                                        ? "never"
                                      : hostile(SYS_pwrite64, HOSTILE_STALE) == handle ? "another's, stale"
-                                                                                        : "works");
+                                                                                      : "works");
     if (other < 0)
         return;
     usleep(1000);
