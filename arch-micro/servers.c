@@ -363,6 +363,14 @@ static void free_frame(uint64_t frame)
         frame_free(frame);
 }
 
+/* What it has asked of another server, and no answer will come. */
+static void drop_request(struct task *task)
+{
+    if (kernel.mach && (task->state == IPC_SENDING || task->state == IPC_SERVED))
+        mach_drop(task);
+    list_remove(&task->link);
+}
+
 void servers_end(void)
 {
     for (unsigned n = 0; n < kernel.servers; n++) {
@@ -370,7 +378,7 @@ void servers_end(void)
 
         alarm_cancel(&server->alarm);
         endpoint_fini(&server->endpoint);
-        list_remove(&server->task.link);
+        drop_request(&server->task);
         sched_kill(&server->task.thread);
         if (server->old_frames)
             server_is_up(server);

@@ -111,21 +111,20 @@ static bool nothing_happened(uint64_t died_at)
 static struct reply once_more(void)
 {
     struct entry *entry = server.current;
+    bool twice = server.retrying;
 
-    if (entry->kind == ENTRY_REQUEST)
-        return server.retrying ? serve_answer(-EIO) : serve_again();
-    server.current = server.fresh;
-    if (server.retrying)
-        return entry_end(entry, -EIO);
     server.retrying = true;
-    return entry_run(entry);
+    server.current = server.fresh;
+    if (entry->kind == ENTRY_REQUEST)
+        return twice ? serve_answer(-EIO) : serve_again();
+    return twice ? entry_end(entry, -EIO) : entry_run(entry);
 }
 
 static struct reply resume(uint64_t died_at)
 {
     struct reply reply;
 
-    if (!nothing_happened(died_at))
+    if (!server.started || !nothing_happened(died_at))
         kcall(IPC_EXIT, 1, 0, 0);
     server.alarm = CALL_FOREVER;
     reply = once_more();
@@ -143,6 +142,7 @@ static struct reply start(int number, enum server_why why, uint64_t died_at)
     init(number);
     for (const struct part *const *part = server_parts; *part; part++)
         (*part)->create(why);
+    server.started = true;
     if (why == START_FRESH)
         wake_everybody();
     return calls_settle(NO_REPLY);

@@ -139,6 +139,7 @@ struct server {
 
     /* set at start */
     int number;
+    bool started;  /* all parts are made */
     bool retrying; /* the current entry has killed the server once */
     const struct boot_info *boot;
     struct host host;
