@@ -265,7 +265,7 @@ static void decode_into(struct block_table *t, struct block *b, const uint8_t *c
     const uint64_t start = pc;
     const bool in_page = (start & 4095) + b->size <= 4096;
 
-    if (!b->event && in_page && is_spin(code, left))
+    if (in_page && is_spin(code, left)) /* also where a routine began that is counted: it transfers nothing */
         b->event = BLOCK_EVENT_SPIN;
 
     while (left > 0 && cs_disasm_iter(t->capstone, &code, &left, &pc, t->insn)) {

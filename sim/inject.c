@@ -262,14 +262,14 @@ void inject_died(struct cpu *cpu, const char *domain, uint64_t cause)
 
 void inject_back(struct cpu *cpu, const char *domain, uint64_t calls_failed, const char *lost)
 {
-    struct fault_result *r = fault_of(cpu->machine->inject, domain, true);
+    struct fault_result *r;
 
-    if (!r)
-        return;
-    r->back = true;
-    r->back_at = cpu->clock;
-    r->calls_failed = calls_failed;
-    snprintf(r->lost, sizeof r->lost, "%s", lost);
+    while ((r = fault_of(cpu->machine->inject, domain, true))) { /* it may have died again before it was back */
+        r->back = true;
+        r->back_at = cpu->clock;
+        r->calls_failed = calls_failed;
+        snprintf(r->lost, sizeof r->lost, "%s", lost);
+    }
 }
 
 static void warn_of_missing(struct machine *m, const struct fault *f, const struct fault_spec *spec)
