@@ -144,5 +144,6 @@ int main(int argc, char **argv)
     region_end(ops);
     print_database(&w);
     finish(&w);
+    require(fflush(stdout) == 0, "standard output");
     return 0;
 }
