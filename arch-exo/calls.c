@@ -62,6 +62,7 @@ static void reflect(struct env *env, struct user_regs *regs)
         return;
     }
     private->rip = regs->rip;
+    private->in_library = 1;
     regs->rip = regs->rcx = env->group->upcalls.syscall;
 }
 

@@ -108,6 +108,7 @@ void env_enter_space(struct env *env, struct space *space);
 /* The private area of the current env is where it belongs. */
 void env_private(struct env *env);
 long env_call(struct env *self, struct user_regs *regs);
+void group_alarm_init(struct group *group);
 void group_event(struct group *group, uint32_t event);
 void envs_end(void);
 

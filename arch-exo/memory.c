@@ -45,6 +45,7 @@ void group_create(unsigned number, const struct boot_module *module)
     uint64_t ram = kernel.boot->ram_bytes;
 
     *group = (struct group){.number = number, .module = module, .shared = space_create()};
+    group_alarm_init(group);
     if (!group->shared || !entry_make(group->shared->root, LIB_BASE, 1, group->shared))
         panic("not enough memory for group %u", number);
     for (uint64_t offset = 0; offset < ram; offset += LEVEL_SPAN(2))
@@ -127,7 +128,8 @@ static void free_own(uint64_t frame)
 void groups_end(void)
 {
     for (unsigned i = 0; i < kernel.groups; i++) {
-        alarm_cancel(&kernel.group[i].alarm);
+        if (kernel.group[i].alarm.expired)
+            alarm_cancel(&kernel.group[i].alarm);
         for (unsigned n = 1; n < SPACES_MAX; n++)
             if (lend_space(kernel.group[i].number, n)) {
                 drop_library(space_of(n));

@@ -317,12 +317,9 @@ static void alarm_expired(struct alarm *alarm)
     group_event(LIST_MEMBER(alarm, struct group, alarm), EVENT_ALARM);
 }
 
-static long set_alarm(struct group *group, uint64_t until)
+void group_alarm_init(struct group *group)
 {
-    if (!group->alarm.expired)
-        alarm_init(&group->alarm, alarm_expired);
-    alarm_set(&group->alarm, until);
-    return 0;
+    alarm_init(&group->alarm, alarm_expired);
 }
 
 long env_call(struct env *self, struct user_regs *regs)
@@ -337,7 +334,8 @@ long env_call(struct env *self, struct user_regs *regs)
     case EXO_SLEEP:
         return env_sleep(self, regs->rdi, (uint32_t)regs->rsi);
     case EXO_ALARM:
-        return set_alarm(self->group, regs->rdi);
+        alarm_set(&self->group->alarm, regs->rdi);
+        return 0;
     default:
         if (regs->error == EXO_YIELD && !regs->rdi)
             return yield_to_any(self);
