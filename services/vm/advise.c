@@ -46,6 +46,8 @@ long vm_call_madvise(void *self, struct call *call)
         return -EINVAL;
     if (bytes == 0)
         return 0;
+    if (advice == MADV_DONTNEED && vm_range_sealed(space, start, end))
+        return -EPERM;
     if (advice == MADV_DONTNEED)
         vm_range_drop(vm, space, start, end);
     return vm_range_covered(space, start, end) ? 0 : -ENOMEM;

@@ -131,6 +131,15 @@ bool vm_range_covered(struct vm_space *space, uint64_t start, uint64_t end)
     return area;
 }
 
+bool vm_range_sealed(struct vm_space *space, uint64_t start, uint64_t end)
+{
+    struct vm_area *area = vm_area_after(space, start);
+
+    while (area && area_start(area) < end && !(area->flags & AREA_RESERVED))
+        area = vm_area_next(area);
+    return area && area_start(area) < end;
+}
+
 /* First fit from the top, as Linux's top-down layout; a stack keeps its guard. */
 uint64_t vm_gap_find(struct vm_space *space, uint64_t bytes)
 {

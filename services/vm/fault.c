@@ -122,6 +122,22 @@ static long fault_write(struct fault *f, uint64_t entry)
     return r;
 }
 
+long vm_page_own(struct vm *vm, struct call *call, struct vm_space *space, struct vm_area *area, uint64_t address,
+                 frame_t *frame)
+{
+    struct fault f = {.vm = vm, .call = call, .space = space, .area = area, .address = address & ~PAGE_MASK, .write = true};
+    uint64_t page = address >> PAGE_SHIFT, entry = vm_page_get(&space->pages, page);
+    long r = 0;
+
+    if (!entry)
+        r = fault_absent(&f);
+    else if (!(entry & PAGE_PRIVATE) || vm_frame_count(vm, entry_frame(entry)) > 1)
+        r = fault_write(&f, entry);
+    if (r == 0)
+        *frame = entry_frame(vm_page_get(&space->pages, page));
+    return r;
+}
+
 static bool allowed(const struct vm_area *area, uint64_t access)
 {
     if (access & VM_WRITE)

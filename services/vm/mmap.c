@@ -44,6 +44,8 @@ static long fixed_address(struct vm_space *space, const struct demand *d, uint64
         return -ENOMEM;
     if (d->address < MAP_LOWEST)
         return -EPERM;
+    if (!(d->flags & MAP_FIXED_NOREPLACE) && vm_range_sealed(space, d->address, d->address + bytes))
+        return -EPERM;
     if ((d->flags & MAP_FIXED_NOREPLACE) && !vm_range_free(space, d->address, d->address + bytes))
         return -EEXIST;
     return (long)d->address;
@@ -135,6 +137,8 @@ long vm_call_munmap(void *self, struct call *call)
 
     if (!space || start & PAGE_MASK || bytes == 0 || bytes > VM_USER_END || start > VM_USER_END - page_up(bytes))
         return -EINVAL;
+    if (vm_range_sealed(space, start, end))
+        return -EPERM;
     if (vm_area_split(vm, space, start) || vm_area_split(vm, space, end))
         return -ENOMEM;
     vm_range_remove(vm, space, start, end);

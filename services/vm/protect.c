@@ -122,6 +122,8 @@ long vm_call_mprotect(void *self, struct call *call)
         return 0;
     if (bytes > VM_USER_END || start > VM_USER_END - page_up(bytes) || !vm_range_covered(space, start, end))
         return -ENOMEM;
+    if (vm_range_sealed(space, start, end))
+        return -EPERM;
     if (prot & PROT_WRITE && would_write_file(space, start, end))
         return -EACCES;
     return vm_range_protect(vm, space, start, end, (uint32_t)prot);

@@ -19,7 +19,7 @@ static long check_fixed(const struct remap *m)
     return 0;
 }
 
-static long check_remap(const struct vm *vm, const struct remap *m, const struct vm_area *area)
+static long check_remap(const struct vm *vm, struct vm_space *space, const struct remap *m, const struct vm_area *area)
 {
     if (m->from & PAGE_MASK || m->new_bytes == 0 || m->old_bytes == 0 ||
         m->flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED))
@@ -28,6 +28,8 @@ static long check_remap(const struct vm *vm, const struct remap *m, const struct
         return -EINVAL;
     if (!area || m->old_bytes > area->end - m->from)
         return -EFAULT;
+    if (area->flags & AREA_RESERVED || (m->flags & MREMAP_FIXED && vm_range_sealed(space, m->to, m->to + m->new_bytes)))
+        return -EPERM;
     if (m->new_bytes > m->old_bytes && vm_too_much(vm, m->new_bytes))
         return -ENOMEM;
     return 0;
@@ -165,7 +167,7 @@ long vm_call_mremap(void *self, struct call *call)
 
     if (call->arg[1] > VM_USER_END || call->arg[2] > VM_USER_END)
         return -EINVAL;
-    r = check_remap(vm, &m, area);
+    r = check_remap(vm, space, &m, area);
     if (r < 0)
         return r;
     if (m.flags & MREMAP_FIXED)

@@ -62,7 +62,7 @@ struct vm_object {
     struct vm_pages pages;
 };
 
-enum vm_area_flags { AREA_SHARED = 1, AREA_STACK = 2 };
+enum vm_area_flags { AREA_SHARED = 1, AREA_STACK = 2, AREA_RESERVED = 4 /* sealed: VM_RESERVE */ };
 
 struct vm_area {
     struct vm_node node; /* key: first address */
@@ -175,6 +175,7 @@ void vm_area_merge(struct vm *vm, struct vm_space *space, struct vm_area *area);
 void vm_area_move(struct vm *vm, struct vm_space *space, struct vm_area *area, uint64_t start, uint64_t bytes);
 bool vm_range_free(struct vm_space *space, uint64_t start, uint64_t end);    /* no area there */
 bool vm_range_covered(struct vm_space *space, uint64_t start, uint64_t end); /* no hole there */
+bool vm_range_sealed(struct vm_space *space, uint64_t start, uint64_t end);  /* some of it is reserved */
 uint64_t vm_gap_find(struct vm_space *space, uint64_t bytes);                /* 0: none */
 /* Unmaps everything in a range that begins and ends at borders of areas. */
 void vm_range_remove(struct vm *vm, struct vm_space *space, uint64_t start, uint64_t end);
@@ -200,8 +201,14 @@ long vm_space_share(struct vm *vm, int child, int parent);
 long vm_space_exec(struct vm *vm, int pid);
 long vm_space_exit(struct vm *vm, int pid);
 
-/* requests.c */
+/* requests.c, poke.c */
 long vm_request(void *self, struct request *rq);
+long vm_poke(struct vm *vm, struct request *rq);
+long vm_reserve(struct vm *vm, struct request *rq);
+
+/* fault.c: makes the page at `address` of a private area the space's own copy, whatever its protection, and says its frame. */
+long vm_page_own(struct vm *vm, struct call *call, struct vm_space *space, struct vm_area *area, uint64_t address,
+                 frame_t *frame);
 
 /* Calls: mmap.c, brk.c, protect.c, advise.c, remap.c, fault.c. */
 call_op vm_call_mmap, vm_call_munmap, vm_call_brk, vm_call_mprotect, vm_call_madvise, vm_call_msync, vm_call_mremap,

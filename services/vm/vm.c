@@ -4,8 +4,8 @@
  *
  * Layers inside, one file each: tree and pages (maps), frames (counts), objects (files
  * and shared memory), areas (what addresses mean), spaces (processes), then the calls:
- * mmap, protect, advise, remap, fault; requests is what proc asks. space.h has the
- * whole picture.
+ * mmap, protect, advise, remap, fault; requests and poke are what others ask. space.h has
+ * the whole picture.
  */
 #include "services/vm/space.h"
 

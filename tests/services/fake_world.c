@@ -175,6 +175,14 @@ static long fake_ask(void *ctx, struct request *rq)
     return -ENOSYS;
 }
 
+static long fake_take(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes)
+{
+    if (offset > rq->size || bytes > rq->size - offset)
+        return -EFAULT;
+    memcpy(to, (const char *)rq->data + offset, bytes);
+    return 0;
+}
+
 /* --- struct vm_host --- */
 
 static uint8_t *frame_bytes(struct world *w, frame_t frame)
@@ -389,7 +397,8 @@ static void fake_all_done(void *ctx, int status)
 static void fill_hosts(struct world *w)
 {
     w->host = (struct host){.ctx = w, .alloc = fake_alloc, .free = fake_free, .copy_in = fake_copy_in,
-                            .copy_out = fake_copy_out, .now = fake_now, .wake = fake_wake, .ask = fake_ask};
+                            .copy_out = fake_copy_out, .now = fake_now, .wake = fake_wake, .ask = fake_ask,
+                            .take = fake_take};
     w->mmu = (struct vm_host){.ctx = w, .frame_alloc = fake_frame_alloc, .frame_free = fake_frame_free,
                               .frame_zero = fake_frame_zero, .frame_copy = fake_frame_copy,
                               .frame_window = fake_frame_window, .space_create = fake_space_create,

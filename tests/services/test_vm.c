@@ -428,6 +428,155 @@ static void mremap_cases(void **state)
     end(w);
 }
 
+static long poke_request(struct world *w, int pid, uint64_t address, unsigned flags, const void *data, size_t size)
+{
+    struct call call = {.nr = CALL_FAULT, .pid = pid};
+    struct request rq = {.service = SERVICE_VM, .op = VM_POKE, .pid = pid, .arg = {address, flags},
+                         .data = (void *)data, .size = size, .call = &call};
+    long r;
+
+    do {
+        w->waited = false;
+        r = w->vm_service.request(w->vm_service.self, &rq);
+    } while (r == CALL_WAIT && w->waited);
+    return r;
+}
+
+static long reserve(struct world *w, int pid, uint64_t near, uint64_t bytes, unsigned prot)
+{
+    return world_request(w, SERVICE_VM, VM_RESERVE, pid, near, bytes, prot, 0, 0, 0);
+}
+
+static void poke_refusals(void **state)
+{
+    struct world *w = new_space();
+    uint8_t bytes[8] = {0};
+
+    fill_file();
+    w->fds[3] = world_add_file(w, "/f", file_data, sizeof file_data);
+    map_at(w, 1, BASE, 1, PROT_NONE);
+    map_at(w, 1, BASE + 2 * PAGE, 1, PROT_READ | PROT_EXEC);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE + PAGE, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1ul, 0), BASE + PAGE);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE + 3 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 3, 0), BASE + 3 * PAGE);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE + 4 * PAGE, PAGE, RW | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, 3, 0),
+                     BASE + 4 * PAGE);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE + 5 * PAGE, 8 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 3, 0),
+                     BASE + 5 * PAGE);
+    assert_int_equal(poke_request(w, 7, BASE, 0, bytes, 1), -EFAULT); /* nobody */
+    assert_int_equal(poke_request(w, 1, BASE - 1, 0, bytes, 1), -EFAULT);
+    assert_int_equal(poke_request(w, 1, BASE, 0, bytes, 0), -EINVAL);
+    assert_int_equal(poke_request(w, 1, BASE + 3 * PAGE - 7, 0, bytes, 8), -EINVAL); /* two pages */
+    assert_int_equal(poke_request(w, 1, BASE + 2 * PAGE, 0, bytes, -1ul), -EINVAL);
+    assert_int_equal(poke_request(w, 1, BASE, 0, bytes, 1), -EACCES); /* not even a read would find it */
+    assert_int_equal(poke_request(w, 1, BASE + PAGE, 0, bytes, 1), -EACCES); /* others see it */
+    assert_int_equal(poke_request(w, 1, BASE + 2 * PAGE, VM_POKE_TEXT, bytes, 1), -EACCES); /* of no file */
+    assert_int_equal(poke_request(w, 1, BASE + 3 * PAGE, VM_POKE_TEXT, bytes, 1), -EACCES); /* not executable */
+    assert_int_equal(poke_request(w, 1, BASE + 4 * PAGE, VM_POKE_TEXT, bytes, 1), -EACCES); /* writable */
+    assert_int_equal(poke_request(w, 1, BASE + 12 * PAGE, 0, bytes, 1), -EIO); /* beyond the end of the file */
+    assert_int_equal(poke_request(w, 1, BASE + 2 * PAGE, 0, bytes, 8), 0);
+    end(w);
+}
+
+/* Whatever its state (not there, in the file's object, own, shared by fork), the page becomes the space's own. */
+static void a_poke_is_seen_by_its_space_only(void **state)
+{
+    struct world *w = new_space();
+    uint8_t byte, seen;
+
+    fill_file();
+    w->fds[3] = world_add_file(w, "/f", file_data, sizeof file_data);
+    for (int pid = 1; pid <= 2; pid++) {
+        if (pid == 2)
+            assert_int_equal(world_request(w, SERVICE_VM, VM_CREATE, 2, 0, 0, 0, 0, 0, 0), 0);
+        assert_int_equal(CALLS(w, pid, CALL_mmap, BASE, 3 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, 3, 0), BASE);
+    }
+    assert_true(world_peek(w, 1, BASE, &seen, 1) && world_peek(w, 2, BASE, &seen, 1)); /* page 0: in the object */
+    for (uint64_t page = 0; page < 2; page++) {
+        byte = (uint8_t)~file_data[page * PAGE + 5];
+        assert_int_equal(poke_request(w, 1, BASE + page * PAGE + 5, VM_POKE_TEXT, &byte, 1), 0);
+        assert_true(world_peek(w, 1, BASE + page * PAGE + 5, &seen, 1));
+        assert_int_equal(seen, byte);
+        assert_true(world_peek(w, 1, BASE + page * PAGE + 6, &seen, 1)); /* and the rest is the file's */
+        assert_int_equal(seen, file_data[page * PAGE + 6]);
+        assert_true(world_peek(w, 2, BASE + page * PAGE + 5, &seen, 1));
+        assert_int_equal(seen, file_data[page * PAGE + 5]);
+    }
+    assert_false(world_poke(w, 1, BASE, &byte, 1)); /* the program still may not */
+    assert_int_equal(w->frame_copies, 2);
+    assert_int_equal(poke_request(w, 1, BASE + 7, VM_POKE_TEXT, &byte, 1), 0);
+    assert_int_equal(w->frame_copies, 2); /* its own already */
+    assert_int_equal(fork_space(w, 3, 1), 0);
+    byte = 1;
+    assert_int_equal(poke_request(w, 3, BASE + 7, VM_POKE_TEXT, &byte, 1), 0);
+    assert_int_equal(w->frame_copies, 3);
+    assert_true(world_peek(w, 3, BASE + 7, &seen, 1));
+    assert_int_equal(seen, 1);
+    assert_true(world_peek(w, 1, BASE + 7, &seen, 1));
+    assert_int_not_equal(seen, 1);
+    assert_true(world_peek(w, 3, BASE + PAGE + 5, &seen, 1)); /* inherited */
+    assert_int_equal(seen, (uint8_t)~file_data[PAGE + 5]);
+    end(w);
+}
+
+static void a_reserved_area_is_sealed(void **state)
+{
+    struct world *w = new_space();
+    uint64_t at;
+    uint8_t byte = 9, seen = 1;
+
+    map_at(w, 1, BASE, 4, PROT_READ | PROT_EXEC);
+    map_at(w, 1, BASE - 3 * PAGE, 1, RW);
+    assert_int_equal(reserve(w, 1, BASE - PAGE, PAGE, PROT_READ), -EFAULT); /* near what? */
+    assert_int_equal(reserve(w, 7, BASE, PAGE, PROT_READ), -EINVAL);
+    assert_int_equal(reserve(w, 1, BASE, 0, PROT_READ), -EINVAL);
+    assert_int_equal(reserve(w, 1, BASE, -1ul, PROT_READ), -EINVAL);
+    assert_int_equal(reserve(w, 1, BASE, PAGE, PROT_NONE), -EINVAL);
+    assert_int_equal(reserve(w, 1, BASE, BASE, PROT_READ), -ENOMEM); /* no room below */
+    at = (uint64_t)reserve(w, 1, BASE + PAGE, 2 * PAGE, PROT_READ | PROT_EXEC);
+    assert_int_equal(at, BASE - 2 * PAGE);
+    assert_int_equal(reserve(w, 1, BASE, 2 * PAGE, PROT_READ | PROT_EXEC), at); /* the same one */
+    assert_int_equal(reserve(w, 1, BASE, PAGE, PROT_READ | PROT_EXEC), -EEXIST);
+    assert_int_equal(reserve(w, 1, BASE, 2 * PAGE, PROT_READ), -EEXIST);
+    assert_int_equal(CALLS(w, 1, CALL_munmap, at + PAGE, 2 * PAGE), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_mprotect, at, PAGE, RW), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_mprotect, at - PAGE, 2 * PAGE, PROT_READ), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, at - PAGE, 9 * PAGE, RW, ANON | MAP_FIXED, -1ul, 0), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, at, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1ul, 0), -EEXIST);
+    assert_int_equal(CALLS(w, 1, CALL_mremap, at, 2 * PAGE, PAGE, 0, 0), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_mremap, BASE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, at + PAGE), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_madvise, at - PAGE, 2 * PAGE, MADV_DONTNEED), -EPERM);
+    assert_int_equal(CALLS(w, 1, CALL_munmap, at - PAGE, PAGE), 0); /* up to it */
+    assert_int_equal(CALLS(w, 1, CALL_munmap, BASE, PAGE), 0);      /* and from its end on */
+    assert_int_equal(poke_request(w, 1, at + 3, 0, &byte, 1), 0);
+    assert_int_equal(fork_space(w, 2, 1), 0);
+    assert_int_equal(reserve(w, 2, BASE + PAGE, 2 * PAGE, PROT_READ | PROT_EXEC), at);
+    assert_true(world_peek(w, 2, at + 3, &seen, 1));
+    assert_int_equal(seen, 9);
+    assert_false(world_poke(w, 2, at, &byte, 1));
+    assert_int_equal(world_request(w, SERVICE_VM, VM_EXEC, 2, 0, 0, 0, 0, 0, 0), 0);
+    map_at(w, 2, BASE + 4 * PAGE, 1, PROT_READ);
+    assert_int_equal(reserve(w, 2, BASE + 4 * PAGE, PAGE, PROT_READ), BASE + 3 * PAGE); /* another space, another area */
+    end(w);
+}
+
+/* It keeps the guard of a stack, and finds room further down when there is none right below. */
+static void a_reserved_area_finds_room(void **state)
+{
+    struct world *w = new_space();
+
+    assert_int_equal(world_request(w, SERVICE_VM, VM_MAP_ANON, 1, BASE, PAGE, RW, VM_ANON_STACK, 0, 0), 0);
+    assert_int_equal(reserve(w, 1, BASE, PAGE, PROT_READ), BASE - 257 * PAGE);
+    end(w);
+
+    w = new_space();
+    map_at(w, 1, 0x10000, 1, RW); /* the lowest page there is */
+    assert_int_equal(reserve(w, 1, 0x10000, PAGE, PROT_READ), -ENOMEM);
+    map_at(w, 1, 0x10000 + 4 * PAGE, 1, RW);
+    map_at(w, 1, 0x10000 + 6 * PAGE, 1, RW);
+    assert_int_equal(reserve(w, 1, 0x10000 + 6 * PAGE, 3 * PAGE, PROT_READ), 0x10000 + PAGE);
+    end(w);
+}
+
 /* A scene that allocates in every way there is; its first refusal, or 0. */
 static long scene(struct world *w)
 {
@@ -449,7 +598,15 @@ static long scene(struct world *w)
     if (r >= 0)
         r = CALLS(w, 1, CALL_mprotect, BASE + 5 * PAGE, 2 * PAGE, PROT_READ);
     if (r >= 0)
+        r = reserve(w, 1, BASE, 4 * PAGE, PROT_READ);
+    if (r >= 0)
+        r = poke_request(w, 1, (uint64_t)r + PAGE, 0, &byte, 1);
+    if (r >= 0)
+        r = poke_request(w, 1, BASE + 50 * PAGE, 0, &byte, 1);
+    if (r >= 0)
         r = fork_space(w, 2, 1);
+    if (r >= 0)
+        r = poke_request(w, 2, BASE + 50 * PAGE, 0, &byte, 1);
     if (r >= 0)
         r = world_poke(w, 2, BASE, &byte, 1) ? 0 : w->last_fault;
     if (r >= 0)
@@ -546,6 +703,10 @@ int main(void)
         cmocka_unit_test(program_segment),
         cmocka_unit_test(madvise_dontneed),
         cmocka_unit_test(mremap_cases),
+        cmocka_unit_test(poke_refusals),
+        cmocka_unit_test(a_poke_is_seen_by_its_space_only),
+        cmocka_unit_test(a_reserved_area_is_sealed),
+        cmocka_unit_test(a_reserved_area_finds_room),
         cmocka_unit_test(no_allocation_leaks_when_it_fails),
         cmocka_unit_test(a_wait_anywhere_changes_nothing),
         cmocka_unit_test(pressure_takes_the_cache),

@@ -180,6 +180,20 @@ static void do_write(struct world *w, struct model *m, int pid, unsigned page)
         *value_of(c) = byte;
 }
 
+/* A debugger's write: whatever the protection, but not to shared memory or where there is no access. */
+static void do_poke(struct world *w, struct model *m, int pid, unsigned page)
+{
+    struct cell *c = &m->cell[pid][page];
+    uint8_t byte = (uint8_t)roll(256);
+    struct call call = {.nr = CALL_FAULT, .pid = pid};
+    struct request rq = {.op = VM_POKE, .pid = pid, .arg = {at(page)}, .data = &byte, .size = 1, .call = &call};
+    long r = w->vm_service.request(w->vm_service.self, &rq);
+
+    assert_int_equal(r, !c->mapped ? -EFAULT : c->shared || !c->prot ? -EACCES : 0);
+    if (r == 0)
+        c->value = byte;
+}
+
 static void check_page(struct world *w, struct model *m, int pid, unsigned page)
 {
     struct cell *c = &m->cell[pid][page];
@@ -233,6 +247,9 @@ static void step(struct world *w, struct model *m)
     case 9:
         if (roll(8) == 0)
             vm_shrink(w->vm);
+        break;
+    case 10:
+        do_poke(w, m, pid, page);
         break;
     default:
         do_write(w, m, pid, page);
