@@ -100,8 +100,8 @@ static struct reply mounted(struct entry *entry, long result)
     return NO_REPLY;
 }
 
-/* What the instance before had begun moves bytes from and to its memory, which has a new owner as soon as this one
- * waits for messages. So it asks without waiting. */
+/* The device may still move bytes from and to memory of this instance, or of the one before, that is about to have a
+ * new owner: for an instance that begins, when it first waits for messages. So it asks without waiting. */
 static void end_transfers(void)
 {
     struct call call = {.nr = CALL_SYNC_ALL};
@@ -135,6 +135,7 @@ static void create(enum server_why why)
 
 static void destroy(void)
 {
+    end_transfers();
     fs_destroy(part.fs);
 }
 
