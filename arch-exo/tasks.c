@@ -40,11 +40,19 @@ static bool private_build(struct env *env, const uint64_t *frames)
     return true;
 }
 
+/* At the end nobody is left who could give it back. */
+static void unpin(const struct env *env, uint64_t frame)
+{
+    lend_unpin(frame);
+    if (kernel.done)
+        lend_give(env->group->number, frame);
+}
+
 static void private_drop(struct env *env)
 {
-    lend_unpin(table_at(env->private_leaf)[0] & PTE_FRAME);
+    unpin(env, table_at(env->private_leaf)[0] & PTE_FRAME);
     for (unsigned i = 0; i < LIB_STACK_PAGES; i++)
-        lend_unpin(table_at(env->private_leaf)[PRIVATE_STACK + i] & PTE_FRAME);
+        unpin(env, table_at(env->private_leaf)[PRIVATE_STACK + i] & PTE_FRAME);
     frame_free(env->private_leaf);
     frame_free(env->private_table);
 }
