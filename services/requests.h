@@ -51,12 +51,12 @@ enum vm_request {
     VM_MAP_ANON,   /* pid, arg0 = address, arg1 = bytes, arg2 = PROT_*, arg3 = VM_ANON_* flags */
     VM_SET_BRK,    /* pid, arg0 = start of the heap */
     VM_USAGE,      /* pid: resident pages */
-    VM_POKE,       /* pid, arg0 = address, arg1 = VM_POKE_* flags, data = at most what is left of the page: written whatever
-                      the page's protection, to this space only, as a debugger does. -EFAULT: nothing is mapped there;
-                      -EACCES: shared memory, or no access at all. (W) */
-    VM_RESERVE,    /* pid, arg0 = a mapped address, arg1 = bytes, arg2 = PROT_*: the address of a sealed area of zeros below
-                      that one, which the program cannot unmap or change; the same one if there is one already, -EEXIST if
-                      that has another size or protection */
+    VM_POKE,       /* pid, arg0 = address, arg1 = VM_POKE_* flags, data = at most what is left of the page: written
+                      whatever the page's protection, to this space only, as a debugger does. -EFAULT: nothing is
+                      mapped there; -EACCES: shared memory, or no access at all. (W) */
+    VM_RESERVE,    /* pid, arg0 = a mapped address, arg1 = bytes, arg2 = PROT_*: the address of a sealed area of zeros
+                      below that one, which the program cannot unmap or change; the same one if there is one already,
+                      -EEXIST if that has another size or protection */
 };
 #define VM_ANON_STACK 1 /* grows down: faults below it, within the stack limit, extend it */
 #define VM_POKE_TEXT 1 /* only text: of a file, executable, not writable; else -EACCES */

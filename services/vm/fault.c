@@ -125,7 +125,8 @@ static long fault_write(struct fault *f, uint64_t entry)
 long vm_page_own(struct vm *vm, struct call *call, struct vm_space *space, struct vm_area *area, uint64_t address,
                  frame_t *frame)
 {
-    struct fault f = {.vm = vm, .call = call, .space = space, .area = area, .address = address & ~PAGE_MASK, .write = true};
+    struct fault f = {.vm = vm, .call = call, .space = space, .area = area, .address = address & ~PAGE_MASK,
+                      .write = true};
     uint64_t page = address >> PAGE_SHIFT, entry = vm_page_get(&space->pages, page);
     long r = 0;
 

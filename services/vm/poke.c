@@ -3,12 +3,12 @@
  * services/vm/poke.c: others' hands in a program's space (services/requests.h): VM_POKE and VM_RESERVE.
  *
  * A poke writes like a debugger: whatever the page's protection, and only for this space. A page of a file becomes the
- * space's private copy, so that the object's page, which other programs run or will run, stays as the file is. fork shares
- * the copy as it shares any private page.
+ * space's private copy, so that the object's page, which other programs run or will run, stays as the file is. fork
+ * shares the copy as it shares any private page.
  *
- * A reserved area is sealed as by mseal(2): the program can use it but not unmap, move, replace, reprotect or discard it
- * (EPERM). It lies below the program, where neither brk nor mmap goes. A space has at most one; fork copies it, exec
- * leaves it behind.
+ * A reserved area is sealed as by mseal(2): the program can use it but not unmap, move, replace, reprotect or discard
+ * it (EPERM). It lies below the program, where neither brk nor mmap goes. A space has at most one; fork copies it,
+ * exec leaves it behind.
  */
 #include "services/vm/space.h"
 
@@ -24,6 +24,7 @@ long vm_poke(struct vm *vm, struct request *rq)
     uint64_t address = rq->arg[0];
     struct vm_area *area = space ? vm_area_find(space, address) : NULL;
     frame_t frame;
+    char *window;
     long r;
 
     if (rq->size == 0 || rq->size > PAGE_SIZE - (address & PAGE_MASK))
@@ -35,8 +36,8 @@ long vm_poke(struct vm *vm, struct request *rq)
     r = vm_page_own(vm, rq->call, space, area, address, &frame);
     if (r < 0)
         return r;
-    return vm->host->take(vm->host->ctx, rq, (char *)vm->mmu->frame_window(vm->mmu->ctx, frame) + (address & PAGE_MASK), 0,
-                          rq->size);
+    window = vm->mmu->frame_window(vm->mmu->ctx, frame);
+    return vm->host->take(vm->host->ctx, rq, window + (address & PAGE_MASK), 0, rq->size);
 }
 
 static struct vm_area *find_reserved(struct vm_space *space)

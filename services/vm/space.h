@@ -206,7 +206,7 @@ long vm_request(void *self, struct request *rq);
 long vm_poke(struct vm *vm, struct request *rq);
 long vm_reserve(struct vm *vm, struct request *rq);
 
-/* fault.c: makes the page at `address` of a private area the space's own copy, whatever its protection, and says its frame. */
+/* fault.c: makes the page at `address` of a private area the space's own copy, whatever its protection: its frame. */
 long vm_page_own(struct vm *vm, struct call *call, struct vm_space *space, struct vm_area *area, uint64_t address,
                  frame_t *frame);
 
