@@ -4,6 +4,9 @@
  *
  * One request is in service at a time, and is answered before anything else is done: the asker waits, and holds up
  * those who wait for it. CALL_WAIT is an answer like any other; the asker keeps its call.
+ *
+ * Every server may send to every other one, so each looks at who asks: services ask what services/requests.h has them ask, and
+ * nothing else. That fsd cannot end vmd, nor ttyd read the disk, is decided here.
  */
 #include "arch-micro/server/kcall.h"
 #include "arch-micro/server/server.h"
@@ -57,11 +60,40 @@ static long operation(struct request *rq)
     return 0;
 }
 
+#define BY(service) (1u << SERVICE_##service)
+
+/* Whose requests a service takes. */
+static const uint8_t asked_by[SERVICE_COUNT] = {
+    [SERVICE_PROC] = BY(FS) | BY(TTY), [SERVICE_VM] = BY(PROC),          [SERVICE_FS] = BY(PROC) | BY(VM),
+    [SERVICE_TTY] = BY(FS) | BY(PROC), [SERVICE_BLK] = BY(FS),
+};
+
+static unsigned may_ask(const struct request *rq)
+{
+    if (rq->op == OP_FAULT)
+        return BY(PROC) | BY(FS) | BY(TTY);
+    if (rq->op > OP_FAULT)
+        return BY(PROC);
+    return rq->service < SERVICE_COUNT ? asked_by[rq->service] : 0;
+}
+
+static bool is_allowed(const struct request *rq)
+{
+    unsigned services = may_ask(rq);
+
+    for (unsigned s = 0; s < SERVICE_COUNT; s++)
+        if (services >> s & 1 && server.where[s] == server.requester)
+            return true;
+    return false;
+}
+
 static long serve(struct request *rq)
 {
     const struct service *service = &server.services[rq->service < SERVICE_COUNT ? rq->service : SERVICE_NONE];
     long result;
 
+    if (!is_allowed(rq))
+        return -EPERM;
     server.current = &server.request_entry;
     if (rq->op >= OP_FAULT) {
         result = operation(rq);

@@ -483,6 +483,24 @@ static void a_request_is_answered_in_the_message_page(void **state)
     assert_int_equal(page()->done, 4);
 }
 
+/* Every server can send to every other one. */
+static void who_has_no_business_here_is_refused(void **state)
+{
+    static const int others[] = {FSD, BLKD, TTYD};
+
+    fake.behave = counts_done;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        say_request(30, others[i]);
+        run();
+        assert_int_equal(page()->result, -EPERM);
+        assert_int_equal(page()->done, 3);
+    }
+    say_request(30, VMD);
+    page()->op = OP_QUIT;
+    run();
+    assert_int_equal(page()->result, -EPERM);
+}
+
 /* vmd waits for what fsd waits for: the news goes through. */
 static void who_was_told_to_wait_is_told_of_the_wake(void **state)
 {
@@ -615,7 +633,7 @@ static void downwards_it_blocks_and_upwards_it_does_not(void **state)
     say_call(4, 10, 0);
     run();
     expect(0, IPC_REQUEST, CAP_SERVER(BLKD), 0);
-    assert_int_equal(k.event[0].message.served, 4);
+    assert_int_equal(k.event[0].message.served, 0); /* the disk's driver needs nothing of the program */
     expect(1, IPC_REPLY, 4, 8);
 }
 
@@ -870,6 +888,7 @@ int main(void)
         TEST(an_interruption_that_is_not_heeded),
         TEST(who_is_gone_is_forgotten),
         TEST(a_request_is_answered_in_the_message_page),
+        TEST(who_has_no_business_here_is_refused),
         TEST(who_was_told_to_wait_is_told_of_the_wake),
         TEST(a_request_is_answered_before_anything_else),
         TEST(payload_comes_straight_from_the_asker),
