@@ -11,7 +11,7 @@
  *
  * Upcalls. The kernel enters the library at addresses that EXO_UPCALLS gave, by SYSRET: no register is defined but RSP.
  *   syscall    a SYSCALL with a program's number. Registers are the program's but RCX: private->rip is its RIP, R11 its
- *              flags, RSP still its own
+ *              flags, RSP still its own; in_library = 1
  *   exception  a program's exception: private->context.regs is what it had (vector and error as in abi/regs.h), address = CR2;
  *              RSP = top of the private stack; in_library = 1
  *   fault      an exception in the library (in_library was 1): private->nested is what it had, address = CR2; RSP is below
@@ -26,12 +26,13 @@
 
 #define EXO_CALL_BASE 0x20000
 
+#ifndef __ASSEMBLER__
 enum exo_call {
     /* the library itself */
     EXO_UPCALLS = EXO_CALL_BASE, /* address of struct exo_upcalls: for the group */
     EXO_LOG,                     /* address, bytes: a line to the machine's log */
     EXO_POWER_OFF,               /* exit status; only the first group */
-    EXO_NAME,                    /* env, up to 24 bytes in RSI RDX R10: its space's domain is called so from now on */
+    EXO_NAME,                    /* env, up to 24 bytes in RSI RDX R10: the next space that it enters is called so */
 
     /* pages */
     EXO_PAGES_TAKE = EXO_CALL_BASE + 16, /* array, count: frames for the group, contents undefined: how many, or -ENOMEM. The
@@ -74,6 +75,7 @@ enum exo_call {
     EXO_DEVICE = EXO_CALL_BASE + 64, /* physical address of a console's registers: maps it at LIB_DEVICES + (it - MMIO_BASE); first group */
     EXO_CALLS_END,
 };
+#endif
 
 #define EXO_IN_A_ROW (1ul << 63)
 
@@ -110,6 +112,7 @@ enum exo_call {
 #define PRIVATE_PENDING 888
 #define PRIVATE_RIP 896
 #define PRIVATE_RSP 904
+#define PRIVATE_NESTED_BUSY 912
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
@@ -132,7 +135,7 @@ struct exo_private {
     uint64_t in_library;
     uint64_t pending;
     uint64_t rip, rsp;
-    uint64_t nested_busy;
+    uint64_t nested_busy; /* the library clears it when it needs `nested` no more */
     uint64_t address; /* CR2 */
     uint64_t env;     /* its number */
     uint64_t revoke;
@@ -145,6 +148,7 @@ _Static_assert(offsetof(struct exo_private, in_library) == PRIVATE_IN_LIBRARY, "
 _Static_assert(offsetof(struct exo_private, pending) == PRIVATE_PENDING, "assembly");
 _Static_assert(offsetof(struct exo_private, rip) == PRIVATE_RIP, "assembly");
 _Static_assert(offsetof(struct exo_private, rsp) == PRIVATE_RSP, "assembly");
+_Static_assert(offsetof(struct exo_private, nested_busy) == PRIVATE_NESTED_BUSY, "assembly");
 #endif
 
 #endif
