@@ -316,20 +316,24 @@ void calls_alarm(void)
 
 /* ---- the loop's slow end ---- */
 
-/* The current call's answer goes out last, with the wait: as in a kernel, who wakes another one goes on first. */
+/* The current call's answer goes out last, with the wait: as in a kernel, who wakes another one goes on first.
+ * Meanwhile it is kept where a death does not lose it. */
 struct reply calls_settle(struct reply reply)
 {
+    server.owed = reply;
     while (!list_empty(&server.ready)) {
         struct entry *entry = LIST_MEMBER(server.ready.next, struct entry, link);
         struct reply other;
 
         list_remove(&entry->link);
         other = entry_run(entry);
-        if (reply.handle)
+        if (server.owed.handle)
             server_send(other);
         else
-            reply = other;
+            server.owed = other;
     }
+    reply = server.owed;
+    server.owed = NO_REPLY;
     if (server.attention & ATTENTION_CONTEXT)
         server.write_back();
     if (server.attention & ATTENTION_ALARM)

@@ -130,6 +130,10 @@ static struct reply resume(uint64_t died_at)
     reply = once_more();
     server.retrying = false;
     server.attention |= ATTENTION_ALARM;
+    if (server.owed.handle) {
+        server_send(reply);
+        reply = server.owed;
+    }
     return calls_settle(reply);
 }
 

@@ -152,6 +152,7 @@ struct server {
 
     /* calls.c */
     struct list waiting, ready, held;
+    struct reply owed; /* to be sent when nothing is ready any more */
     uint64_t alarm;                 /* as the kernel has it */
     uint8_t waiters[SERVICE_COUNT]; /* servers to which CALL_WAIT was answered, by service of the channel */
 

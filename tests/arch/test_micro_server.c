@@ -825,6 +825,29 @@ static void a_death_in_a_call_that_had_waited(void **state)
     expect(4, IPC_REPLY, 5, 8);
 }
 
+static long kills_who_comes_in(struct call *call)
+{
+    return call->arg[0] != 1 && fake.open ? dies(call) : door(call);
+}
+
+/* Who opens the door is answered last, so after the death of the server in the call of who comes in. */
+static void an_answer_that_was_owed_is_not_lost(void **state)
+{
+    fake.behave = kills_who_comes_in;
+    say_call(4, 10, 0);
+    say_call(5, 11, 1);
+    k.events = 0;
+    if (!setjmp(k.end))
+        server_loop(NO_REPLY);
+    k.say_first = k.say_count = 0;
+    assert_int_equal(k.events, 0);
+    fake.behave = door;
+    restart((uint64_t)op_read);
+    assert_int_equal(k.events, 3);
+    expect(0, IPC_REPLY, 4, 5);
+    expect(2, IPC_REPLY, 5, 1);
+}
+
 static void a_request_is_served_again_after_a_death(void **state)
 {
     fake.behave = dies;
@@ -908,6 +931,7 @@ int main(void)
         TEST(a_death_anywhere_else_is_not_trusted),
         TEST(a_call_that_kills_twice_fails),
         TEST(a_death_in_a_call_that_had_waited),
+        TEST(an_answer_that_was_owed_is_not_lost),
         TEST(a_request_is_served_again_after_a_death),
         TEST(a_beat_is_answered),
         TEST(memory_is_disjoint_and_comes_back),
