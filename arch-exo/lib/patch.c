@@ -128,14 +128,14 @@ static bool reaches(const struct window *w, uint32_t from, uint32_t to, uint32_t
 }
 
 /* The smallest gap with room for `bytes` that a JMP at `from` reaches; NULL: none. */
-static const struct gap *best_gap(const struct window *w, uint32_t from, uint32_t bytes, const struct gap *but)
+static const struct gap *best_gap(const struct window *w, uint32_t from, uint32_t bytes)
 {
     const struct gap *best = NULL;
 
     for (uint32_t i = 0; i < w->gap_count; i++) {
         const struct gap *gap = &w->gap[i];
 
-        if (gap == but || gap->end - gap->free < (int)bytes || !reaches(w, from, gap->free, bytes))
+        if (gap->end - gap->free < (int)bytes || !reaches(w, from, gap->free, bytes))
             continue;
         if (best && gap->end - gap->free >= best->end - best->free)
             continue;
@@ -145,6 +145,7 @@ static const struct gap *best_gap(const struct window *w, uint32_t from, uint32_
     return best;
 }
 
+/* By another gap, which is too short for more: those with room were tried. */
 static bool plan_hop(const struct window *w, struct plan *plan)
 {
     for (uint32_t i = 0; i < w->gap_count; i++) {
@@ -153,7 +154,7 @@ static bool plan_hop(const struct window *w, struct plan *plan)
         if (hop->end - hop->free < (int)JUMP8_BYTES || !reaches(w, plan->site, hop->free, JUMP8_BYTES) ||
             window_branch_into(w, hop->start, hop->end))
             continue;
-        gap = best_gap(w, hop->free, JUMP32_BYTES, hop);
+        gap = best_gap(w, hop->free, JUMP32_BYTES);
         if (!gap)
             continue;
         plan->hop = hop->free;
@@ -172,7 +173,7 @@ static bool make_plan(const struct window *w, uint64_t rip, struct plan *plan)
     *plan = (struct plan){.site = (uint32_t)(rip - w->base - SYSCALL_BYTES)};
     if (w->conflict)
         return false;
-    gap = best_gap(w, plan->site, JUMP32_BYTES, NULL);
+    gap = best_gap(w, plan->site, JUMP32_BYTES);
     if (!gap)
         return plan_hop(w, plan);
     plan->slot = gap->free;

@@ -15,10 +15,10 @@ void patch_init(const struct host *host, uint64_t lib_call);
 
 /* A SYSCALL just before `rip` was reflected for pid: if it can be patched into a jump to lib_call, it is.
  *
- * Called at each reflected call, before the call is done, with the library's lock and in pid's own space; never waits. A
- * site that cannot be patched is remembered, so to ask again costs little. Needs up to 16 KiB of stack. The patched code
- * enters lib_call with all registers and flags as at the SYSCALL, but RCX = where to return to and R11 undefined. The
- * two bytes before that address make the same call again: a call that starts anew after a signal resumes there. */
+ * Called at a reflected call, before the call is done, with the library's lock and in pid's own space; never waits. A
+ * site that cannot be patched is remembered, so to ask again costs little. Needs up to 16 KiB of stack. The patched
+ * code enters lib_call with all registers and flags as at the SYSCALL, but RCX = where to return to and R11 undefined.
+ * The two bytes before that address make the same call again: a call that starts anew after a signal resumes there. */
 void patch_site(int pid, uint64_t rip);
 
 #endif

@@ -382,8 +382,8 @@ static void most_sites_can_be_patched(void **state)
     }
 }
 
-/* The calls that workloads measure, by the names that their libc gives them. `before`: bytes shortly before the SYSCALL,
- * where the function has several. */
+/* The calls that workloads measure, by the names that their libc gives them. `before`: bytes shortly before the
+ * SYSCALL, where the function has several. */
 static void hot_sites_are_patched(void **state)
 {
     static const struct {
@@ -466,6 +466,7 @@ static struct world *snippet_world(const struct snippet *s, uint64_t prot)
 }
 
 #define NOP8 "0f 1f 84 00 00 00 00 00"
+#define NOPS16 "90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 "
 #define CALLS_0X200 "0f 05 e8 f9 00 00 00 90 " NOP8
 
 static const struct snippet snippets[] = {
@@ -481,6 +482,10 @@ static const struct snippet snippets[] = {
     {"rt_sigreturn", 0x107, true, {{0x100, "48 c7 c0 0f 00 00 00 0f 05 0f 1f 80 00 00 00 00"}}},
     {"a gap out of reach, but for a hop", 0x100, true,
      {{0x100, "0f 05 0f 84 82 00 00 00 90 90 90 90 c3 0f 1f 00"}, {0x18a, "c3 0f 1f 44 00 00"}}},
+    {"a gap 127 bytes ahead", 0x100, true, {{0x100, "0f 05 e9 79 00 00 00"}, {0x180, "c3 90 66 90 0f 1f 40 00 " NOP8}}},
+    {"a gap 128 bytes back", 0x207, true, {{0x188, "c3 0f 1f 80 00 00 00 00"}, {0x207, "0f 05 e9 7a ff ff ff"}}},
+    {"a gap before the site, to which code leads in a row", 0x40, true,
+     {{0, NOPS16 "90 90 90 90 c3 90 66 90 " NOP8}, {0x20, NOPS16 NOPS16 "0f 05 c3"}}},
     {"a function that only the survey finds", 0x10a, true,
      {{0x100, "75 0e 0f 1f 80 00 00 00 00 90 0f 05 c3 0f 1f 00 " NOP8 "c3 0f 1f 80 00 00 00 00"}}},
     {"loop alignment behind an instruction that ends in C3", 0x100, false,
@@ -506,8 +511,10 @@ static const struct snippet snippets[] = {
     {"an unknown instruction in the way", 0x100, false, {{0x100, "0f 05 62 f1 7c 48 10 c3 " NOP8}}},
     {"a prefix of an unknown length in the way", 0x100, false, {{0x100, "0f 05 66 eb 00 c3 66 90 " NOP8}}},
     {"two readings of the same bytes", 0x100, false, {{0x100, "0f 05 74 01 b8 c3 66 90 90 90 c3 0f 1f 44 00 00"}}},
-    {"a gap out of reach", 0x100, false,
-     {{0x100, "0f 05 e9 b9 00 00 00"}, {0x1c0, "c3 66 2e 0f 1f 84 00 00 00 00 00 0f 1f 44 00 00"}}},
+    {"a gap 128 bytes ahead", 0x100, false, {{0x100, "0f 05 e9 7a 00 00 00"}, {0x181, "c3 66 90 0f 1f 40 00 " NOP8}}},
+    {"a gap 129 bytes back", 0x208, false, {{0x188, "c3 0f 1f 80 00 00 00 00"}, {0x208, "0f 05 e9 79 ff ff ff"}}},
+    {"a gap before the site, and bytes in between that are no code", 0x40, false,
+     {{0, NOPS16 "90 90 90 90 c3 90 66 90 " NOP8}, {0x30, NOPS16 "0f 05 c3"}}},
     {"a gap on another page", 0xff0, false,
      {{0xff0, "0f 05 eb 1e"}, {0x1010, "c3 66 2e 0f 1f 84 00 00 00 00 00 0f 1f 44 00 00"}}},
     {"no SYSCALL", 0x100, false, {{0x100, "0f 34 c3 cc cc cc cc cc " NOP8}}},
