@@ -2,8 +2,8 @@
  *
  * arch-exo/lib/boot.c: the library's start and end.
  *
- * The first env makes the services and becomes process 1. When that is gone so are all others; its env then ends the services,
- * gives what it had back to the kernel, and switches the machine off.
+ * The first env makes the services and becomes process 1. When that is gone so are all others; its env then ends the
+ * services, gives what it had back to the kernel, and switches the machine off.
  */
 #include "abi/probe.h"
 #include "arch-exo/lib/exo_call.h"
@@ -193,7 +193,7 @@ static int exit_status(int status)
     return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
 }
 
-/* The housekeeper is needed to the end of the output: and longer, if process 1 crashed and it is the housekeeper who is here. */
+/* The housekeeper is needed to the end of the output; and longer, if process 1 crashed and this is its env. */
 _Noreturn void library_end(void)
 {
     finish_output();

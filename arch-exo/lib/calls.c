@@ -6,17 +6,17 @@
  * call that answers CALL_WAIT puts its env to sleep, in the middle of this file, and is handed in again afterwards.
  *
  * lib_syscall is the path that every call takes, so it does nothing that a call which neither waits nor changes its
- * caller's registers could do without; everything else is call_slow. What the kernel wants is not looked at here but on the
- * way out (entry.S), where no interrupt can come between the look and the program.
+ * caller's registers could do without; everything else is call_slow. What the kernel wants is not looked at here but on
+ * the way out (entry.S), where no interrupt can come between the look and the program.
  */
 #include "abi/probe.h"
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
 #include "arch-exo/lib/patch.h"
 
-/* So often is a site reflected before it is patched. Patching one costs as much as some forty reflections, so that it would only
- * lose where a call is made once or twice (exit, and most of what a short program calls); a site that has been there
- * this often is mostly in a loop. */
+/* So often is a site reflected before it is patched. Patching one costs as much as some forty reflections, so that it
+ * would only lose where a call is made once or twice (exit, and most of what a short program calls); a site that has
+ * been there this often is mostly in a loop. */
 #define PATCH_AFTER 8
 
 /* No service has this call. Worth a word if Linux may have it. */
@@ -180,8 +180,8 @@ bool lib_reflected(void)
     return lib_syscall();
 }
 
-/* The context is all of the program's state, also that of a call which has just been completed: there is no result to be
- * written any more. */
+/* The context is all of the program's state, also that of a call which has just been completed: there is no result to
+ * be written any more. */
 void lib_pending(void)
 {
     uint64_t pending = __atomic_exchange_n(&lib_private.pending, 0, __ATOMIC_RELAXED);

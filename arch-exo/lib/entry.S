@@ -3,19 +3,20 @@
  * arch-exo/lib/entry.S: every way from a program into the library in its own space, and every way back.
  *
  * Where arch-monolithic has guest/entry.S this has no ring to cross: a patched site jumps to lib_call, and the way back
- * ends with a jump. The registers go to private->context.regs, as a kernel's entry pushes struct user_regs; then the private
- * stack, because a program may keep things below its RSP.
+ * ends with a jump. The registers go to private->context.regs, as a kernel's entry pushes struct user_regs; then the
+ * private stack, because a program may keep things below its RSP.
  *
- * Who was interrupted? The kernel takes an interrupt as the program's (and may enter an upcall, which overwrites
- * context.regs) while in_library is 0; as the library's while it is 1, and then resumes exactly there. So:
+ * Who was interrupted? While in_library is 0 the kernel takes an interrupt for the program's, and may enter an upcall,
+ * which overwrites context.regs; while it is 1, for the library's, and resumes exactly there. So:
  *
  *   In    in_library = 1 is the first instruction of lib_call, before which nothing has changed: an upcall there sees a
- *         program that stands at lib_call with its arguments in registers, and can go on there later. The kernel sets
- *         it itself for all upcalls.
+ *         program that stands at lib_call with its arguments in registers, and can go on there later. For all upcalls
+ *         the kernel has set it.
  *   Out   From exit_begin to exit_end context.regs is all of the program's registers, in_library is 0 from the first
- *         instruction on, and nothing but registers is written. So the kernel, which does not touch context.regs when it finds
- *         an env there, may send it to exit_begin with whatever registers: the whole way is done again. The short
- *         way, which leaves the callee-saved registers alone because C did, lies in the same range; its repetition is the long one.
+ *         instruction on, and nothing but registers is written. So the kernel, which does not touch context.regs when
+ *         it finds an env there, may send it to exit_begin with whatever registers: the whole way is done again. The
+ *         short way, which leaves the callee-saved registers alone because C did, lies in the same range; its
+ *         repetition is the long one.
  *   No upcall is lost: pending is looked at after in_library is 0. What was noted before is found by that look. What
  *         comes later is an interrupt upcall, or finds the env in the range and makes it look once more.
  *
@@ -71,7 +72,7 @@
     popq %rax
     .endm
 
-/* The rest of a call's registers: rip in rcx, flags in r11 and at (%rsp). RCX and R11 are saved as SYSCALL leaves them. */
+/* The rest of a call's registers: rip in rcx, flags in r11 and at (%rsp). Both are saved as SYSCALL leaves them. */
     .macro push_call_frame
     pushq $USER_CS
     pushq %rcx
@@ -149,7 +150,6 @@ interrupt_upcall:
     .globl syscall_upcall
     .balign 64
 syscall_upcall:
-    movq $1, OWN(PRIVATE_IN_LIBRARY)
     movq %rsp, OWN(REGS_RSP)
     leaq OWN(REGS_RSP), %rsp
     pushq %r11

@@ -13,10 +13,7 @@ static inline long exo_call5(enum exo_call nr, uint64_t a, uint64_t b, uint64_t 
     register uint64_t r8 __asm__("r8") = e;
     long result = nr;
 
-    __asm__ volatile("syscall"
-                     : "+a"(result)
-                     : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-                     : "rcx", "r11", "memory");
+    __asm__ volatile("syscall" : "+a"(result) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
     return result;
 }
 

@@ -2,10 +2,10 @@
  *
  * arch-exo/lib/faults.c: exceptions: a program's page fault is a call to vm, the rest are signals.
  *
- * A program's page fault waits like any call. One of the library itself comes from a service's copy to or from the program
- * (usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its service what
- * vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is ended by the
- * housekeeper, the others go on.
+ * A program's page fault waits like any call. One of the library itself comes from a service's copy to or from the
+ * program (usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its
+ * service what vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is
+ * ended by the housekeeper, the others go on.
  */
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"

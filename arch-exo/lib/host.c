@@ -2,8 +2,8 @@
  *
  * arch-exo/lib/host.c: what the services call back for, in a program's own address space.
  *
- * Memory is the library's heap, another service is a function call, the caller's memory is right there, the clock and the
- * consoles are device pages that the kernel has mapped. All services share one struct host.
+ * Memory is the library's heap, another service is a function call, the caller's memory is right there, the clock and
+ * the consoles are device pages that the kernel has mapped. All services share one struct host.
  */
 #include "abi/devices.h"
 #include "arch-exo/lib/exo_call.h"
@@ -50,8 +50,8 @@ static bool is_programs(uint64_t address, size_t bytes)
     return address >= LIB_END || address + bytes <= LIB_BASE;
 }
 
-/* The caller's space is loaded, because its call runs on its own env: but for the last call of a process whose env is no
- * more, which the housekeeper makes. */
+/* The caller's space is loaded, because its call runs on its own env: but for the last call of a process whose env is
+ * no more, which the housekeeper makes. */
 static long host_copy(struct call *call, void *to, const void *from, size_t bytes, uint64_t user)
 {
     struct task *task = task_current();

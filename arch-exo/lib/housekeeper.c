@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/housekeeper.c: what is nobody's call: the consoles' interrupts, timers, and processes whose env is no more.
+ * arch-exo/lib/housekeeper.c: what is nobody's call: consoles, timers, and processes whose env is no more.
  *
  * An env of its own, in a space with nothing but the library, which sleeps in the kernel for these events. When a timer
  * is due the kernel is told by whoever changes it.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/library.h: the library OS as one structure: every service but the disk's driver, and a task for each process.
+ * arch-exo/lib/library.h: the library OS as one structure: every service, and a task for each process.
  *
- * What a monolithic kernel does in ring 0 this does in ring 3, in each program's own address space; struct library is the
- * same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
+ * What a monolithic kernel does in ring 0 this does in ring 3, in each program's own address space; struct library is
+ * the same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
- * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock and
- * sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
+ * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock
+ * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.
@@ -45,7 +45,7 @@
 #define TASK_NAME_BYTES 24 /* what EXO_NAME takes */
 #define TASK_BUCKETS 64
 #define SLEEP_BUCKETS 64
-#define REFLECTED_SITES 64 /* a power of two */
+#define REFLECTED_SITES 64
 #define PRIVATE_FRAMES (1 + LIB_STACK_PAGES) /* an env's private page, then its stack */
 
 /* Why the way back must look further than at the call's result. */
@@ -61,15 +61,15 @@ struct task {
     uint32_t attention;
 
     uint64_t env;
-    struct task *next;  /* in its bucket of library.tasks */
-    struct list link;   /* sleepers of a channel, the dead, or the crashed */
-    long space;         /* its current one; 0: none yet */
-    long doomed_space;  /* it runs there until its env is no more; 0: none */
-    bool dying;         /* never returns to its program */
-    bool crashed;       /* its env is no more, but its process lives */
+    struct task *next; /* in its bucket of library.tasks */
+    struct list link;  /* sleepers of a channel, the dead, or the crashed */
+    long space;        /* its current one; 0: none yet */
+    long doomed_space; /* it runs there until its env is no more; 0: none */
+    bool dying;        /* never returns to its program */
+    bool crashed;      /* its env is no more, but its process lives */
     void (*begin)(struct task *task);
-    frame_t frames[PRIVATE_FRAMES]; /* all FRAME_NONE: the kernel's own, of the first env */
-    uint64_t fs_base, gs_base;      /* as the processor has them */
+    frame_t frames[PRIVATE_FRAMES];     /* all FRAME_NONE: the kernel's own, of the first env */
+    uint64_t fs_base, gs_base;          /* as the processor has them */
     uint8_t reflected[REFLECTED_SITES]; /* how often, by hash of the site, since its program began */
     /* while it sleeps */
     bool asleep, interruptible;
@@ -78,7 +78,8 @@ struct task {
     /* a copy from or to the program that could not be done at once */
     long fault_result;
     struct call fault; /* with CALL_WAIT: what to wait for */
-    char exec_name[TASK_NAME_BYTES] __attribute__((aligned(8))); /* of the program that an execve has opened: its next space is called so */
+    /* of the program that an execve has opened: its next space is called so */
+    char exec_name[TASK_NAME_BYTES] __attribute__((aligned(8)));
 };
 
 /* Where a call number leads: made once from abi/calls.def and the services' tables. */
@@ -126,8 +127,8 @@ static inline struct task *task_current(void)
 /* ---- entry.S ---- */
 
 /* Not C functions: addresses for the kernel and for patched programs. */
-extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], fault_upcall[], interrupt_upcall[], exit_begin[],
-    exit_end[];
+extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], fault_upcall[], interrupt_upcall[],
+    exit_begin[], exit_end[];
 
 /* ---- usercopy.S ---- */
 
@@ -139,8 +140,8 @@ long peek_user_string(char *to, const char *from, size_t size);
 
 void sched_init(void);
 void lock_wait(void);
-/* One instruction takes the lock, so that no interrupt can come between its look and its write; there is one CPU, so that
- * nobody else can either. (Several would need a LOCK prefix, no more.) */
+/* One instruction takes the lock, so that no interrupt can come between its look and its write; there is one CPU, so
+ * that nobody else can either. (Several would need a LOCK prefix, no more.) */
 static inline void lock_take(void)
 {
     uint64_t nobody = 0;

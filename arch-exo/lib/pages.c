@@ -4,15 +4,15 @@
  *
  * Frames are taken and given back in batches; free ones wait here. All that the group has it sees at LIB_WINDOW.
  *
- * Changes of spaces are put off and sent by one call: so a fork is a few kernel calls, not hundreds. That is sound because
- * only the caller's own space and new ones change, whose programs do not run before: pages_flush comes before
+ * Changes of spaces are put off and sent by one call: so a fork is a few kernel calls, not hundreds. That is sound
+ * because only the caller's own space and new ones change, whose programs do not run before: pages_flush comes before
  * the return to any program, before its memory is touched, before a frame leaves the library, before a space changes
  * hands, and before sleep.
  *
- * But then vm has been told that a page is mapped before the kernel has found memory for its tables. So the library keeps
- * RESERVE free frames that no program gets, as many as the tables that the changes put off can need at most (3 a region
- * of 2 MiB), and gives them to the kernel when it has none. While it cannot keep them, a mapping is sent at once and its
- * failure reported.
+ * But then vm has been told that a page is mapped before the kernel has found memory for its tables. So the library
+ * keeps RESERVE free frames that no program gets, as many as the tables that the changes put off can need at most (3 a
+ * region of 2 MiB), and gives them to the kernel when it has none. While it cannot keep them, a mapping is sent at once
+ * and its failure reported.
  */
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
@@ -33,7 +33,7 @@ static struct {
     size_t free_count;
     struct exo_batch change[CHANGES_MAX];
     size_t change_count;
-    unsigned regions;          /* that mappings among them touch, at most */
+    unsigned regions; /* that mappings among them touch, at most */
     uint64_t last_space, last_region;
 } pages;
 

@@ -3,13 +3,13 @@
  * arch-exo/lib/sched.c: who may be in the library, and who waits for what.
  *
  * The processor is the kernel's; here is only what several envs in one library need. The lock knows its holder. Who
- * finds it held lets the holder run; if the holder is no more, the lock is broken: what it was about to do to the shared state
- * stays half done, but the others go on, and the housekeeper ends its process. (A holder's number means the same env until
- * then: a new env is made with the lock.)
+ * finds it held lets the holder run; if the holder is no more, the lock is broken: what it was about to do to the
+ * shared state stays half done, but the others go on, and the housekeeper ends its process. (A holder's number means
+ * the same env until then: a new env is made with the lock.)
  *
  * A sleeper hangs in a hash table by channel and sleeps in the kernel, without the lock. The kernel remembers a wake-up
- * of an env that is not asleep yet, so none is lost in between; one that comes too late ends the next sleep, and a wake-up
- * may be spurious anyway. For the disk a sleeper asks the kernel itself: nobody here wakes its channels.
+ * of an env that is not asleep yet, so none is lost in between; one that comes too late ends the next sleep, and a
+ * wake-up may be spurious anyway. For the disk a sleeper asks the kernel itself: nobody here wakes its channels.
  */
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
@@ -26,7 +26,8 @@ void sched_init(void)
 
 static bool lock_change(uint64_t from)
 {
-    return __atomic_compare_exchange_n(&library.lock, &from, lib_private.env, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&library.lock, &from, lib_private.env, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }
 
 static bool lock_break(uint64_t holder)

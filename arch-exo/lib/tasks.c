@@ -158,9 +158,8 @@ static void private_init(struct task *task, const struct task *parent)
 
     __builtin_memset(private, 0, sizeof(*private));
     if (context)
-        private->context = *context;
-    else
-        context_init(&private->context);
+    private->context = *context;
+    else context_init(&private->context);
     private->library = task;
 }
 

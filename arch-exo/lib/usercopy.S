@@ -2,9 +2,9 @@
  *
  * arch-exo/lib/usercopy.S: the only code of the library that touches its program's memory, which is right there.
  *
- * As guest/usercopy.S: each copy is one run of REP MOVS. A page fault in it comes back as the fault upcall; lib_fault either
- * makes the page present, so that the same REP MOVS goes on, or resumes at the address that .fixup_table pairs with
- * the faulting one. The caller has checked that the range is the program's.
+ * As guest/usercopy.S: each copy is one run of REP MOVS. A page fault in it comes back as the fault upcall; lib_fault
+ * either makes the page present, so that the same REP MOVS goes on, or resumes at the address that .fixup_table pairs
+ * with the faulting one. The caller has checked that the range is the program's.
  */
     .macro fixup from, to
     .pushsection .fixup_table, "a"
