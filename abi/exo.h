@@ -86,6 +86,7 @@ enum exo_call {
 #define EVENT_CONSOLE 8u  /* a console interrupted */
 #define EVENT_ALARM 16u
 #define EVENT_UPCALL 32u  /* EXO_ENV_UPCALL */
+#define EVENT_ABORT 64u   /* the kernel has ended an env of the group */
 
 /* private->pending */
 #define PENDING_LIBRARY 1u /* EXO_ENV_UPCALL */

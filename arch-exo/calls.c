@@ -58,7 +58,7 @@ static void reflect(struct env *env, struct user_regs *regs)
 
     if (unlikely(!env->group->has_upcalls || private->in_library)) {
         print("env %u: call %lu where no library is\n", env->number, regs->error);
-        env_end(env);
+        env_abort(env);
         return;
     }
     private->rip = regs->rip;

@@ -66,7 +66,7 @@ static void enter_from_library(struct env *env, struct user_regs *regs)
 
     if (private->nested_busy) {
         print("env %u: exception %lu in its library's fault handler, at %lx\n", env->number, regs->vector, regs->rip);
-        env_end(env);
+        env_abort(env);
         return;
     }
     private->nested_busy = 1;
@@ -87,7 +87,7 @@ void fault_any(struct user_regs *regs)
     }
     if (!env->group->has_upcalls) {
         print("env %u: exception %lu at %lx, and no library\n", env->number, regs->vector, regs->rip);
-        env_end(env);
+        env_abort(env);
         return;
     }
     env->private->address = regs->vector == VECTOR_PAGE_FAULT ? read_cr2() : regs->rip;

@@ -104,6 +104,8 @@ struct env *env_create(struct group *group, const uint64_t frames[1 + LIB_STACK_
 /* It runs at `rip` in the library. */
 void env_begin_at(struct env *env, uint64_t rip);
 void env_end(struct env *env);
+/* The same against its library's will: the group is told. */
+void env_abort(struct env *env);
 void env_enter_space(struct env *env, struct space *space);
 /* The private area of the current env is where it belongs. */
 void env_private(struct env *env);

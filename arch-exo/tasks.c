@@ -208,6 +208,12 @@ void group_event(struct group *group, uint32_t event)
             wake_with(kernel.env[n], event);
 }
 
+void env_abort(struct env *env)
+{
+    env_end(env);
+    group_event(env->group, EVENT_ABORT);
+}
+
 static long env_sleep(struct env *self, uint64_t until, uint32_t events)
 {
     uint32_t happened;

@@ -44,6 +44,20 @@ static void bury(struct task *task)
         library_end();
 }
 
+static bool is_gone(const struct task *task, uint64_t unused)
+{
+    return !task->crashed && !exo_call(EXO_ENV_ALIVE, task->env, 0, 0);
+}
+
+/* The kernel has ended envs, but does not say which. */
+static void find_crashed(void)
+{
+    struct task *task;
+
+    while ((task = task_search(is_gone, 0)) != NULL)
+        task_crashed(task->env);
+}
+
 static void housekeeper_begin(struct task *self)
 {
     long happened = 0;
@@ -54,11 +68,13 @@ static void housekeeper_begin(struct task *self)
             tty_event(library.tty);
         if (happened & EVENT_ALARM)
             timers();
+        if (happened & EVENT_ABORT)
+            find_crashed();
         while (!list_empty(&library.crashed))
             bury(LIST_MEMBER(library.crashed.next, struct task, link));
         pages_flush();
         lock_release();
-        happened = exo_call(EXO_SLEEP, CALL_FOREVER, EVENT_CONSOLE | EVENT_ALARM, 0);
+        happened = exo_call(EXO_SLEEP, CALL_FOREVER, EVENT_CONSOLE | EVENT_ALARM | EVENT_ABORT, 0);
     }
 }
 
