@@ -276,6 +276,8 @@ static long patch_with(int pid, uint64_t rip, uint64_t stubs, struct stub_head *
     long r;
 
     window_read(&w, &text, rip, SITE_BEFORE);
+    if (rip > w.base + w.count)
+        return CALL_WAIT;
     sum = fingerprint(&w);
     if (known->window != sum && !find_plan(&w, rip, &known->plan))
         return -EOPNOTSUPP;

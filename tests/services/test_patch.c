@@ -622,6 +622,43 @@ static void a_refusal_is_remembered(void **state)
     world_end(w);
 }
 
+/* Random texts of what matters to the decoder and the window, most of them refused: nothing but the site and bytes that
+ * can be padding ever changes, and what is patched arrives. */
+static void random_texts(void **state)
+{
+    static const char *const pieces[] = {"c3", "cc", "90", "66 90", "0f 1f 00", "0f 1f 44 00 00", NOP8, "eb", "e9", "74",
+                                         "e8 10 00 00 00", "0f 05", "48 89 c3", "f4", "ff e0", "b8 0f 00 00 00 0f 05",
+                                         "c5 f8 77", "66", "0f", "00", "ff ff ff", "66 2e 0f 1f 84 00 00 00 00 00"};
+    static const char padding[] = "\x90\x66\x2e\x0f\x1f\x40\x44\x80\x84\xcc";
+    uint64_t seed = 1;
+    size_t patched = 0, texts = 600;
+
+    for (size_t i = 0; i < texts; i++) {
+        struct snippet none = {.name = ""};
+        struct world *w = snippet_world(&none, PROT_READ | PROT_EXEC);
+        uint32_t site = 0xe00 + (uint32_t)(i * 7 % 0x400);
+        uint8_t now[TEXT_BYTES];
+
+        for (uint32_t at = 0xc00; at < 0x1600;) {
+            const char *hex;
+
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            hex = pieces[(seed >> 33) % (sizeof pieces / sizeof *pieces)];
+            put_hex(snippet_text + at, hex);
+            at += (uint32_t)(strlen(hex) + 1) / 3;
+        }
+        put_hex(snippet_text + site, "0f 05");
+        patch_site(1, TEXT + site + 2);
+        assert_true(world_peek(w, 1, TEXT, now, sizeof now));
+        for (uint32_t at = 0; at < TEXT_BYTES; at++)
+            if (now[at] != snippet_text[at] && at != site && at != site + 1)
+                assert_non_null(memchr(padding, snippet_text[at], sizeof padding)); /* its NUL, too */
+        patched += arrives(w, 1, TEXT + site);
+        world_end(w);
+    }
+    assert_true(patched > texts / 100 && patched < texts);
+}
+
 /* ---- on the CPU ---- */
 
 /* Answers 1000 more than the call's number; changes what lib_call may. */
@@ -680,6 +717,7 @@ int main(void)
         cmocka_unit_test(a_patch_lives_as_long_as_its_space),
         cmocka_unit_test(no_memory_leaves_the_site),
         cmocka_unit_test(a_refusal_is_remembered),
+        cmocka_unit_test(random_texts),
         cmocka_unit_test(a_patched_site_runs),
     };
 
