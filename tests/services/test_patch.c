@@ -626,9 +626,11 @@ static void a_refusal_is_remembered(void **state)
  * can be padding ever changes, and what is patched arrives. */
 static void random_texts(void **state)
 {
-    static const char *const pieces[] = {"c3", "cc", "90", "66 90", "0f 1f 00", "0f 1f 44 00 00", NOP8, "eb", "e9", "74",
-                                         "e8 10 00 00 00", "0f 05", "48 89 c3", "f4", "ff e0", "b8 0f 00 00 00 0f 05",
-                                         "c5 f8 77", "66", "0f", "00", "ff ff ff", "66 2e 0f 1f 84 00 00 00 00 00"};
+    static const char *const pieces[] = {
+        "c3", "cc", "90", "66 90", "0f 1f 00", "0f 1f 44 00 00", NOP8, "eb", "e9", "74", "e8 10 00 00 00", "0f 05",
+        "48 89 c3", "f4", "ff e0", "b8 0f 00 00 00 0f 05", "c5 f8 77", "66", "0f", "00", "ff ff ff",
+        "66 2e 0f 1f 84 00 00 00 00 00",
+    };
     static const char padding[] = "\x90\x66\x2e\x0f\x1f\x40\x44\x80\x84\xcc";
     uint64_t seed = 1;
     size_t patched = 0, texts = 600;
