@@ -46,10 +46,12 @@ struct fault_tally {
 /* A new root folder of this process with bin, data, tmp; then the shell commands run in the top folder, with the root's
  * path in $R. */
 void fault_root(const char *name, const char *commands);
-/* Removes all of this process's; a group's teardown. */
+/* Removes all of this process's, and ends the references; a group's teardown. */
 int fault_roots_end(void **state);
-/* Runs it; spec NULL: without faults, but counting the servers' ops. To be ended with fault_run_end. */
+/* Runs it; to be ended with fault_run_end. */
 void fault_run(struct fault_run *run, const struct fault_job *job, const char *spec);
+/* Its run without faults, with the servers' ops counted: made once, and kept until fault_roots_end. */
+const struct fault_run *fault_reference(const struct fault_job *job);
 void fault_run_end(struct fault_run *run);
 /* How often the server was entered in a reference. */
 unsigned fault_ops(const struct fault_run *reference, const char *server);

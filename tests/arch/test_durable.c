@@ -175,12 +175,10 @@ static void nothing_durable_is_lost(void **state)
     const struct subject *s = *state;
     unsigned count = 3 * fault_moments(4), ops;
     struct fault_tally tally = {{0}};
-    struct fault_run reference;
+    const struct fault_run *reference = fault_reference(&job);
     char spec[64], what[96];
 
-    fault_run(&reference, &job, NULL);
-    assert_int_equal(reference.status, 0);
-    ops = fault_ops(&reference, s->server);
+    ops = fault_ops(reference, s->server);
     for (unsigned i = 0; i < count; i++) {
         unsigned op = fault_moment(i, count, ops);
 
@@ -188,32 +186,29 @@ static void nothing_durable_is_lost(void **state)
             snprintf(spec, sizeof spec, "%s=%s@op:%u+%u", fault_kinds[i % 3], s->server, op, fault_blocks(i));
         else
             snprintf(spec, sizeof spec, "%s=%s@op:%u", fault_kinds[i % 3], s->server, op);
-        run_and_check(spec, &reference, s->middle, &tally);
+        run_and_check(spec, reference, s->middle, &tally);
     }
     snprintf(what, sizeof what, "durable, %s, %s", s->server, s->middle ? "in the middle" : "at the first instruction");
     fault_report(what, &tally);
-    fault_run_end(&reference);
 }
 
 /* The driver dies under a file server that dies, and both again. */
 static void nor_when_both_fail(void **state)
 {
     struct fault_tally tally = {{0}};
-    struct fault_run reference;
+    const struct fault_run *reference = fault_reference(&job);
     char spec[128];
     unsigned fsd, blkd;
 
     (void)state;
-    fault_run(&reference, &job, NULL);
-    fsd = fault_ops(&reference, "fsd");
-    blkd = fault_ops(&reference, "blkd");
+    fsd = fault_ops(reference, "fsd");
+    blkd = fault_ops(reference, "blkd");
     for (unsigned i = 1; i < 13; i++) {
         snprintf(spec, sizeof spec, "crash=blkd@op:%u+%u,wild-write=fsd@op:%u+%u,crash=blkd@op:%u", blkd * i / 14,
                  fault_blocks(i), fsd * i / 13, fault_blocks(i + 1), blkd * i / 14 + 3);
-        run_and_check(spec, &reference, true, &tally);
+        run_and_check(spec, reference, true, &tally);
     }
     fault_report("durable, both", &tally);
-    fault_run_end(&reference);
 }
 
 static int make_root(void **state)

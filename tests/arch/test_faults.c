@@ -60,13 +60,11 @@ static void run_and_judge(const struct subject *s, const struct fault_run *refer
 static void at_all_moments(const struct subject *s, bool middle)
 {
     struct fault_tally tally = {{0}};
-    struct fault_run reference;
+    const struct fault_run *reference = fault_reference(&s->job);
     unsigned count = 3 * fault_moments(s->usual), ops;
     char spec[64], what[128];
 
-    fault_run(&reference, &s->job, NULL);
-    assert_int_equal(reference.status, 0);
-    ops = fault_ops(&reference, s->server);
+    ops = fault_ops(reference, s->server);
     if (!middle && count > 3 * ops)
         count = 3 * ops; /* each op with each kind */
     for (unsigned i = 0; i < count; i++) {
@@ -76,12 +74,11 @@ static void at_all_moments(const struct subject *s, bool middle)
             snprintf(spec, sizeof spec, "%s=%s@op:%u+%u", fault_kinds[i % 3], s->server, op, fault_blocks(i));
         else
             snprintf(spec, sizeof spec, "%s=%s@op:%u", fault_kinds[i % 3], s->server, op);
-        run_and_judge(s, &reference, spec, middle, &tally);
+        run_and_judge(s, reference, spec, middle, &tally);
     }
     snprintf(what, sizeof what, "%s, %s, %s, %s", s->job.arch, s->job.program, s->server,
              middle ? "in the middle" : "at the first instruction");
     fault_report(what, &tally);
-    fault_run_end(&reference);
 }
 
 static void first_instruction(void **state)
@@ -98,17 +95,16 @@ static void middle(void **state)
 
 static void run_all(const struct fault_job *job, const char *spec, size_t faults)
 {
-    struct fault_run reference, run;
+    const struct fault_run *reference = fault_reference(job);
+    struct fault_run run;
 
-    fault_run(&reference, job, NULL);
     fault_run(&run, job, spec);
-    if (fault_judge(&run, &reference) != OUTCOME_EXACT)
+    if (fault_judge(&run, reference) != OUTCOME_EXACT)
         fault_fail(&run, spec, "not exact");
     for (size_t n = 0; n < faults; n++)
         if (!fault_recovered(&run, n))
             fault_fail(&run, spec, "no recovery");
     fault_run_end(&run);
-    fault_run_end(&reference);
 }
 
 static const struct fault_job shell = {"micro " COUNT, "shell", SHELL, NULL};
@@ -134,41 +130,39 @@ static void an_operation_that_kills_twice(void **state)
 {
     static const struct fault_job job = {"micro " COUNT, "durable", "bin/durable 10", NULL};
     static const char *const specs[] = {"crash=fsd@op:60,crash=fsd@op:61", "crash=blkd@op:200,wild-write=blkd@op:201"};
-    struct fault_run reference, run;
+    const struct fault_run *reference = fault_reference(&job);
+    struct fault_run run;
 
     (void)state;
-    fault_run(&reference, &job, NULL);
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
         fault_run(&run, &job, specs[i]);
-        if (fault_judge(&run, &reference) != OUTCOME_ERROR || !fault_recovered(&run, 0) || !fault_recovered(&run, 1))
+        if (fault_judge(&run, reference) != OUTCOME_ERROR || !fault_recovered(&run, 0) || !fault_recovered(&run, 1))
             fault_fail(&run, specs[i], "no error");
         fault_run_end(&run);
     }
-    fault_run_end(&reference);
 }
 
 /* 20, 60, … blocks after it died it is starting again. */
 static void dies_while_it_starts(void **state)
 {
     static const unsigned blocks[] = {20, 60, 150, 400, 1000};
-    struct fault_run reference, run;
+    const struct fault_run *reference = fault_reference(&sqlite);
+    struct fault_run run;
     char spec[128];
 
     (void)state;
-    fault_run(&reference, &sqlite, NULL);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         snprintf(spec, sizeof spec, "crash=blkd@op:100+3,crash=blkd@op:100+%u", blocks[i]);
         fault_run(&run, &sqlite, spec);
-        if (fault_judge(&run, &reference) != OUTCOME_EXACT)
+        if (fault_judge(&run, reference) != OUTCOME_EXACT)
             fault_fail(&run, spec, "not exact");
         fault_run_end(&run);
         snprintf(spec, sizeof spec, "crash=fsd@op:300+3,crash=fsd@op:300+%u", blocks[i]);
         fault_run(&run, &sqlite, spec);
-        if (fault_judge(&run, &reference) != OUTCOME_ERROR)
+        if (fault_judge(&run, reference) != OUTCOME_ERROR)
             fault_fail(&run, spec, "no error");
         fault_run_end(&run);
     }
-    fault_run_end(&reference);
 }
 
 static void ends_saying(const struct fault_job *job, const char *spec, const char *says)
@@ -195,17 +189,15 @@ static void again_and_again(void **state)
 
 static void the_kernel_itself(void **state)
 {
-    struct fault_run reference;
+    const struct fault_run *reference = fault_reference(&sqlite);
     char spec[64];
 
     (void)state;
-    fault_run(&reference, &sqlite, NULL);
     for (unsigned i = 0; i < 9; i++) {
         snprintf(spec, sizeof spec, "%s=kernel@op:%u%s", fault_kinds[i % 3],
-                 fault_moment(i, 9, fault_ops(&reference, "kernel")), i % 2 ? "" : "+2");
+                 fault_moment(i, 9, fault_ops(reference, "kernel")), i % 2 ? "" : "+2");
         ends_saying(&sqlite, spec, "in domain kernel, ring 0");
     }
-    fault_run_end(&reference);
 }
 
 /* The same as above elsewhere (test_inject.c has the rest). */
