@@ -97,6 +97,7 @@ static void env_first(void *argument)
 {
     struct env *env = argument;
 
+    sched_reap(); /* who ended before it: its frames are its library's to give back */
     env_leave(env);
     return_to_user(&env->thread.context->regs);
 }

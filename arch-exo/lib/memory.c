@@ -72,7 +72,8 @@ static void give_back(struct run **link)
 
         for (size_t i = 0; i < count; i++, frame += PAGE_BYTES)
             memory.frame[i] = frame;
-        exo_call(EXO_PAGES_GIVE, (uint64_t)memory.frame, count, 0);
+        if (exo_call(EXO_PAGES_GIVE, (uint64_t)memory.frame, count, 0) < 0)
+            panic("the kernel does not take pages of the heap back");
         pages -= count;
     }
 }

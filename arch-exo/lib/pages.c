@@ -44,16 +44,32 @@ static long send(const struct exo_batch *c)
     return exo_call5((enum exo_call)c->op, c->space, c->address, c->frame_or_pages, c->rights, 0);
 }
 
-static void give(size_t count)
+/* What is in use stays: a mapping is still to be undone, or the kernel has not yet taken an env apart. */
+static void give_one_by_one(void)
 {
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pages.free_count; i++)
+        if (exo_call(EXO_PAGES_GIVE, (uint64_t)&pages.free[i], 1, 0) == -EBUSY)
+            pages.free[kept++] = pages.free[i];
+    pages.free_count = kept;
+}
+
+/* The last `count`. False: some are in use; none is left that is not. */
+static bool give(size_t count)
+{
+    if (exo_call(EXO_PAGES_GIVE, (uint64_t)(pages.free + pages.free_count - count), count, 0) < 0) {
+        give_one_by_one();
+        return false;
+    }
     pages.free_count -= count;
-    exo_call(EXO_PAGES_GIVE, (uint64_t)(pages.free + pages.free_count), count, 0);
+    return true;
 }
 
 static void give_all(void)
 {
-    while (pages.free_count)
-        give(pages.free_count < GIVE_BATCH ? pages.free_count : GIVE_BATCH);
+    while (pages.free_count && give(pages.free_count < GIVE_BATCH ? pages.free_count : GIVE_BATCH))
+        ;
 }
 
 /* The kernel has no memory for a table: it gets the reserve. Each change may be made twice. */
@@ -144,6 +160,8 @@ void page_give(frame_t frame)
     if (pages.free_count == POOL_MAX) {
         pages_flush();
         give(GIVE_BATCH);
+        if (pages.free_count == POOL_MAX)
+            panic("the kernel takes no frame back");
     }
     pages.free[pages.free_count++] = frame;
 }
