@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/test_exo.c: what the exokernel predicts (arch-exo/README.md), as counted by the machine; reflected and patched calls
+ * side by side; that nothing leaks; and how programs end.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/arch/expect.h"
+
+/* ---- predicted counts ---- */
+
+static void expect_jump(json_t *run, const char *workload, double copies)
+{
+    expect_per_op(run, workload, "mode_switches", 0);
+    expect_per_op(run, workload, "context_switches", 0);
+    expect_per_op(run, workload, "messages", 0);
+    expect_per_op(run, workload, "exceptions", 0);
+    expect_per_op(run, workload, "copies", copies);
+}
+
+static void test_calls_are_jumps(void **state)
+{
+    json_t *run = record_run("exo null read stat");
+
+    (void)state;
+    expect_jump(run, "null", 0);
+    expect_jump(run, "read", 1);
+    expect_per_op(run, "read", "bytes_copied", 4096);
+    expect_jump(run, "stat", 2);
+    json_decref(run);
+}
+
+/* Up to the library and back by a jump. */
+static void test_reflected(void **state)
+{
+    json_t *patched = record_run("exo null"), *reflected = record_run("exo null read --set patch=off");
+
+    (void)state;
+    expect_per_op(reflected, "null", "mode_switches", 2);
+    expect_per_op(reflected, "null", "context_switches", 0);
+    expect_per_op(reflected, "read", "mode_switches", 2);
+    expect_per_op(reflected, "read", "copies", 1);
+    assert_true(record_per_op(record_of(reflected, "null"), "cycles") > record_per_op(record_of(patched, "null"), "cycles"));
+    json_decref(patched);
+    json_decref(reflected);
+}
+
+/* ---- all workloads ---- */
+
+static void test_clean(void **state)
+{
+    (void)state;
+    expect_clean("exo");
+    expect_clean("exo --set patch=off");
+}
+
+/* ---- ends ---- */
+
+static void test_ends(void **state)
+{
+    (void)state;
+    expect_end("exo", "segv", 139);
+    expect_end("exo", "abort", 134);
+    expect_end("exo", "kill", 137);
+    expect_end("exo", "exit-300", 300 & 255);
+    expect_end("exo", "children", 4);
+}
+
+static void test_time_slices(void **state)
+{
+    (void)state;
+    expect_end("exo", "loop", 9);
+    expect_end("exo", "share", 11);
+}
+
+static void test_exhaustion(void **state)
+{
+    (void)state;
+    expect_end("exo", "exhaust", 12);
+    expect_end("exo", "fork-bomb", 13);
+}
+
+static void test_hostile(void **state)
+{
+    (void)state;
+    expect_as_native_but("exo", "step over a call");
+    expect_as_native_but("exo --set patch=off --model count", "step over a call");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calls_are_jumps), cmocka_unit_test(test_reflected),   cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_ends),            cmocka_unit_test(test_time_slices), cmocka_unit_test(test_exhaustion),
+        cmocka_unit_test(test_hostile),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
