@@ -135,6 +135,7 @@ static const struct place {
     const char *arch, *model;
 } places[] = {
     {"monolithic", "timing"}, {"micro", "count"}, {"micro:single-server", "count"}, {"micro:mach", "count"},
+    {"exo", "count"},
 };
 
 static int run_in_ringside(const struct linux_case *test, const struct place *place, const char *work)
