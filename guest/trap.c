@@ -69,16 +69,17 @@ static trap_handler *const own_traps[256] = {
 /* Called by entry.S. The program's AC flag must not open its memory to the handler (SMAP). */
 void guest_trap(struct user_regs *regs)
 {
-    trap_handler *handler = own_traps[regs->vector & 255];
+    uint64_t vector = regs->vector; /* a handler may make another entry of it */
+    trap_handler *handler = own_traps[vector & 255];
 
     if (this_cpu()->features & FEATURE_SMAP)
         clear_ac();
     if (!handler)
-        handler = kernel_traps[regs->vector & 255];
+        handler = kernel_traps[vector & 255];
     if (!handler)
         trap_panic(regs);
     handler(regs);
-    if (regs->vector >= FIRST_INTERRUPT && regs->vector != VECTOR_SPURIOUS)
+    if (vector >= FIRST_INTERRUPT && vector != VECTOR_SPURIOUS)
         lapic_end_of_interrupt();
     if (from_user(regs))
         kernel_user_return(regs);
