@@ -33,7 +33,6 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define EPERM 1
 #define ENOENT 2
 #define EAGAIN 11
 #define ENOMEM 12
