@@ -42,7 +42,7 @@ void env_leave(struct env *env)
 static bool leave(struct env *env)
 {
     if (likely(!this_cpu()->reschedule && !env->pending && !env->dying && !env->thread.changed) &&
-        likely(kernel.private_of[space_number(env->thread.space)] == env)) {
+        likely(place_of(env->thread.space)->private_of == env)) {
         thread_load_user_state();
         return true;
     }

@@ -44,6 +44,8 @@ struct group {
     struct space *shared;
     struct exo_upcalls upcalls;
     bool has_upcalls;
+    struct list spaces; /* struct place */
+    unsigned gibibytes; /* of its region: entries of its table that are in use */
     struct alarm alarm;
     unsigned envs;
 };
@@ -66,6 +68,13 @@ struct env {
     char next_name[TASK_NAME_BYTES]; /* its next space is called so */
 };
 
+/* What there is to know of a space besides its tables. */
+struct place {
+    struct list link;        /* in its group's spaces */
+    struct env *private_of;  /* whose private area is in it */
+    unsigned users;          /* envs whose space it is */
+};
+
 struct extent {
     struct group *group; /* NULL: free */
     uint64_t first, sectors;
@@ -77,7 +86,7 @@ struct kernel {
     struct group group[GROUPS_MAX];
     unsigned groups;
     struct env *env[ENVS_MAX]; /* by number; 0 is nobody */
-    struct env *private_of[SPACES_MAX]; /* whose private area is in that space */
+    struct place place[SPACES_MAX]; /* by number of the space */
     bool done;
     int status;
 };
@@ -85,6 +94,11 @@ struct kernel {
 extern struct kernel kernel;
 
 #define CHANNEL_DONE 1
+
+static inline struct place *place_of(const struct space *space)
+{
+    return &kernel.place[space_number(space)];
+}
 
 static inline struct env *env_current(void)
 {

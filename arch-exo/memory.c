@@ -16,11 +16,15 @@
 
 /* ---- the group's region ---- */
 
+static struct space *space_at(struct list *link)
+{
+    return space_of(LIST_MEMBER(link, struct place, link) - kernel.place);
+}
+
 static void drop_translations(struct group *group)
 {
-    for (unsigned i = 1; i < SPACES_MAX; i++)
-        if (lend_space(group->number, i))
-            space_flush(space_of(i));
+    for (struct list *link = group->spaces.next; link != &group->spaces; link = link->next)
+        space_flush(space_at(link));
 }
 
 /* The tables are the same in all spaces of the group, so only a change of what was there has to be made known to them. */
@@ -46,6 +50,8 @@ void group_create(unsigned number, const struct boot_module *module)
 
     *group = (struct group){.number = number, .module = module, .shared = space_create()};
     group_alarm_init(group);
+    list_init(&group->spaces);
+    group->gibibytes = 2 + (unsigned)((ram + LEVEL_SPAN(2) - 1) / LEVEL_SPAN(2));
     if (!group->shared || !entry_make(group->shared->root, LIB_BASE, 1, group->shared))
         panic("not enough memory for group %u", number);
     for (uint64_t offset = 0; offset < ram; offset += LEVEL_SPAN(2))
@@ -58,7 +64,7 @@ static bool add_library(struct group *group, struct space *space)
 {
     uint64_t *entry = entry_make(space->root, LIB_BASE, 2, space), *shared = entry_find(group->shared->root, LIB_BASE, 2);
 
-    for (unsigned i = 0; entry && i < ENTRIES; i++)
+    for (unsigned i = 0; entry && i < group->gibibytes; i++)
         entry[i] = shared[i];
     return entry;
 }
@@ -71,7 +77,8 @@ struct space *group_space(struct group *group)
     if (!space)
         return NULL;
     if (add_library(group, space)) {
-        kernel.private_of[number] = NULL;
+        *place_of(space) = (struct place){0};
+        list_add(&group->spaces, &place_of(space)->link);
         return space;
     }
     lend_space_destroy(space);
@@ -79,13 +86,14 @@ struct space *group_space(struct group *group)
 }
 
 /* Else the end of the space would look into the group's tables. */
-static void drop_library(struct space *space)
+static void space_end(struct group *group, struct space *space)
 {
     uint64_t *entry = entry_find(space->root, LIB_BASE, 2);
 
-    for (unsigned i = 0; entry && i < ENTRIES; i++)
+    for (unsigned i = 0; entry && i < group->gibibytes; i++)
         entry[i] = 0;
-    kernel.private_of[space_number(space)] = NULL;
+    list_remove(&place_of(space)->link);
+    lend_space_destroy(space);
 }
 
 /* ---- the library's image ---- */
@@ -130,11 +138,8 @@ void groups_end(void)
     for (unsigned i = 0; i < kernel.groups; i++) {
         if (kernel.group[i].alarm.expired)
             alarm_cancel(&kernel.group[i].alarm);
-        for (unsigned n = 1; n < SPACES_MAX; n++)
-            if (lend_space(kernel.group[i].number, n)) {
-                drop_library(space_of(n));
-                lend_space_destroy(space_of(n));
-            }
+        while (!list_empty(&kernel.group[i].spaces))
+            space_end(&kernel.group[i], space_at(kernel.group[i].spaces.next));
         space_unmap(kernel.group[i].shared, LIB_BASE, (LIB_PRIVATE - LIB_BASE) / PAGE_BYTES, free_own);
         space_destroy(kernel.group[i].shared);
     }
@@ -252,11 +257,9 @@ static long destroy_space(struct env *self, uint64_t number)
 
     if (!space)
         return -EPERM;
-    for (unsigned n = 1; n < ENVS_MAX; n++)
-        if (kernel.env[n] && kernel.env[n]->thread.space == space && !kernel.env[n]->dying)
-            return -EBUSY;
-    drop_library(space);
-    lend_space_destroy(space);
+    if (place_of(space)->users)
+        return -EBUSY;
+    space_end(self->group, space);
     return 0;
 }
 

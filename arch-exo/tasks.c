@@ -57,24 +57,31 @@ static void private_drop(struct env *env)
     frame_free(env->private_table);
 }
 
-static void forget_private(const struct env *env)
+/* The env leaves its space. */
+static void leave_space(struct env *env)
 {
-    for (unsigned i = 0; i < SPACES_MAX; i++)
-        if (kernel.private_of[i] == env) {
-            *entry_find(space_of(i)->root, LIB_PRIVATE, 2) = 0;
-            kernel.private_of[i] = NULL;
-        }
+    struct space *space = env->thread.space;
+    struct place *place;
+
+    if (!space)
+        return;
+    place = place_of(space);
+    place->users--;
+    if (place->private_of != env)
+        return;
+    place->private_of = NULL;
+    *entry_find(space->root, LIB_PRIVATE, 2) = 0;
 }
 
 /* Two envs share a space between vfork and exec: its private GiB is that of the one which runs. */
 void env_private(struct env *env)
 {
     struct space *space = env->thread.space;
-    long number = space_number(space);
+    struct place *place = place_of(space);
 
-    if (likely(kernel.private_of[number] == env))
+    if (likely(place->private_of == env))
         return;
-    kernel.private_of[number] = env;
+    place->private_of = env;
     *entry_find(space->root, LIB_PRIVATE, 2) = env->private_table | PTE_P | PTE_W | PTE_U;
     space_flush(space);
 }
@@ -160,17 +167,17 @@ void env_end(struct env *env)
     if (env->dying)
         return;
     env->dying = true;
-    forget_private(env);
-    thread_context_write(&env->thread);
-    if (env == env_current())
-        return;
+    leave_space(env);
     env->thread.space = NULL;
-    sched_kill(&env->thread);
+    thread_context_write(&env->thread);
+    if (env != env_current())
+        sched_kill(&env->thread);
 }
 
 void env_enter_space(struct env *env, struct space *space)
 {
-    forget_private(env);
+    leave_space(env);
+    place_of(space)->users++;
     if (env->next_name[0])
         __builtin_memcpy(env->name, env->next_name, sizeof(env->name));
     env->next_name[0] = 0;
