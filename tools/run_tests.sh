@@ -4,7 +4,7 @@
 # tools/run_tests.sh PROGRAM…: runs CMocka test programs, two at a time, and adds up.
 #
 # One line a program; a failing one's whole output follows its line. The last line is `N passed, N failed`, in tests.
-# A program that crashes, hangs (TEST_TIMEOUT seconds, default 900) or runs no test counts as one failed test.
+# A program that crashes, hangs (TEST_TIMEOUT seconds, default 1800) or runs no test counts as one failed test.
 # Exit status: 0 if nothing failed, else 1. Logs stay in build/tests/logs/.
 
 set -u
@@ -27,7 +27,7 @@ run_one() {
     log=$logs/run.${name//\//.}.log
     start=${EPOCHREALTIME/[.,]/}
     : >"$log"
-    { timeout --kill-after=10 "${TEST_TIMEOUT:-900}" "$program" </dev/null; } >>"$log" 2>&1
+    { timeout --kill-after=10 "${TEST_TIMEOUT:-1800}" "$program" </dev/null; } >>"$log" 2>&1
     status=$?
     seconds=$(((${EPOCHREALTIME/[.,]/} - start) / 100000))
     passed=$(sum_of PASSED "$log")
