@@ -15,7 +15,7 @@
 
 struct loan {
     uint8_t owner; /* 0: not lent */
-    uint16_t uses; /* mappings and pins */
+    uint32_t uses; /* mappings and pins: more than the page tables that fit into RAM can hold */
 };
 
 static struct {
@@ -126,7 +126,7 @@ long lend_map(unsigned owner, struct space *space, uint64_t address, uint64_t fr
     uint64_t old;
     long result;
 
-    if (!lend_range(address, 1) || !lend_owned(owner, frame) || rights > 7 || loan_of(frame)->uses == UINT16_MAX)
+    if (!lend_range(address, 1) || !lend_owned(owner, frame) || rights > 7)
         return -EINVAL;
     old = space_held(space, address);
     result = space_map(space, address, frame, rights);
