@@ -68,12 +68,21 @@ static void reflect(struct env *env, struct user_regs *regs)
 
 /* ---- calls of the library ---- */
 
+/* SYSRET and IRET to an address that is not canonical would fault in ring 0. */
+static bool are_programs(const struct exo_upcalls *u)
+{
+    return u->syscall < USER_TOP && u->exception < USER_TOP && u->fault < USER_TOP && u->interrupt < USER_TOP &&
+           u->exit_begin < USER_TOP && u->exit_end < USER_TOP;
+}
+
 static long call_upcalls(struct env *self, struct user_regs *regs)
 {
     struct exo_upcalls upcalls;
 
     if (regs->rdi >= USER_TOP - sizeof(upcalls) || move_user_words(&upcalls, (const void *)regs->rdi, sizeof(upcalls) / 8))
         return -EFAULT;
+    if (!are_programs(&upcalls))
+        return -EINVAL;
     self->group->upcalls = upcalls;
     self->group->has_upcalls = true;
     return 0;
@@ -87,6 +96,9 @@ static long call_log(struct env *self, struct user_regs *regs)
     if (regs->rdi >= USER_TOP - sizeof(line) || copy_user(line, (const void *)regs->rdi, bytes))
         return -EFAULT;
     line[bytes] = 0;
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)line[i] < ' ')
+            line[i] = ' '; /* one line: none that another seems to have written */
     print("%s: %s\n", self->group->module->name, line);
     return 0;
 }
