@@ -290,6 +290,17 @@ static long upcall(struct env *env)
     return 0;
 }
 
+/* The slice goes with it, or two envs would pass the processor to each other for ever. */
+static long yield_to(struct env *self, struct env *env)
+{
+    if (env->thread.state != THREAD_READY)
+        return 0;
+    env->slice_told |= self->slice_told;
+    self->slice_told = false;
+    sched_yield_to(&env->thread);
+    return 0;
+}
+
 static long call_on_env(struct env *self, struct user_regs *regs, struct env *env)
 {
     struct space *space;
@@ -320,8 +331,7 @@ static long call_on_env(struct env *self, struct user_regs *regs, struct env *en
         wake_with(env, EVENT_WOKEN);
         return 0;
     case EXO_YIELD:
-        sched_yield_to(&env->thread);
-        return 0;
+        return yield_to(self, env);
     default:
         return -ENOSYS;
     }
