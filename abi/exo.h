@@ -35,9 +35,9 @@ enum exo_call {
     EXO_NAME,                    /* env, up to 24 bytes in RSI RDX R10: the next space that it enters is called so */
 
     /* pages */
-    EXO_PAGES_TAKE = EXO_CALL_BASE + 16, /* array, count: frames for the group, contents undefined: how many, or -ENOMEM. The
-                                            group sees each at LIB_WINDOW + physical address. With count's bit 63 (EXO_IN_A_ROW): all
-                                            of them contiguous, or -ENOMEM */
+    EXO_PAGES_TAKE = EXO_CALL_BASE + 16, /* array, count: frames for the group, contents undefined (zeroes, if there are
+                                            other groups): how many, or -ENOMEM. The group sees each at LIB_WINDOW + physical
+                                            address. With count's bit 63 (EXO_IN_A_ROW): all of them contiguous, or -ENOMEM */
     EXO_PAGES_GIVE,     /* array, count: back; -EBUSY: one is mapped somewhere */
     EXO_SHARED_MAP,     /* address in the shared region, frame, rights: for the whole group; frame 0: unmaps */
     EXO_SPACE_CREATE,   /* a space, with the library mapped in it: a number > 0 */

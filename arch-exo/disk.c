@@ -126,8 +126,9 @@ static long bind_extent(struct group *group, uint64_t first, uint64_t sectors, u
         return -EPERM;
     while (n < EXTENTS_MAX && disk.extent[n].group)
         n++;
-    if (n == EXTENTS_MAX)
+    if (n == EXTENTS_MAX || group->extents == group_share(EXTENTS_MAX))
         return -ENOMEM;
+    group->extents++;
     disk.extent[n] = (struct extent){group, first, sectors, rights};
     return n + 1;
 }
@@ -168,13 +169,14 @@ static long begin(struct group *group, uint16_t op, uint64_t sector, uint64_t ad
     struct transfer *t = transfer_of(NULL, 0);
     long ticket;
 
-    if (!t)
+    if (!t || group->transfers == group_share(TICKETS))
         return -EAGAIN;
     ticket = ask(op, sector, bytes, address);
     if (ticket <= 0)
         return ticket;
     pin(address, bytes, lend_pin);
     *t = (struct transfer){group, (uint64_t)ticket, address, bytes};
+    group->transfers++;
     return ticket;
 }
 
@@ -200,6 +202,7 @@ static long done(struct group *group, uint64_t ticket)
     if (t && result != -EAGAIN) {
         pin(t->address, t->bytes, lend_unpin);
         *t = (struct transfer){0};
+        group->transfers--;
     }
     return result;
 }

@@ -47,7 +47,7 @@ struct group {
     struct list spaces; /* struct place */
     unsigned gibibytes; /* of its region: entries of its table that are in use */
     struct alarm alarm;
-    unsigned envs;
+    unsigned envs, space_count, extents, transfers; /* how many of its share it has */
 };
 
 /* An environment: a thread that runs in ring 3 only, in program and library alike. */
@@ -94,6 +94,12 @@ struct kernel {
 extern struct kernel kernel;
 
 #define CHANNEL_DONE 1
+
+/* Of a table of the kernel's: no group can have what another one is to find. */
+static inline unsigned group_share(unsigned entries)
+{
+    return entries / kernel.groups;
+}
 
 static inline struct place *place_of(const struct space *space)
 {

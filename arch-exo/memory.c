@@ -7,12 +7,16 @@
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
+#include "guest/clock.h"
 #include "guest/image.h"
 #include "guest/print.h"
 #include "guest/tables.h"
 #include "guest/trap.h"
+#include "guest/x86.h"
 
 #define BATCH_MAX 128
+#define BREATH_WORK 512
+#define BREATH_NS 10000000ul
 
 /* ---- the group's region ---- */
 
@@ -71,7 +75,7 @@ static bool add_library(struct group *group, struct space *space)
 
 struct space *group_space(struct group *group)
 {
-    long number = lend_space_create(group->number);
+    long number = group->space_count < group_share(SPACES_MAX) ? lend_space_create(group->number) : -ENOMEM;
     struct space *space = number > 0 ? space_of(number) : NULL;
 
     if (!space)
@@ -79,6 +83,7 @@ struct space *group_space(struct group *group)
     if (add_library(group, space)) {
         *place_of(space) = (struct place){0};
         list_add(&group->spaces, &place_of(space)->link);
+        group->space_count++;
         return space;
     }
     lend_space_destroy(space);
@@ -93,6 +98,7 @@ static void space_end(struct group *group, struct space *space)
     for (unsigned i = 0; entry && i < group->gibibytes; i++)
         entry[i] = 0;
     list_remove(&place_of(space)->link);
+    group->space_count--;
     lend_space_destroy(space);
 }
 
@@ -152,16 +158,49 @@ static long lend_window(struct group *group, uint64_t frame)
     return shared_map(group, LIB_WINDOW + frame, frame, PAGE_READ | PAGE_WRITE);
 }
 
-static uint64_t take(struct group *group, uint64_t *frame, uint64_t count, bool in_a_row)
+/* Visible to the group from now on. What another group left in it is not. */
+static bool show(struct group *group, uint64_t frame)
 {
-    uint64_t n = 0, row = in_a_row ? lend_take(group->number, count) : 0;
+    if (kernel.groups > 1)
+        zero_quads(direct(frame), PAGE_BYTES / 8);
+    return lend_window(group, frame) == 0;
+}
 
-    for (; n < count; n++) {
-        frame[n] = in_a_row ? row + n * PAGE_BYTES : lend_take(group->number, 1);
-        if (!frame[n] || (in_a_row && !row) || lend_window(group, frame[n]) < 0)
+static long give_one(struct group *group, uint64_t frame)
+{
+    long result = lend_give(group->number, frame);
+
+    if (result == 0)
+        space_unmap(group->shared, LIB_WINDOW + frame, 1, NULL);
+    return result;
+}
+
+static uint64_t take_single(struct group *group, uint64_t *frame, uint64_t count)
+{
+    uint64_t n = 0;
+
+    while (n < count && (frame[n] = lend_take(group->number, 1))) {
+        if (!show(group, frame[n])) {
+            lend_give(group->number, frame[n]);
             break;
+        }
+        n++;
     }
     return n;
+}
+
+/* All or none. */
+static uint64_t take_row(struct group *group, uint64_t *frame, uint64_t count)
+{
+    uint64_t row = lend_take(group->number, count), n = 0;
+
+    for (uint64_t i = 0; row && i < count; i++) {
+        frame[i] = row + i * PAGE_BYTES;
+        n += show(group, frame[i]);
+    }
+    for (uint64_t i = 0; row && n < count && i < count; i++)
+        give_one(group, frame[i]);
+    return n < count ? 0 : n;
 }
 
 static long take_pages(struct env *self, uint64_t array, uint64_t count)
@@ -172,10 +211,14 @@ static long take_pages(struct env *self, uint64_t array, uint64_t count)
     count &= ~EXO_IN_A_ROW;
     if (!count || count > BATCH_MAX || array >= USER_TOP - sizeof(frame))
         return -EINVAL;
-    n = take(self->group, frame, count, in_a_row);
+    n = in_a_row ? take_row(self->group, frame, count) : take_single(self->group, frame, count);
     if (!n)
         return -ENOMEM;
-    return move_user_words((void *)array, frame, n) ? -EFAULT : (long)n;
+    if (!move_user_words((void *)array, frame, n))
+        return (long)n;
+    while (n)
+        give_one(self->group, frame[--n]);
+    return -EFAULT;
 }
 
 static long give_pages(struct env *self, uint64_t array, uint64_t count)
@@ -187,26 +230,30 @@ static long give_pages(struct env *self, uint64_t array, uint64_t count)
         return -EINVAL;
     if (move_user_words(frame, (const void *)array, count))
         return -EFAULT;
-    for (uint64_t i = 0; i < count && result == 0; i++) {
-        result = lend_give(self->group->number, frame[i]);
-        if (result == 0)
-            space_unmap(self->group->shared, LIB_WINDOW + frame[i], 1, NULL);
-    }
+    for (uint64_t i = 0; i < count && result == 0; i++)
+        result = give_one(self->group, frame[i]);
     drop_translations(self->group);
     return result;
 }
 
 static long map_shared(struct env *self, uint64_t address, uint64_t frame, unsigned rights)
 {
+    uint64_t old;
+    long result;
+
     if (address % PAGE_BYTES || address < LIB_HEAP || address >= LIB_HEAP_END || rights > 7)
         return -EINVAL;
     if (frame && !lend_owned(self->group->number, frame))
         return -EPERM;
+    old = space_held(self->group->shared, address);
+    result = shared_map(self->group, address, frame, rights);
+    if (result < 0)
+        return result;
     if (frame)
         lend_pin(frame);
-    if (space_held(self->group->shared, address))
-        lend_unpin(space_held(self->group->shared, address));
-    return shared_map(self->group, address, frame, rights);
+    if (old)
+        lend_unpin(old);
+    return 0;
 }
 
 /* ---- kernel calls: spaces ---- */
@@ -234,9 +281,26 @@ static long change(struct env *self, const struct exo_batch *b)
     return 0;
 }
 
+/* Nothing interrupts the kernel: who has much done looks at the clock itself, and lets others run. `work` is in page
+ * tables. */
+static void breathe(uint64_t *work, uint64_t *since)
+{
+    uint64_t now;
+
+    if (*work < BREATH_WORK)
+        return;
+    *work = 0;
+    now = clock_ns();
+    if (now - *since < BREATH_NS)
+        return;
+    sched_yield();
+    *since = clock_ns();
+}
+
 static long batch(struct env *self, uint64_t array, uint64_t count)
 {
     struct exo_batch one;
+    uint64_t work = 0, since = clock_ns();
     long result = 0;
 
     if (count > 1u << 20 || array >= USER_TOP - count * sizeof(one))
@@ -247,6 +311,8 @@ static long batch(struct env *self, uint64_t array, uint64_t count)
         if (one.op != EXO_MAP && one.op != EXO_UNMAP && one.op != EXO_PROTECT)
             return -EINVAL;
         result = change(self, &one);
+        work += 1 + (one.op == EXO_MAP ? 0 : one.frame_or_pages / ENTRIES);
+        breathe(&work, &since);
     }
     return result;
 }

@@ -121,7 +121,7 @@ static unsigned number_free(void)
 struct env *env_create(struct group *group, const uint64_t frames[1 + LIB_STACK_PAGES], const struct env *parent)
 {
     struct env *env;
-    unsigned number = number_free();
+    unsigned number = group->envs < group_share(ENVS_MAX) ? number_free() : 0;
 
     for (unsigned i = 0; i <= LIB_STACK_PAGES; i++)
         if (!lend_owned(group->number, frames[i]))
