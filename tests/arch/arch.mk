@@ -20,3 +20,11 @@ TEST_NEEDS += $(BUILD)/images/tests/hostile_$(1).elf
 endef
 $(eval $(call hostile_image,fsd,fs_part,attacks,fs pipe))
 $(eval $(call hostile_image,ttyd,tty_part,,tty virtio))
+
+# A hostile library of the exokernel: no services.
+HOSTILE_LIB_OBJECTS := $(patsubst %,$(BUILD)/guest/tests/arch/images/%.o,hostile_lib exo_calls exo_disk exo_deadly) \
+    $(BUILD)/guest/arch-exo/lib/log.o
+$(BUILD)/images/tests/hostile_lib.elf: $(HOSTILE_LIB_OBJECTS) $(BUILD)/lib/libguest.a arch-exo/lib/lib.ld
+	@mkdir -p $(@D)
+	$(CC) $(LIBOS_LDFLAGS) -T arch-exo/lib/lib.ld -o $@ $(HOSTILE_LIB_OBJECTS) $(BUILD)/lib/libguest.a
+TEST_NEEDS += $(BUILD)/images/tests/hostile_lib.elf

@@ -77,7 +77,18 @@ static void *make_disk(const char *program, size_t *bytes)
     return disk;
 }
 
-static void load(struct machine *machine, const struct micro_boot *boot)
+static void load_libraries(struct machine *machine, const struct boot_library *library)
+{
+    char error[MACHINE_ERROR_MAX] = "";
+
+    if (machine_load_kernel(machine, "build/images/exo/kernel.elf", error) != 0)
+        fail_msg("%s", error);
+    for (; library->name; library++)
+        if (machine_load_module(machine, library->image, library->name, error) != 0)
+            fail_msg("%s", error);
+}
+
+static void load_servers(struct machine *machine, const struct micro_boot *boot)
 {
     char error[MACHINE_ERROR_MAX] = "", path[128];
 
@@ -145,7 +156,10 @@ void micro_boot(struct micro_boot *boot)
     machine = machine_create(&config, error);
     if (!machine)
         fail_msg("%s", error);
-    load(machine, boot);
+    if (boot->libraries)
+        load_libraries(machine, boot->libraries);
+    else
+        load_servers(machine, boot);
     boot->end = machine_run(machine);
     keep_result(boot, machine);
     machine_destroy(machine);

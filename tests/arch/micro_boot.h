@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/micro_boot.h: boots the microkernel with servers of the test's choice and one program, and keeps what was
- * said.
+ * tests/arch/micro_boot.h: boots the microkernel with servers of the test's choice, or the exokernel with
+ * libraries, and one program, and keeps what was said.
  */
 #ifndef RINGSIDE_TESTS_ARCH_MICRO_BOOT_H
 #define RINGSIDE_TESTS_ARCH_MICRO_BOOT_H
 
 #include "sim/machine.h"
 
+/* A library of the exokernel: a boot module. */
+struct boot_library {
+    const char *name, *image;
+};
+
 struct micro_boot {
     /* set by the caller */
     const char *replaced, *image; /* this server is that image instead of its own; NULL: none */
+    const struct boot_library *libraries; /* the exokernel with these (a NULL name ends); NULL: the microkernel */
     const char *program;          /* of the host; its path in the guest is /program */
     const char *arguments[4];     /* NULL ends */
     const char *settings;         /* NULL: the defaults */
