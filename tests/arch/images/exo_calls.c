@@ -455,7 +455,7 @@ long attack_log_forged(void)
 
 /* ---- exhaustion: held for a while, then let go ---- */
 
-#define HOLD_NS 30000000ul
+#define HOLD_NS 400000000ul /* longer than the bystander would bear */
 
 long attack_exhaust_envs(void)
 {

@@ -149,14 +149,14 @@ AS(stack_in_kernel, attack_stack_push_in_kernel())
 
 static void wait_for_partner(void)
 {
-    while (exo_call(EXO_ENV_ALIVE, hostile.partner, 0, 0) == 1)
+    while (exo_call(EXO_ENV_ALIVE, hostile.partner[0], 0, 0) == 1)
         exo_call(EXO_YIELD, 0, 0, 0);
     env_exit();
 }
 
 long attack_start_at_kernel(void)
 {
-    hostile.partner = (uint64_t)env_start(1, (void (*)(void))KERNEL_TEXT);
+    hostile.partner[0] = (uint64_t)env_start(1, (void (*)(void))KERNEL_TEXT);
     wait_for_partner();
     return 0;
 }
@@ -193,25 +193,30 @@ long attack_spin_with_alarms(void)
         exo_call(EXO_ALARM, now_ns(), 0, 0);
 }
 
-#define ENOUGH_NS 400000000ul /* if nobody stops it */
+static volatile unsigned passed;
 
-static volatile uint64_t pass_to[2], pass_until;
-
-/* Each is fresh: its slice has just begun. */
+/* When its slice is over it does not yield, but passes the processor to one that is fresh. All have the same private page,
+ * so they use no stack. */
 static void pass_on(void)
 {
-    while (now_ns() < pass_until)
-        exo_call(EXO_YIELD, pass_to[PRIVATE->env == pass_to[0]], 0, 0);
-    env_exit();
+    for (;;) {
+        while (!(PRIVATE->pending & PENDING_SLICE))
+            continue;
+        PRIVATE->pending = 0;
+        if (++passed >= PARTNERS)
+            for (;;)
+                exo_call(EXO_ENV_EXIT, 0, 0, 0);
+        exo_call(EXO_YIELD, hostile.partner[passed], 0, 0);
+    }
 }
 
 long attack_pass_processor_on_for_ever(void)
 {
-    pass_until = now_ns() + ENOUGH_NS;
-    pass_to[0] = PRIVATE->env;
-    pass_to[1] = hostile.partner = (uint64_t)env_start(1, pass_on);
-    pass_on();
-    return 0;
+    for (unsigned i = 0; i < PARTNERS; i++)
+        hostile.partner[i] = (uint64_t)env_start(1, pass_on);
+    exo_call(EXO_YIELD, hostile.partner[0], 0, 0);
+    for (;;)
+        exo_call(EXO_SLEEP, UINT64_MAX, 0, 0);
 }
 
 /* Thousands of entries, each of which goes through many tables. */

@@ -116,7 +116,7 @@ static long deadly(const struct attack *attack)
 
     hostile.current = attack;
     hostile.outcome = -1;
-    hostile.partner = hostile.row = 0;
+    hostile.row = 0;
     env = env_start(0, deadly_env);
     while (exo_call(EXO_ENV_ALIVE, (uint64_t)env, 0, 0) == 1 && now_ns() < until)
         sleep_ns(200000);
@@ -124,8 +124,10 @@ static long deadly(const struct attack *attack)
         exo_call(EXO_ENV_EXIT, (uint64_t)env, 0, 0);
         hostile.outcome = KILLED;
     }
-    if (hostile.partner)
-        exo_call(EXO_ENV_EXIT, hostile.partner, 0, 0);
+    for (unsigned i = 0; i < PARTNERS && hostile.partner[i]; i++) {
+        exo_call(EXO_ENV_EXIT, hostile.partner[i], 0, 0);
+        hostile.partner[i] = 0;
+    }
     for (unsigned i = 0; hostile.row && i < ROW_FRAMES; i++)
         give(hostile.row + i * PAGE);
     upcalls_reset();

@@ -35,6 +35,7 @@
 #define ENVS 512
 #define SPACES 1024
 #define EXTENTS 16
+#define PARTNERS 40
 
 struct attack {
     const char *name;
@@ -48,7 +49,7 @@ struct hostile {
     uint64_t space;
     const struct attack *current; /* what a deadly env does */
     volatile long outcome;
-    volatile uint64_t partner; /* of a deadly env */
+    volatile uint64_t partner[PARTNERS]; /* of a deadly env; 0 ends */
     uint64_t row;              /* frames that a deadly env took; 0: none */
 };
 
