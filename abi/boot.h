@@ -42,14 +42,14 @@ struct boot_info {
     uint64_t clock_hz;
     uint64_t wall_ns; /* CLOCK_REALTIME at power on, ns since 1970: the same in every run */
     uint64_t seed;    /* for getrandom */
-    uint64_t disk_bytes;
+    uint64_t disk_bytes; /* of all slices */
     uint32_t cpus;
     uint32_t tty_mask;  /* bit n: descriptor n of the first program is a terminal */
     uint32_t tty_rows, tty_columns;
     uint32_t argc;      /* of the first program */
     uint32_t envc;
     uint32_t module_count;
-    uint32_t reserved;
+    uint32_t disk_slices; /* at least 1: so many disks of equal size, one behind the other, with the same files at first */
     struct boot_module modules[BOOT_MODULES_MAX];
     char settings[512];        /* "pcid=on pti=off", from --set */
     char text[BOOT_TEXT_MAX];  /* path of the first program, then argc arguments, envc variables, each NUL-terminated */

@@ -269,6 +269,16 @@ static bool fill(struct tree *t, void *disk, size_t bytes)
     return good && put_error(t, "/", r);
 }
 
+static void *reserve(size_t bytes, struct disk_error *error)
+{
+    void *disk = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (disk != MAP_FAILED)
+        return disk;
+    disk_fail(error, "no memory for a simulated disk of %zu MiB", bytes >> 20);
+    return NULL;
+}
+
 void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error *error)
 {
     struct tree t = {.spec = spec, .error = error};
@@ -281,15 +291,37 @@ void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error 
     if (!visit_tree(&t, count))
         return NULL;
     *bytes = disk_blocks(&t) * BLOCK;
-    disk = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (disk == MAP_FAILED) {
-        disk_fail(error, "no memory for a simulated disk of %zu MiB", *bytes >> 20);
-        return NULL;
-    }
-    if (fill(&t, disk, *bytes))
+    disk = reserve(*bytes, error);
+    if (!disk || fill(&t, disk, *bytes))
         return disk;
     disk_free(disk, *bytes);
     return NULL;
+}
+
+/* ---- slices ---- */
+
+/* Blocks of zeroes stay what the host has not given memory for. */
+static void copy_blocks(char *to, const char *from, size_t bytes)
+{
+    static const char zero[BLOCK];
+
+    for (size_t at = 0; at < bytes; at += BLOCK)
+        if (memcmp(from + at, zero, BLOCK))
+            memcpy(to + at, from + at, BLOCK);
+}
+
+void *disk_repeat(const void *disk, size_t bytes, unsigned slices, struct disk_error *error)
+{
+    char *copies = reserve(bytes * slices, error);
+
+    for (unsigned i = 0; copies && i < slices; i++)
+        copy_blocks(copies + i * bytes, disk, bytes);
+    return copies;
+}
+
+void *disk_slice(void *disk, size_t bytes, unsigned slices, unsigned index)
+{
+    return (char *)disk + bytes / slices * index;
 }
 
 void disk_free(void *disk, size_t bytes)

@@ -6,6 +6,9 @@
  * neither directory, regular file nor symbolic link is left out. Entries are taken in the order of
  * their names and all belong to root, so that the same folder gives the same disk everywhere but for
  * times of modification.
+ *
+ * A disk can be repeated: slices, equal disks one behind the other, for kernels that run several systems (boot.h,
+ * disk_slices).
  */
 #ifndef RINGSIDE_SIM_DISK_H
 #define RINGSIDE_SIM_DISK_H
@@ -38,6 +41,11 @@ struct disk_error {
  * see `error`. */
 void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error *error);
 void disk_free(void *disk, size_t bytes);
+/* `slices` (at least 1) copies of a disk, one behind the other: slices * bytes of memory, to be freed with disk_free. NULL:
+ * see `error`. */
+void *disk_repeat(const void *disk, size_t bytes, unsigned slices, struct disk_error *error);
+/* One of them: bytes / slices of memory. `bytes`: of all; `index` from 0. */
+void *disk_slice(void *disk, size_t bytes, unsigned slices, unsigned index);
 /* Writes the tree to `folder`, made if it does not exist: directories, files, links, with their permissions and times
  * of modification. Devices, and /dev and /tmp if nothing else is in them, are left out. Replays the disk's journal, in
  * a copy. */

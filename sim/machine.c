@@ -29,6 +29,8 @@ static bool check_config(const struct machine_config *c, char error[MACHINE_ERRO
         return refuse(error, "RAM is a multiple of 2 MiB and at most 3 GiB");
     if (c->disk && (c->disk_bytes == 0 || c->disk_bytes % 512))
         return refuse(error, "a disk is a multiple of 512 bytes");
+    if (c->disk && c->disk_slices && c->disk_bytes % (512ul * c->disk_slices))
+        return refuse(error, "each slice of a disk is a multiple of 512 bytes");
     if (c->cpu->l1d.line != 64 || c->cpu->l1i.line != 64)
         return refuse(error, "cache lines are of 64 bytes: set line = 64 in the CPU's file");
     return true;
@@ -274,6 +276,7 @@ static bool make_boot_info(struct machine *m)
     b->wall_ns = c->wall_ns;
     b->seed = c->seed;
     b->disk_bytes = c->disk ? c->disk_bytes : 0;
+    b->disk_slices = c->disk_slices ? c->disk_slices : 1;
     b->cpus = m->cpu_count;
     b->tty_mask = c->tty_mask;
     b->tty_rows = c->tty_rows;

@@ -33,6 +33,7 @@ struct machine_config {
     uint64_t ram_bytes;        /* 0: 128 MiB; a multiple of 2 MiB, at most 3 GiB */
     void *disk;                /* the caller's; NULL: no disk */
     uint64_t disk_bytes;
+    unsigned disk_slices;      /* the kernel is told that so many equal parts are disks of their own (sim/disk.h); 0: 1 */
     struct console_streams console, stderr_console;
     uint64_t time_limit_cycles; /* 0: none */
     uint64_t seed, wall_ns;

@@ -5,6 +5,7 @@
 #include "sim/cli/catalogue.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/cli/suggest.h"
@@ -16,18 +17,22 @@ const struct arch archs[] = {
 #define ARCH(name, variant, image, modules, settings, description)                                                     \
     {name, variant, image, modules, settings, description},
 #define SETTING(arch, key, values, initial, description)
+#define SLICES(arch, key, values, initial, description)
 #include "sim/cli/archs.def"
 #undef ARCH
 #undef SETTING
+#undef SLICES
 };
 const size_t arch_count = COUNT(archs);
 
 const struct setting settings[] = {
 #define ARCH(name, variant, image, modules, settings, description)
-#define SETTING(arch, key, values, initial, description) {arch, key, values, initial, description},
+#define SETTING(arch, key, values, initial, description) {arch, key, values, initial, description, false},
+#define SLICES(arch, key, values, initial, description) {arch, key, values, initial, description, true},
 #include "sim/cli/archs.def"
 #undef ARCH
 #undef SETTING
+#undef SLICES
 };
 const size_t setting_count = COUNT(settings);
 
@@ -191,4 +196,28 @@ bool resolve_settings(const struct arch *arch, const char *const *chosen, size_t
             at += (size_t)snprintf(text + at, SETTINGS_TEXT_MAX - at, "%s%s=%.*s", at ? " " : "", settings[i].key,
                                    value[i].bytes, value[i].text);
     return true;
+}
+
+/* The value of `key` in "key=value key=value"; NULL: not in it. */
+static const char *value_in(const char *text, const char *key)
+{
+    size_t bytes = strlen(key);
+
+    for (; *text; text += strcspn(text, " "), text += *text == ' ')
+        if (strncmp(text, key, bytes) == 0 && text[bytes] == '=')
+            return text + bytes + 1;
+    return NULL;
+}
+
+unsigned slices_wanted(const struct arch *arch, const char *settings_text)
+{
+    for (size_t i = 0; i < setting_count; i++) {
+        const char *value = settings[i].slices && strcmp(settings[i].arch, arch->name) == 0
+                                ? value_in(settings_text, settings[i].key)
+                                : NULL;
+
+        if (value)
+            return (unsigned)strtoul(value, NULL, 10);
+    }
+    return 1;
 }

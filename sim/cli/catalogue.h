@@ -29,6 +29,7 @@ struct setting {
     const char *values; /* "on|off" */
     const char *initial;
     const char *description;
+    bool slices; /* its value is the number of the disk's slices */
 };
 
 struct workload {
@@ -54,6 +55,9 @@ const struct workload *find_workload(const char *name, struct error *error);
  * `chosen` ("key=value" each). Refuses keys and values that the architecture does not know. */
 bool resolve_settings(const struct arch *arch, const char *const *chosen, size_t count, char text[SETTINGS_TEXT_MAX],
                       struct error *error);
+
+/* In how many slices the disk is with these effective settings: 1, unless a setting says more. */
+unsigned slices_wanted(const struct arch *arch, const char *settings_text);
 
 struct home {
     char path[PATH_MAX];

@@ -191,6 +191,7 @@ static bool run_machine(struct execution *x, struct error *error)
         .cwd = working_directory(x->options),
         .disk = x->disk.data,
         .disk_bytes = x->disk.bytes,
+        .disk_slices = x->disk.slices,
         .console = &x->console,
         .stderr_console = &x->errors,
         .tty_mask = x->tty_mask,
@@ -252,10 +253,10 @@ static void print_warnings(const struct execution *x)
         fprintf(stderr, "ringside: %s: warning: %s\n", x->record.workload, x->record.warnings[i]);
 }
 
-/* The files are saved whatever became of the program: they may tell. */
+/* The files are saved whatever became of the program: they may tell. Of several slices, the first one's. */
 static bool save(struct execution *x, struct error *error)
 {
-    return !x->options->save || guest_disk_save(&x->disk, x->options->save, error);
+    return !x->options->save || guest_disk_save(&x->disk, 0, x->options->save, error);
 }
 
 static int execute(struct execution *x, struct error *error)
@@ -264,7 +265,8 @@ static int execute(struct execution *x, struct error *error)
 
     find_terminals(x);
     make_environment(x);
-    if (!guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error))
+    if (!guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) ||
+        !guest_disk_repeat(&x->disk, x->session.disk_slices, error))
         return error->status;
     if (!run_machine(x, error))
         return save(x, &late), error->status;

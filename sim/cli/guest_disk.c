@@ -20,15 +20,32 @@ bool guest_disk_build(struct guest_disk *disk, const char *root, const char *pat
         extra.bytes = program->bytes;
         extra.mode = 0755;
     }
+    disk->slices = 1;
     disk->data = disk_build(&spec, &disk->bytes, &why);
     return disk->data || refuse(error, STATUS_USAGE, "%s", why.text);
 }
 
-bool guest_disk_save(const struct guest_disk *disk, const char *folder, struct error *error)
+bool guest_disk_repeat(struct guest_disk *disk, unsigned slices, struct error *error)
 {
     struct disk_error why = {""};
+    void *copies;
 
-    return disk_export(disk->data, disk->bytes, folder, &why) ||
+    if (slices == disk->slices)
+        return true;
+    copies = disk_repeat(disk->data, disk->bytes, slices, &why);
+    if (!copies)
+        return refuse(error, STATUS_HOST, "%s", why.text);
+    disk_free(disk->data, disk->bytes);
+    *disk = (struct guest_disk){copies, disk->bytes * slices, slices};
+    return true;
+}
+
+bool guest_disk_save(const struct guest_disk *disk, unsigned slice, const char *folder, struct error *error)
+{
+    struct disk_error why = {""};
+    void *data = disk_slice(disk->data, disk->bytes, disk->slices, slice);
+
+    return disk_export(data, disk->bytes / disk->slices, folder, &why) ||
            refuse(error, STATUS_HOST, "--save %s: %s", folder, why.text);
 }
 

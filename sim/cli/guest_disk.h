@@ -13,15 +13,18 @@
 
 struct guest_disk {
     void *data;
-    size_t bytes;
+    size_t bytes;    /* of all slices */
+    unsigned slices; /* sim/disk.h */
 };
 
 /* A disk with the files of `root` (NULL: an empty /tmp only) and, if `program` is not NULL, that file at `guest_path`
  * (absolute, normalised; its folders are made; it replaces what is there). */
 bool guest_disk_build(struct guest_disk *disk, const char *root, const char *guest_path, const struct file *program,
                       struct error *error);
-/* Writes all files to `folder`, which is made if it is not there. */
-bool guest_disk_save(const struct guest_disk *disk, const char *folder, struct error *error);
+/* A disk of one slice becomes one of `slices`, each as it was. */
+bool guest_disk_repeat(struct guest_disk *disk, unsigned slices, struct error *error);
+/* Writes all files of a slice (from 0) to `folder`, which is made if it is not there. */
+bool guest_disk_save(const struct guest_disk *disk, unsigned slice, const char *folder, struct error *error);
 void guest_disk_free(struct guest_disk *disk);
 
 /* `typed` as seen from `cwd`, without "." and "..": an absolute path. false: too long. */

@@ -64,8 +64,10 @@ bool session_open(struct session *s, const struct options *options, const char *
 
     *s = (struct session){.options = options};
     s->arch = find_arch(arch, error);
-    return s->arch && resolve_settings(s->arch, options->set, options->sets, s->settings, error) &&
-           find_home(&s->home, error) &&
+    if (!s->arch || !resolve_settings(s->arch, options->set, options->sets, s->settings, error))
+        return false;
+    s->disk_slices = slices_wanted(s->arch, s->settings);
+    return find_home(&s->home, error) &&
            load_cpu(&s->home, options->cpu ? options->cpu : DEFAULT_CPU, &s->cpu, error) &&
            check_image(&s->home, s->arch, s->arch->image, error) && for_modules(s->arch, check_module, &opening);
 }
@@ -132,6 +134,7 @@ static bool make_machine(struct run *r)
         .model = s->options->model,
         .disk = job->disk,
         .disk_bytes = job->disk_bytes,
+        .disk_slices = job->disk_slices,
         .console = stream_console(job->console),
         .stderr_console = stream_console(job->stderr_console),
         .time_limit_cycles = limit_cycles(s),

@@ -17,6 +17,7 @@ struct session {
     const struct arch *arch;
     struct cpu_model cpu;
     char settings[SETTINGS_TEXT_MAX];
+    unsigned disk_slices; /* what the settings want */
 };
 
 /* One run: a first program on a disk. Everything stays the caller's. */
@@ -28,6 +29,7 @@ struct job {
     const char *cwd;
     void *disk;
     size_t disk_bytes;
+    unsigned disk_slices;
     struct stream *console, *stderr_console;
     uint32_t tty_mask;
     bool progress;

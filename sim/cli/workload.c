@@ -93,6 +93,7 @@ static bool run_program(struct run *r, struct record *record, struct error *erro
         .cwd = "/",
         .disk = r->disk->data,
         .disk_bytes = r->disk->bytes,
+        .disk_slices = r->disk->slices,
         .console = &console,
         .stderr_console = &errors,
         .progress = r->progress,
@@ -115,7 +116,7 @@ static bool check_exit(const struct run *r, const struct record *record, struct 
     return refuse(error, STATUS_FAILED, "%s: ended with status %d", r->workload->name, record->exit_status);
 }
 
-bool workload_run(const struct session *s, const struct workload *w, const struct guest_disk *disk, bool progress,
+bool workload_run(const struct session *s, const struct workload *w, struct guest_disk *disk, bool progress,
                   struct record *record, bool *ran, struct error *error)
 {
     struct run r = {.session = s, .workload = w, .disk = disk, .progress = progress, .output = tmpfile()};
@@ -126,7 +127,8 @@ bool workload_run(const struct session *s, const struct workload *w, const struc
     if (!r.output)
         return refuse(error, STATUS_HOST, "cannot make a temporary file");
     program_path(s, w, path);
-    *ran = read_program(path, &r.program, error) && run_program(&r, record, error);
+    *ran = guest_disk_repeat(disk, s->disk_slices, error) && read_program(path, &r.program, error) &&
+           run_program(&r, record, error);
     good = *ran && check_exit(&r, record, error);
     file_free(&r.program);
     fclose(r.output);

@@ -19,8 +19,9 @@ bool workload_check(const struct session *session, const struct workload *worklo
 bool workload_disk(const struct session *session, struct guest_disk *disk, struct error *error);
 
 /* Runs it. Its output is kept, and shown on standard error only if it failed. `ran` says that there is a record, which
- * the caller frees: also that of a program that ended with another status than 0, which is an error nevertheless. */
-bool workload_run(const struct session *session, const struct workload *workload, const struct guest_disk *disk,
+ * the caller frees: also that of a program that ended with another status than 0, which is an error nevertheless.
+ * The disk is in as many slices as the session wants afterwards. */
+bool workload_run(const struct session *session, const struct workload *workload, struct guest_disk *disk,
                   bool progress, struct record *record, bool *ran, struct error *error);
 
 #endif

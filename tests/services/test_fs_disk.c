@@ -121,6 +121,33 @@ static void test_extra_files(void **state)
     disk_free(disk, bytes);
 }
 
+/* Each slice is the disk, and what is done to one does not show in another. */
+static void test_slices(void **state)
+{
+    struct folder *f = *state;
+    struct disk_spec spec = {.folder = f->path, .free_bytes = 1 << 20};
+    struct disk_error error = {{0}};
+    char out[2][100];
+    size_t bytes;
+    void *disk, *three;
+
+    shell("cd %s && echo one > f", f->path);
+    disk = disk_build(&spec, &bytes, &error);
+    three = disk_repeat(disk, bytes, 3, &error);
+    assert_non_null(three);
+    for (unsigned i = 0; i < 3; i++)
+        assert_memory_equal(disk_slice(three, 3 * bytes, 3, i), disk, bytes);
+    memset(disk_slice(three, 3 * bytes, 3, 1), 0, bytes);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(out[i], sizeof out[i], "%s/out%u", f->path, i);
+        assert_true(disk_export(disk_slice(three, 3 * bytes, 3, 2 * i), bytes, out[i], &error));
+    }
+    assert_false(disk_export(disk_slice(three, 3 * bytes, 3, 1), bytes, out[0], &error));
+    shell("cd %s && cmp f out0/f && cmp f out1/f", f->path);
+    disk_free(three, 3 * bytes);
+    disk_free(disk, bytes);
+}
+
 static void test_many_small_files(void **state)
 {
     struct folder *f = *state;
@@ -167,7 +194,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(test_there_and_back),   T(test_same_folder_same_disk), T(test_extra_files),
-        T(test_many_small_files), T(test_errors_are_one_line),
+        T(test_slices),           T(test_many_small_files),      T(test_errors_are_one_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
