@@ -174,7 +174,7 @@ static inline struct task *task_current(void)
 
 static inline struct message *message_page(const struct task *server)
 {
-    return (struct message *)(BOOT_DIRECT_MAP + server->image->message_frame);
+    return (struct message *)(DIRECT_MAP + server->image->message_frame);
 }
 
 /* ---- calls.c ---- */

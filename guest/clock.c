@@ -8,7 +8,7 @@
 #include "guest/print.h"
 #include "guest/x86.h"
 
-#define CLOCK_REGISTERS (BOOT_DIRECT_MAP + MMIO_CLOCK)
+#define CLOCK_REGISTERS (DIRECT_MAP + MMIO_CLOCK)
 #define NS_PER_SECOND 1000000000ul
 
 static uint64_t ns_per_cycle_32; /* set once by clock_init */

@@ -19,7 +19,7 @@ struct tss {
     uint16_t io_map; /* beyond the limit: ring 3 has no port */
 } __attribute__((packed));
 
-#define GDT_ENTRIES 9
+#define GDT_ENTRIES ((TSS_SELECTOR >> 3) + 2)
 
 /* The whole pages of one CPU. */
 struct cpu_area {
@@ -75,6 +75,9 @@ static void gdt_fill(uint64_t *gdt, const struct tss *tss)
     gdt[KERNEL_SS >> 3] = 0x00cf93000000ffff;
     gdt[USER_SS >> 3] = 0x00cff3000000ffff;
     gdt[USER_CS >> 3] = 0x00affb000000ffff;
+#ifdef LAYOUT_MONITOR
+    gdt[GUEST_DATA >> 3] = 0x00cff3000000ffff;
+#endif
     gdt[TSS_SELECTOR >> 3] = limit | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
     gdt[(TSS_SELECTOR >> 3) + 1] = base >> 32;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "abi/boot.h"
+#include "guest/layout.h"
 
 /* Once, on the boot page tables. */
 void frames_init(const struct boot_info *boot);
@@ -27,12 +28,12 @@ size_t frames_total(void);
 
 static inline void *direct(uint64_t physical)
 {
-    return (void *)(BOOT_DIRECT_MAP + physical);
+    return (void *)(DIRECT_MAP + physical);
 }
 
 static inline uint64_t physical(const void *pointer)
 {
-    return (uint64_t)pointer - BOOT_DIRECT_MAP;
+    return (uint64_t)pointer - DIRECT_MAP;
 }
 
 #endif

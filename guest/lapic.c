@@ -10,7 +10,7 @@
 #include "guest/print.h"
 #include "guest/x86.h"
 
-#define REGISTERS (BOOT_DIRECT_MAP + MMIO_LAPIC)
+#define REGISTERS (DIRECT_MAP + MMIO_LAPIC)
 enum lapic_register {
     LAPIC_TPR = 0x080,
     LAPIC_EOI = 0x0b0,

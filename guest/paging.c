@@ -82,15 +82,15 @@ static void map_direct(void)
     uint64_t flags = PTE_W | PTE_NX | PTE_LARGE | paging.global;
 
     for (uint64_t at = 0; at < ram; at += LARGE_BYTES)
-        kernel_map(paging.root, BOOT_DIRECT_MAP + at, at, 1, flags);
+        kernel_map(paging.root, DIRECT_MAP + at, at, 1, flags);
     for (uint64_t at = MMIO_BASE; at < MMIO_END; at += LARGE_BYTES)
-        kernel_map(paging.root, BOOT_DIRECT_MAP + at, at, 1, flags | PTE_PCD);
+        kernel_map(paging.root, DIRECT_MAP + at, at, 1, flags | PTE_PCD);
 }
 
 static void map_image_part(uint64_t root, const char *from, const char *to, uint64_t flags)
 {
     for (uint64_t at = (uint64_t)from; at < (uint64_t)to; at += PAGE_BYTES)
-        kernel_map(root, at, at - BOOT_KERNEL_BASE, 0, flags);
+        kernel_map(root, at, at - KERNEL_BASE, 0, flags);
 }
 
 static void map_image(void)

@@ -4,7 +4,7 @@
  *
  * The heap is frames of the group's, used where all envs see them anyway: in the window. So contiguous frames are
  * contiguous addresses, which makes long transfers of the disk, and an address less LIB_WINDOW is what a device needs.
- * heap.c reaches a frame at direct(frame): the names that it gets are addresses less BOOT_DIRECT_MAP, so that direct()
+ * heap.c reaches a frame at direct(frame): the names that it gets are addresses less DIRECT_MAP, so that direct()
  * is the address again (all arithmetic is modulo 2^64).
  *
  * Free pages are in runs, on a list by address; neighbours are joined. The list lies in the free pages themselves. What

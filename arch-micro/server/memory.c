@@ -3,7 +3,7 @@
  * arch-micro/server/memory.c: pages of the server's heap, for guest/heap.c: every architecture has the same allocator.
  *
  * heap.c asks for frames and reaches a frame at direct(frame). A server's frame is a page of its heap, named by that
- * page's address less BOOT_DIRECT_MAP, so that direct() is the address again (all arithmetic is modulo 2^64).
+ * page's address less DIRECT_MAP, so that direct() is the address again (all arithmetic is modulo 2^64).
  *
  * Free pages are in runs, on a list by address; neighbours are joined. The list lies in the free pages themselves. What
  * is free beyond FREE_MAX pages goes back to the kernel.
