@@ -39,6 +39,7 @@ void env_leave(struct env *env)
     thread_load_user_state();
 }
 
+/* True: the short way, without a look at anything. */
 static bool leave(struct env *env)
 {
     if (likely(!this_cpu()->reschedule && !env->pending && !env->dying && !env->thread.changed) &&
@@ -99,18 +100,18 @@ static long call_log(struct env *self, struct user_regs *regs)
     for (size_t i = 0; i < bytes; i++)
         if ((unsigned char)line[i] < ' ')
             line[i] = ' '; /* one line: none that another seems to have written */
-    print("%s: %s\n", self->group->module->name, line);
+    print("%s: %s\n", self->group->name, line);
     return 0;
 }
 
 static long call_power_off(struct env *self, struct user_regs *regs)
 {
-    if (self->group->number != 1)
+    if (self->group->number > kernel.systems)
         return -EPERM;
-    kernel.status = (int)(regs->rdi & 0xff);
-    kernel.done = true;
+    self->group->status = (int)(regs->rdi & 0xff);
+    self->group->done = true;
+    envs_end(self->group);
     sched_wake(CHANNEL_DONE);
-    sched_block();
     return 0;
 }
 
@@ -131,6 +132,8 @@ static long call(struct env *self, struct user_regs *regs)
         return env_call(self, regs);
     case EXO_EXTENT_BIND ... EXO_DISK_DONE:
         return disk_call(self, regs);
+    case EXO_HANDLER ... EXO_LIMIT:
+        return fault_call(self, regs);
     default:
         return -ENOSYS;
     }
@@ -149,5 +152,5 @@ bool kernel_syscall(struct user_regs *regs)
 
 void kernel_user_return(struct user_regs *regs)
 {
-    env_leave(env_current());
+    leave(env_current());
 }

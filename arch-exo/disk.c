@@ -4,8 +4,8 @@
  * pages.
  *
  * The driver is the block service, unchanged. The kernel knows no files: it knows which sectors a group has bound and whose a
- * ticket is. The frames of a transfer are pinned until its result is collected: none of them can be given back and become
- * somebody else's while the device may write to it.
+ * ticket is. If the disk has slices, a group binds sectors of its own slice only. The frames of a transfer are pinned until
+ * its result is collected: none of them can be given back and become somebody else's while the device may write to it.
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
@@ -114,14 +114,27 @@ static bool is_free(uint64_t first, uint64_t sectors)
     return true;
 }
 
+/* What the group may bind: with one slice, all of the disk; whoever comes first has it. */
+static void slice_of(const struct group *group, uint64_t *first, uint64_t *end)
+{
+    uint64_t sectors = disk.sectors / kernel.systems;
+
+    *first = kernel.systems > 1 ? (group->number - 1) * sectors : 0;
+    *end = *first + sectors;
+}
+
 static long bind_extent(struct group *group, uint64_t first, uint64_t sectors, unsigned rights)
 {
+    uint64_t slice, end;
     unsigned n = 0;
 
     if (first >= disk.sectors || sectors > disk.sectors - first || rights > 3)
         return -EINVAL;
+    slice_of(group, &slice, &end);
+    if (first < slice || first >= end || sectors > end - first)
+        return -EPERM;
     if (!sectors)
-        sectors = disk.sectors - first;
+        sectors = end - first;
     if (!is_free(first, sectors))
         return -EPERM;
     while (n < EXTENTS_MAX && disk.extent[n].group)

@@ -2,8 +2,9 @@
  *
  * arch-exo/kernel.c: the exokernel's start and end.
  *
- * Each boot module is a library: a group with one env that begins in it. The first group has the consoles and says when the
- * machine is done.
+ * A group is a library and one env that begins in it. Each boot module is one; and there are as many groups as the disk has
+ * slices, which are systems of their own: those beyond the modules have the first module again. The first group has the
+ * consoles. The machine is done when all systems are; what came besides (a module more than slices) is not waited for.
  */
 #include "abi/devices.h"
 #include "abi/probe.h"
@@ -43,8 +44,13 @@ static void take_first_frames(struct group *group, uint64_t frames[1 + LIB_STACK
 
 static void name_first(struct env *env)
 {
-    for (unsigned i = 0; i + 1 < TASK_NAME_BYTES && env->group->module->name[i]; i++)
-        env->name[i] = env->group->module->name[i];
+    for (unsigned i = 0; i + 1 < TASK_NAME_BYTES && env->group->name[i]; i++)
+        env->name[i] = env->group->name[i];
+}
+
+static const struct boot_module *module_of(unsigned number)
+{
+    return &kernel.boot->modules[number <= kernel.boot->module_count ? number - 1 : 0];
 }
 
 static void group_start(unsigned number)
@@ -54,7 +60,7 @@ static void group_start(unsigned number)
     struct space *space;
     struct env *env;
 
-    group_create(number, &kernel.boot->modules[number - 1]);
+    group_create(number, module_of(number));
     entry = group_load(group);
     take_first_frames(group, frames);
     env = env_create(group, frames, NULL);
@@ -66,6 +72,44 @@ static void group_start(unsigned number)
     env_begin_at(env, entry);
 }
 
+static void make_groups(const struct boot_info *boot)
+{
+    unsigned groups = boot->module_count > boot->disk_slices ? boot->module_count : boot->disk_slices;
+
+    if (!boot->module_count)
+        panic("no library");
+    kernel.groups = groups < GROUPS_MAX ? groups : GROUPS_MAX;
+    kernel.systems = boot->disk_slices < GROUPS_MAX ? boot->disk_slices : GROUPS_MAX;
+    for (unsigned n = 1; n <= kernel.groups; n++)
+        group_start(n);
+}
+
+static bool systems_done(void)
+{
+    for (unsigned i = 0; i < kernel.systems; i++)
+        if (!kernel.group[i].done)
+            return false;
+    return true;
+}
+
+/* The first that is not 0. */
+static int machine_status(void)
+{
+    for (unsigned i = 0; i < kernel.systems; i++)
+        if (kernel.group[i].status)
+            return kernel.group[i].status;
+    return 0;
+}
+
+static void end_groups(void)
+{
+    for (unsigned i = 0; i < kernel.groups; i++) {
+        kernel.group[i].done = true;
+        envs_end(&kernel.group[i]);
+    }
+    sched_reap();
+}
+
 void kernel_main(const struct boot_info *boot)
 {
     probe(PROBE_DOMAIN, 0, (uint64_t) "kernel", 0);
@@ -74,17 +118,13 @@ void kernel_main(const struct boot_info *boot)
     if (!lend_init())
         panic("not enough memory");
     disk_init();
-    kernel.groups = boot->module_count < GROUPS_MAX ? boot->module_count : GROUPS_MAX;
-    if (!kernel.groups)
-        panic("no library");
-    for (unsigned n = 1; n <= kernel.groups; n++)
-        group_start(n);
-    while (!kernel.done)
+    make_groups(boot);
+    while (!systems_done())
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
-    envs_end();
+    end_groups();
     groups_end();
     disk_end();
     lend_fini();
     count_frames(true);
-    power_off(kernel.status);
+    power_off(machine_status());
 }

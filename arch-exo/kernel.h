@@ -34,12 +34,14 @@
 #define GROUPS_MAX 8
 #define EXTENTS_MAX 16
 #define TASK_NAME_BYTES 32
+#define GROUP_NAME_BYTES 40 /* a module's name and a number */
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 struct group {
     unsigned number; /* from 1: the owner of what is lent */
+    char name[GROUP_NAME_BYTES];
     const struct boot_module *module;
     struct space *shared;
     struct exo_upcalls upcalls;
@@ -48,6 +50,8 @@ struct group {
     unsigned gibibytes; /* of its region: entries of its table that are in use */
     struct alarm alarm;
     unsigned envs, space_count, extents, transfers; /* how many of its share it has */
+    bool done; /* it has said so, with this status: it has no envs any more */
+    int status;
 };
 
 /* An environment: a thread that runs in ring 3 only, in program and library alike. */
@@ -62,6 +66,8 @@ struct env {
     uint32_t happened;           /* EVENT_*, since its last sleep */
     uint32_t awaited;            /* EVENT_*, while it sleeps */
     bool sleeping;
+    uint64_t handler;            /* of its program's own exceptions; 0: none */
+    uint64_t handled;            /* which: EXO_HANDLER */
     bool slice_told;
     bool dying;
     char name[TASK_NAME_BYTES];
@@ -73,6 +79,7 @@ struct place {
     struct list link;        /* in its group's spaces */
     struct env *private_of;  /* whose private area is in it */
     unsigned users;          /* envs whose space it is */
+    bool limited;            /* there may be limits in it */
 };
 
 struct extent {
@@ -85,10 +92,9 @@ struct kernel {
     const struct boot_info *boot;
     struct group group[GROUPS_MAX];
     unsigned groups;
+    unsigned systems; /* the first so many groups have a slice of the disk each, and are waited for */
     struct env *env[ENVS_MAX]; /* by number; 0 is nobody */
     struct place place[SPACES_MAX]; /* by number of the space */
-    bool done;
-    int status;
 };
 
 extern struct kernel kernel;
@@ -126,19 +132,21 @@ void env_begin_at(struct env *env, uint64_t rip);
 void env_end(struct env *env);
 /* The same against its library's will: the group is told. */
 void env_abort(struct env *env);
+/* All of the group's, the current one on its way back. */
+void envs_end(struct group *group);
 void env_enter_space(struct env *env, struct space *space);
 /* The private area of the current env is where it belongs. */
 void env_private(struct env *env);
 long env_call(struct env *self, struct user_regs *regs);
 void group_alarm_init(struct group *group);
 void group_event(struct group *group, uint32_t event);
-void envs_end(void);
 
 /* ---- faults.c ---- */
 
 trap_handler fault_any, fault_interrupt, fault_disk;
 /* To the interrupt upcall, if something is pending and the program runs. */
 void upcall_pending(struct env *env);
+long fault_call(struct env *self, struct user_regs *regs);
 
 /* ---- memory.c ---- */
 
@@ -148,6 +156,8 @@ uint64_t group_load(struct group *group);
 /* A space with the library mapped in it; NULL without memory. */
 struct space *group_space(struct group *group);
 long memory_call(struct env *self, struct user_regs *regs);
+/* Pages of a program's part of a space? */
+bool memory_is_programs(uint64_t address, uint64_t pages);
 /* A page of the group's own region, for all of its spaces. */
 long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
 void groups_end(void);

@@ -46,6 +46,19 @@ long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned 
     return result;
 }
 
+/* Its module's; and its number, if another one has that. */
+static void name_group(struct group *group)
+{
+    unsigned n = 0;
+
+    for (; group->module->name[n]; n++)
+        group->name[n] = group->module->name[n];
+    if (group->number > kernel.boot->module_count) {
+        group->name[n++] = '.';
+        group->name[n] = (char)('0' + group->number);
+    }
+}
+
 /* The first table of each GiB exists from the start, so that spaces can point to it. */
 void group_create(unsigned number, const struct boot_module *module)
 {
@@ -53,6 +66,7 @@ void group_create(unsigned number, const struct boot_module *module)
     uint64_t ram = kernel.boot->ram_bytes;
 
     *group = (struct group){.number = number, .module = module, .shared = space_create()};
+    name_group(group);
     group_alarm_init(group);
     list_init(&group->spaces);
     group->gibibytes = 2 + (unsigned)((ram + LEVEL_SPAN(2) - 1) / LEVEL_SPAN(2));
@@ -258,8 +272,7 @@ static long map_shared(struct env *self, uint64_t address, uint64_t frame, unsig
 
 /* ---- kernel calls: spaces ---- */
 
-/* A program's part of a space. */
-static bool is_programs(uint64_t address, uint64_t pages)
+bool memory_is_programs(uint64_t address, uint64_t pages)
 {
     return lend_range(address, pages) && (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
 }
@@ -270,7 +283,7 @@ static long change(struct env *self, const struct exo_batch *b)
 
     if (!space)
         return -EPERM;
-    if (!is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
+    if (!memory_is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
         return -EINVAL;
     if (b->op == EXO_MAP)
         return lend_map(self->group->number, space, b->address, b->frame_or_pages, (unsigned)b->rights);

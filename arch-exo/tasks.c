@@ -44,7 +44,7 @@ static bool private_build(struct env *env, const uint64_t *frames)
 static void unpin(const struct env *env, uint64_t frame)
 {
     lend_unpin(frame);
-    if (kernel.done)
+    if (env->group->done)
         lend_give(env->group->number, frame);
 }
 
@@ -96,8 +96,6 @@ static void env_release(struct thread *thread)
     kernel.env[env->number] = NULL;
     env->group->envs--;
     heap_free(env, sizeof(*env));
-    if (kernel.done)
-        sched_wake(CHANNEL_DONE);
 }
 
 static void env_first(void *argument)
@@ -140,9 +138,13 @@ struct env *env_create(struct group *group, const uint64_t frames[1 + LIB_STACK_
         heap_free(env, sizeof(*env));
         return NULL;
     }
-    if (parent)
+    if (parent) {
         __builtin_memcpy(env->name, parent->name, sizeof(env->name));
+        env->handler = parent->handler;
+        env->handled = parent->handled;
+    }
     env->private->env = number;
+    env->private->group = group->number;
     kernel.env[number] = env;
     group->envs++;
     return env;
@@ -176,6 +178,8 @@ void env_end(struct env *env)
 
 void env_enter_space(struct env *env, struct space *space)
 {
+    if (env->thread.space)
+        env->handled = 0; /* its address means nothing in another space */
     leave_space(env);
     place_of(space)->users++;
     if (env->next_name[0])
@@ -190,12 +194,11 @@ void env_enter_space(struct env *env, struct space *space)
     }
 }
 
-void envs_end(void)
+void envs_end(struct group *group)
 {
     for (unsigned n = 1; n < ENVS_MAX; n++)
-        if (kernel.env[n])
+        if (kernel.env[n] && kernel.env[n]->group == group)
             env_end(kernel.env[n]);
-    sched_reap();
 }
 
 /* ---- sleeping ---- */

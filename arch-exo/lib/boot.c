@@ -3,7 +3,7 @@
  * arch-exo/lib/boot.c: the library's start and end.
  *
  * The first env makes the services and becomes process 1. When that is gone so are all others; its env then ends the
- * services, gives what it had back to the kernel, and switches the machine off.
+ * services, gives what it had back to the kernel, and says that the group is done.
  */
 #include "abi/probe.h"
 #include "arch-exo/lib/exo_call.h"
@@ -33,7 +33,11 @@ static void make_devices(const struct boot_info *boot)
 {
     struct tty_config tty = {.tty_mask = boot->tty_mask, .rows = boot->tty_rows, .columns = boot->tty_columns};
 
-    library.services[SERVICE_BLK] = disk_service();
+    library.services[SERVICE_BLK] = disk_service(boot);
+    if (!has_consoles()) {
+        library.services[SERVICE_TTY] = log_tty_service();
+        return;
+    }
     library.tty = tty_create(&library.host, &library.console_device, &library.stderr_device, &tty);
     if (!library.tty)
         panic("no console");
@@ -42,7 +46,8 @@ static void make_devices(const struct boot_info *boot)
 
 static void make_services(const struct boot_info *boot)
 {
-    struct fs_config fs = {.wall_ns = boot->wall_ns, .seed = boot->seed, .tty_mask = boot->tty_mask};
+    struct fs_config fs = {
+        .wall_ns = boot->wall_ns, .seed = boot->seed, .tty_mask = has_consoles() ? boot->tty_mask : 0};
     struct proc_config proc = {
         .seed = boot->seed,
         .wall_ns = boot->wall_ns,
@@ -173,7 +178,8 @@ static void end_services(void)
     proc_destroy(library.proc);
     vm_destroy(library.vm);
     fs_destroy(library.fs);
-    tty_destroy(library.tty);
+    if (library.tty)
+        tty_destroy(library.tty);
 }
 
 static void give_memory_back(void)

@@ -2,6 +2,8 @@
  *
  * arch-exo/lib/disk.c: the place of blk: the driver is the kernel's, the disk is an extent of this library's.
  *
+ * A disk may have slices: this library's is the one of its group's number.
+ *
  * The answers are those of services/blk: a ticket at once, and later whether it is done. Who has to wait sleeps for
  * the kernel's EVENT_DISK, by the service of the channel (sched.c), and asks again.
  */
@@ -10,6 +12,7 @@
 
 #define CHANNEL_DISK(object) CHANNEL(SERVICE_BLK, object)
 #define READ_WRITE 3
+#define SECTOR_BYTES 512
 
 static uint64_t extent;
 
@@ -41,9 +44,14 @@ static long request(void *self, struct request *rq)
     }
 }
 
-struct service disk_service(void)
+static uint64_t first_sector(const struct boot_info *boot)
 {
-    long bound = exo_call(EXO_EXTENT_BIND, 0, 0, READ_WRITE);
+    return (lib_private.group - 1) * (boot->disk_bytes / SECTOR_BYTES / boot->disk_slices);
+}
+
+struct service disk_service(const struct boot_info *boot)
+{
+    long bound = exo_call(EXO_EXTENT_BIND, first_sector(boot), 0, READ_WRITE);
 
     if (bound < 0)
         panic("cannot bind the disk: error %ld", -bound);

@@ -179,6 +179,8 @@ void host_init(void)
         .give = host_give,
         .dma = host_dma,
     };
+    if (!has_consoles())
+        return;
     library.console_device = device_at(MMIO_VIRTIO_CONSOLE);
     library.stderr_device = device_at(MMIO_VIRTIO_STDERR);
 }

@@ -64,7 +64,7 @@ static void housekeeper_begin(struct task *self)
 
     for (;;) {
         lock_take();
-        if (happened & EVENT_CONSOLE)
+        if (library.tty && happened & EVENT_CONSOLE)
             tty_event(library.tty);
         if (happened & EVENT_ALARM)
             timers();

@@ -99,7 +99,7 @@ struct library {
     struct vm_host vm_host;
     struct proc_host proc_host;
     struct device console_device, stderr_device;
-    struct tty *tty;
+    struct tty *tty; /* NULL: no consoles */
     struct fs *fs;
     struct vm *vm;
     struct service services[SERVICE_COUNT];
@@ -216,6 +216,11 @@ void lib_fault(struct user_regs *nested);
 /* Fills in library.host and the devices. */
 void host_init(void);
 uint64_t clock_ns(void);
+/* The consoles are this group's. */
+static inline bool has_consoles(void)
+{
+    return lib_private.group == 1;
+}
 
 /* ---- pages.c ---- */
 
@@ -245,8 +250,13 @@ size_t memory_shrink(void);
 
 /* ---- disk.c ---- */
 
-/* Binds the whole disk. The place of blk: what fs asks it becomes calls of the kernel. */
-struct service disk_service(void);
+/* Binds the group's slice of the disk. The place of blk: what fs asks it becomes calls of the kernel. */
+struct service disk_service(const struct boot_info *boot);
+
+/* ---- log_tty.c ---- */
+
+/* The place of tty without consoles. */
+struct service log_tty_service(void);
 
 /* ---- housekeeper.c ---- */
 

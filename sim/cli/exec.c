@@ -196,6 +196,7 @@ static bool run_machine(struct execution *x, struct error *error)
         .stderr_console = &x->errors,
         .tty_mask = x->tty_mask,
         .progress = (x->tty_mask & 6) == 4, /* not into a terminal that shows the program's output */
+        .show_log = x->disk.slices > 1,
         .program = x->program.data,
         .program_bytes = x->program.bytes,
     };

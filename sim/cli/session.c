@@ -90,6 +90,8 @@ static void keep_log(void *ctx, const char *line)
     struct run *r = ctx;
 
     snprintf(r->log[r->logged++ % LOG_LINES], LOG_LINE_MAX, "%s", line);
+    if (r->job->show_log)
+        fprintf(stderr, "%s\n", line);
 }
 
 static void show_progress(void *ctx, uint64_t cycles, uint64_t instructions)

@@ -33,6 +33,7 @@ struct job {
     struct stream *console, *stderr_console;
     uint32_t tty_mask;
     bool progress;
+    bool show_log; /* the kernel's log on standard error: systems without a console write there */
     /* the program's file, for symbols; may be NULL */
     const void *program;
     size_t program_bytes;
