@@ -2,10 +2,10 @@
  *
  * services/fs/alloc.c: which blocks and inodes are in use.
  *
- * The bitmaps' buffers are pinned from mount on, so allocation never waits for them. Two more bitmaps, in memory only,
- * hold back blocks that are free but must not be given out yet: those freed by the running
- * transaction (a crash may bring their owner back), and metadata blocks freed since the log
- * began (replay may write them).
+ * The bitmaps' buffers are pinned from mount on, so allocation never waits for them. Three more bitmaps, in memory only,
+ * hold back blocks that are free but must not be given out: those freed by the running
+ * transaction (a crash may bring their owner back), metadata blocks freed since the log
+ * began (replay may write them), and those that somebody has reserved (extent.c).
  */
 #include "services/fs/internal.h"
 
@@ -82,11 +82,12 @@ long alloc_mount(struct fs *fs, struct call *call)
     if (!fs->bitmap)
         fs->bitmap = host->alloc(host->ctx, (fs->super.bitmap_blocks + fs->super.imap_blocks) * sizeof *fs->bitmap);
     if (!fs->hold_tx)
-        fs->hold_tx = host->alloc(host->ctx, 2 * words * sizeof *fs->hold_tx);
+        fs->hold_tx = host->alloc(host->ctx, HOLD_MAPS * words * sizeof *fs->hold_tx);
     if (!fs->bitmap || !fs->hold_tx)
         return -ENOMEM;
     fs->imap = fs->bitmap + fs->super.bitmap_blocks;
     fs->hold_log = fs->hold_tx + words;
+    fs->reserved = fs->hold_log + words;
     fs->hold_words = words;
     fs->hold_low = words;
     r = pin_all(fs, call);
@@ -104,7 +105,7 @@ long alloc_mount(struct fs *fs, struct call *call)
 long block_reserve(struct fs *fs, struct call *call, uint32_t count)
 {
     for (;;) {
-        if (fs->free_blocks >= fs->held_blocks + count)
+        if (fs->free_blocks >= fs->held_blocks + fs->reserved_blocks + count)
             return 0;
         long r = orphans_reap(fs, call);
         if (r < 0)
@@ -142,7 +143,7 @@ static void remember_pick(struct fs *fs, uint32_t block)
 static uint32_t search_bits(const struct fs *fs, uint32_t from, uint32_t to)
 {
     for (uint32_t at = from & ~63u; at < to; at += 64) {
-        uint64_t busy = *word_of(fs->bitmap, at) | fs->hold_tx[at / 64] | fs->hold_log[at / 64];
+        uint64_t busy = *word_of(fs->bitmap, at) | fs->hold_tx[at / 64] | fs->hold_log[at / 64] | fs->reserved[at / 64];
         uint32_t bit;
 
         if (at < from)
@@ -176,6 +177,28 @@ uint32_t block_pick(struct fs *fs, uint32_t goal)
     if (block)
         remember_pick(fs, block);
     return block;
+}
+
+uint32_t blocks_free_from(const struct fs *fs, uint32_t block, uint32_t count)
+{
+    uint32_t n = 0;
+
+    while (n < count && search_bits(fs, block + n, block + n + 1))
+        n++;
+    return n;
+}
+
+int block_reserved(const struct fs *fs, uint32_t block)
+{
+    return fs->reserved[block / 64] >> block % 64 & 1;
+}
+
+void block_promise(struct fs *fs, uint32_t block, int on)
+{
+    if (block_reserved(fs, block) == on)
+        return;
+    fs->reserved[block / 64] ^= 1ull << block % 64;
+    fs->reserved_blocks += on ? 1 : -1u;
 }
 
 void block_take(struct fs *fs, uint32_t block)

@@ -120,7 +120,7 @@ void fs_destroy(struct fs *fs)
     pool_destroy(fs, &fs->process_pool);
     cache_destroy(fs);
     give_back(fs, fs->bitmap, (fs->super.bitmap_blocks + fs->super.imap_blocks) * sizeof *fs->bitmap);
-    give_back(fs, fs->hold_tx, 2 * (size_t)fs->super.bitmap_blocks * (BITS_PER_BLOCK / 8));
+    give_back(fs, fs->hold_tx, HOLD_MAPS * (size_t)fs->super.bitmap_blocks * (BITS_PER_BLOCK / 8));
     give_back(fs, fs->journal.stage, STAGE_BLOCKS * BLOCK_SIZE);
     give_back(fs, fs->calls, CALL_TABLE_END * sizeof *fs->calls);
     give_back(fs, fs->dcache, DENTRY_SETS * DENTRY_WAYS * sizeof *fs->dcache);

@@ -239,8 +239,9 @@ struct fs {
     /* allocation: bitmap blocks are pinned */
     struct buf **bitmap, **imap, *orphan_buf;
     uint64_t *hold_tx, *hold_log;             /* freed, but not to be reused before commit, before the log restarts */
+    uint64_t *reserved;                       /* free, but promised: extent.c */
     uint32_t hold_words, hold_low, hold_high; /* words of them that may be non-zero */
-    uint32_t free_blocks, held_blocks, free_inodes;
+    uint32_t free_blocks, held_blocks, reserved_blocks, free_inodes;
     uint32_t rotor, inode_rotor;
 #define PICKED 8
     uint32_t picked[PICKED], picked_next, picked_pass; /* so that two picks of one call differ */

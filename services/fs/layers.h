@@ -53,6 +53,10 @@ long alloc_mount(struct fs *fs, struct call *call);
 long block_reserve(struct fs *fs, struct call *call, uint32_t count); /* 0: as many can be taken; -ENOSPC; CALL_WAIT */
 uint32_t block_pick(struct fs *fs, uint32_t goal); /* a free one; not taken yet. Call block_reserve first */
 void block_take(struct fs *fs, uint32_t block);
+uint32_t blocks_free_from(const struct fs *fs, uint32_t block, uint32_t count); /* how many can be taken in a row */
+void block_promise(struct fs *fs, uint32_t block, int on); /* a free block is reserved from now on, or no more */
+int block_reserved(const struct fs *fs, uint32_t block);
+#define HOLD_MAPS 3 /* bitmaps in memory only */
 void block_free(struct fs *fs, uint32_t block, int metadata);
 uint32_t inode_pick(struct fs *fs); /* 0: none */
 void inode_take(struct fs *fs, uint32_t ino);
@@ -96,7 +100,9 @@ struct map {
 };
 long map_find(struct fs *fs, struct call *call, struct inode *ip, uint64_t index, struct map *map);
 long map_prepare(struct fs *fs, struct call *call, struct inode *ip, struct map *map); /* for map->block == 0 */
-struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map);              /* within a transaction */
+/* The same for a data block that is reserved and needs no buffer. */
+long map_prepare_at(struct fs *fs, struct call *call, struct inode *ip, struct map *map, uint32_t block);
+struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map); /* within a transaction; the data's, or NULL */
 void map_cancel(struct fs *fs, struct map *map);
 long map_trim(struct fs *fs, struct call *call, struct inode *ip, uint64_t keep); /* frees blocks from index `keep` */
 int map_has_beyond(const struct inode *ip, uint64_t keep);
@@ -185,6 +191,8 @@ long regular_write(struct fs *fs, struct call *call, struct inode *ip, const voi
 long regular_block(struct fs *fs, struct call *call, struct inode *ip, uint64_t index, uint64_t want,
                    const uint8_t **data);
 extern const uint8_t zero_block[BLOCK_SIZE];
+/* How many blocks after the one found lie right behind it on the disk, as far as its own index block tells. */
+uint32_t regular_contiguous(const struct inode *ip, const struct map *map, uint64_t index, uint64_t want);
 
 /* stream.c: any file. `at`: a position instead of the file's own, or NULL. */
 long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at,
@@ -216,6 +224,12 @@ static inline struct file *call_file(struct fs *fs, struct call *call)
 
 /* requests.c */
 long fs_request(void *self, struct request *rq);
+
+/* extent.c */
+long request_extent_of(struct fs *fs, struct request *rq);
+long request_extent_reserve(struct fs *fs, struct request *rq);
+long request_extent_commit(struct fs *fs, struct request *rq);
+long request_extent_cancel(struct fs *fs, struct request *rq);
 
 /* calls_*.c */
 #define OPERATION(call, function) call_op op_##function;

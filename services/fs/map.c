@@ -51,14 +51,15 @@ long map_find(struct fs *fs, struct call *call, struct inode *ip, uint64_t index
     return !map->block || block_valid(fs, map->block) ? 0 : -EUCLEAN;
 }
 
-long map_prepare(struct fs *fs, struct call *call, struct inode *ip, struct map *map)
+/* The first `count` blocks of what is missing, and their buffers. */
+static long pick(struct fs *fs, struct call *call, struct inode *ip, struct map *map, uint32_t count)
 {
     uint32_t goal = ip->goal ? ip->goal : fs->rotor;
-    long r = block_reserve(fs, call, map->missing + 1);
+    long r = block_reserve(fs, call, count);
 
     for (uint32_t i = 0; i <= 2; i++)
         map->fresh_buf[i] = NULL;
-    for (uint32_t i = 0; !r && i <= map->missing; i++) {
+    for (uint32_t i = 0; !r && i < count; i++) {
         map->fresh[i] = block_pick(fs, goal);
         goal = map->fresh[i] + 1;
         r = map->fresh[i] ? buf_new(fs, call, map->fresh[i], &map->fresh_buf[i]) : -ENOSPC;
@@ -68,6 +69,17 @@ long map_prepare(struct fs *fs, struct call *call, struct inode *ip, struct map 
     return r;
 }
 
+long map_prepare(struct fs *fs, struct call *call, struct inode *ip, struct map *map)
+{
+    return pick(fs, call, ip, map, map->missing + 1);
+}
+
+long map_prepare_at(struct fs *fs, struct call *call, struct inode *ip, struct map *map, uint32_t block)
+{
+    map->fresh[map->missing] = block;
+    return pick(fs, call, ip, map, map->missing);
+}
+
 void map_cancel(struct fs *fs, struct map *map)
 {
     for (uint32_t i = 0; i <= map->missing; i++)
@@ -75,7 +87,7 @@ void map_cancel(struct fs *fs, struct map *map)
             buf_cancel(fs, map->fresh_buf[i]);
 }
 
-/* Links the new blocks, from the top. The buffer of the data block: the caller fills it and marks it dirty. */
+/* Links the new blocks, from the top. The buffer of the data block, if it has one: the caller fills it and marks it dirty. */
 struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map)
 {
     uint32_t *slot = map->slot;

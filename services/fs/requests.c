@@ -92,7 +92,7 @@ static long request_file_of(struct fs *fs, struct request *rq)
         return -EBADF;
     if (file->kind != FILE_REGULAR)
         return -ENODEV;
-    if (!file_readable(file))
+    if (rq->arg[1] == VM_WRITE ? !file_writable(file) : !file_readable(file))
         return -EACCES;
     file->refs++;
     return (long)file->id + 1;
@@ -175,6 +175,8 @@ static request_op *const requests[] = {
     [FS_FORK] = request_fork,           [FS_EXEC] = request_exec,       [FS_EXIT] = request_exit,
     [FS_OPEN_EXEC] = request_open_exec, [FS_FILE_OF] = request_file_of, [FS_HOLD] = request_hold,
     [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
+    [FS_EXTENT_OF] = request_extent_of, [FS_EXTENT_RESERVE] = request_extent_reserve,
+    [FS_EXTENT_COMMIT] = request_extent_commit, [FS_EXTENT_CANCEL] = request_extent_cancel,
 };
 
 long fs_request(void *self, struct request *rq)

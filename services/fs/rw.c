@@ -12,8 +12,7 @@ const uint8_t zero_block[BLOCK_SIZE] = {0};
 
 #define AHEAD_BLOCKS IO_BLOCKS_MAX
 
-/* How many blocks after this one lie right behind it on the disk, as far as its own index block tells. */
-static uint32_t contiguous(const struct inode *ip, const struct map *map, uint64_t index, uint64_t want)
+uint32_t regular_contiguous(const struct inode *ip, const struct map *map, uint64_t index, uint64_t want)
 {
     const uint32_t *table = (const uint32_t *)map->holder->data;
     uint64_t left = index < DIRECT_BLOCKS ? DIRECT_BLOCKS - index : (uint64_t)(table + POINTERS_PER_BLOCK - map->slot);
@@ -37,7 +36,7 @@ long regular_block(struct fs *fs, struct call *call, struct inode *ip, uint64_t 
         return r;
     buf = buf_find(fs, map.block);
     if (!buf && want > 1)
-        ahead = contiguous(ip, &map, index, want);
+        ahead = regular_contiguous(ip, &map, index, want);
     r = buf_get_ahead(fs, call, map.block, ahead, &buf);
     if (!r)
         *data = buf->data;

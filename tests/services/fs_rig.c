@@ -83,6 +83,73 @@ long rig_call(struct fs_rig *r, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t 
     return fake_call(&r->f, &r->service, 1, nr, a0, a1, a2, a3, 0, 0);
 }
 
+/* ---- past the cache ---- */
+
+long rig_request(struct fs_rig *r, uint16_t op, const uint64_t arg[6], void *data, size_t size)
+{
+    struct call call = {.nr = CALL_SYNC_ALL, .pid = 1};
+    struct request rq = {
+        .service = SERVICE_FS, .op = op, .pid = 1, .data = data, .size = size, .data_out = 1, .call = &call};
+    long result;
+
+    memcpy(rq.arg, arg, sizeof rq.arg);
+    while ((result = r->service.request(r->service.self, &rq)) == CALL_WAIT)
+        assert_true(fake_disk_step(&r->f) || r->f.lose_every);
+    return result;
+}
+
+static long disk(struct fs_rig *r, uint16_t op, uint64_t arg0, uint64_t arg1, uint64_t arg2)
+{
+    struct call call = {.nr = CALL_SYNC_ALL, .pid = 1};
+    struct request rq = {.service = SERVICE_BLK, .op = op, .arg = {arg0, arg1, arg2}, .call = &call};
+    long result;
+
+    while ((result = r->f.host.ask(r->f.host.ctx, &rq)) == CALL_WAIT)
+        assert_true(fake_disk_step(&r->f) || r->f.lose_every);
+    return result;
+}
+
+void rig_move(struct fs_rig *r, uint16_t op, uint64_t sector, void *data, uint64_t bytes)
+{
+    long result;
+
+    do {
+        long ticket = disk(r, op, sector, bytes, P(data));
+
+        assert_true(ticket > 0);
+        result = disk(r, BLK_DONE, (uint64_t)ticket, 0, 0);
+    } while (result == -ESTALE);
+    assert_int_equal(result, 0);
+}
+
+/* The data is the test's, but a device writes through the same pointer as it reads. */
+static long extend_by(struct fs_rig *r, uint64_t handle, uint64_t at, void *data, uint64_t bytes, uint64_t *done)
+{
+    struct fs_extent extent;
+    long result = rig_ask(r, FS_EXTENT_RESERVE, &extent, sizeof extent, handle, bytes);
+
+    if (result)
+        return result;
+    assert_in_range(extent.bytes, FS_BLOCK, bytes);
+    rig_move(r, BLK_WRITE, extent.sector, data, extent.bytes);
+    *done += extent.bytes;
+    return rig_ask(r, FS_EXTENT_COMMIT, NULL, 0, handle, at, extent.sector, extent.bytes, at + extent.bytes);
+}
+
+long rig_extend(struct fs_rig *r, long fd, const void *data, uint64_t bytes)
+{
+    long handle = rig_ask(r, FS_FILE_OF, NULL, 0, (uint64_t)fd, VM_WRITE), result = 0;
+    struct fs_identity identity;
+    uint64_t done = 0;
+
+    assert_true(handle > 0);
+    assert_int_equal(rig_ask(r, FS_STAT_OF, &identity, sizeof identity, (uint64_t)handle), 0);
+    while (result == 0 && done < bytes)
+        result = extend_by(r, (uint64_t)handle, identity.size + done, (char *)(uintptr_t)data + done, bytes - done, &done);
+    assert_int_equal(rig_ask(r, FS_RELEASE, NULL, 0, (uint64_t)handle), 0);
+    return result;
+}
+
 /* ---- digest ---- */
 
 struct digest {

@@ -26,6 +26,13 @@ void rig_sync(struct fs_rig *r);
 void rig_check(struct fs_rig *r);   /* mkfs_check on a copy, as it is on the disk after a sync */
 void rig_destroy(struct fs_rig *r); /* syncs, checks, frees; no memory may be left */
 long rig_call(struct fs_rig *r, uint32_t nr, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3);
+/* What another service asks of fs, for process 1; waits for the disk. `data` is given to. */
+long rig_request(struct fs_rig *r, uint16_t op, const uint64_t arg[6], void *data, size_t size);
+#define rig_ask(r, op, data, size, ...) rig_request((r), (op), (const uint64_t[6]){__VA_ARGS__}, (data), (size))
+/* Moves `bytes` between the disk and memory past fs, and waits for it. `op`: BLK_READ or BLK_WRITE. */
+void rig_move(struct fs_rig *r, uint16_t op, uint64_t sector, void *data, uint64_t bytes);
+/* Whole blocks at the end of a file of whole blocks, past the cache: reserve, write, commit. 0 or -errno. */
+long rig_extend(struct fs_rig *r, long fd, const void *data, uint64_t bytes);
 /* CMocka fixtures: a rig with a disk of 8 MiB and a cache of 256 blocks in *state. */
 int rig_set_up(void **state);
 int rig_tear_down(void **state);

@@ -40,7 +40,7 @@ static const char *name(uint64_t *seed)
     return names[fake_random(seed) % (sizeof names / sizeof *names)];
 }
 
-/* Adds to a file's end without crossing a block's, so that it is one transaction. */
+/* Adds to a file's end without crossing a block's, so that it is one transaction; whole blocks also past the cache. */
 static void append(struct fs_rig *r, const char *path, uint64_t *seed)
 {
     char data[4096];
@@ -54,7 +54,10 @@ static void append(struct fs_rig *r, const char *path, uint64_t *seed)
     n = 4096 - (size_t)st.st_size % 4096;
     n = fake_random(seed) % 2 ? n : fake_random(seed) % n + 1;
     memset(data, 'a' + (int)(fake_random(seed) % 26), n);
-    sys(r, write, fd, data, n);
+    if (n == sizeof data && data[0] % 2)
+        rig_extend(r, fd, data, n);
+    else
+        sys(r, write, fd, data, n);
     sys(r, close, fd);
 }
 
