@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/faults.c: exceptions go straight up to the library of whoever caused them; the kernel has no opinion.
+ * arch-exo/faults.c: exceptions go straight up to whoever of ring 3 wants them; the kernel has no opinion.
  *
- * A program's: its registers go to the private page, the library's handler runs on the private stack. The library's own (it touches
- * memory of its program that is not there): nested, on the same stack below what it uses. One inside that is the end of
- * the env. Interrupts of devices are events that a library may sleep for; the end of a slice, and what another env of
- * the group wants of a program that runs, are upcalls like an exception, but never inside the library, which looks at
- * `pending` on its way out: an env found on that way (between exit_begin and exit_end) starts it again.
+ * A program's goes to its library; or to a handler of its own, if it has bound one (EXO_HANDLER), which no library
+ * comes before. Either way the registers stay where they are: what ring 3 cannot find there any more goes to the private page, and
+ * that is all. The library's own exception (it touches memory of its program that is not there): nested, on the same
+ * stack below what it uses. One inside that is the end of the env.
+ *
+ * Interrupts of devices are events that a library may sleep for; the end of a slice, and what another env of the group
+ * wants of a program that runs, are upcalls like an exception, but never inside the library, which looks at `pending`
+ * on its way out: an env found on that way (between exit_begin and exit_end) starts it again.
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
@@ -14,23 +17,17 @@
 #include "guest/trap.h"
 #include "guest/x86.h"
 
-/* Word by word: registers are no payload. */
-static void move_regs(struct user_regs *to, const struct user_regs *from)
-{
-    volatile uint64_t *out = (volatile uint64_t *)to;
-    const uint64_t *in = (const uint64_t *)from;
+#define FAULT_WRITE 2u
+#define FAULT_FETCH 16u
 
-    for (size_t i = 0; i < sizeof(*to) / 8; i++)
-        out[i] = in[i];
-}
+/* ---- upcalls ---- */
 
-/* Ring 3 resumes there instead, by SYSRET: no register matters but RSP. */
-static void resume_at(struct user_regs *regs, uint64_t rip, uint64_t rsp)
+/* Ring 3 resumes there instead, by SYSRET: of its registers it loses RCX and R11. */
+static void resume_at(struct user_regs *regs, uint64_t rip)
 {
     regs->vector = VECTOR_SYSCALL_ENTRY;
     regs->rip = regs->rcx = rip;
     regs->rflags = regs->r11 = RFLAGS_IF | RFLAGS_FIXED;
-    regs->rsp = rsp;
 }
 
 static bool on_way_out(const struct env *env, const struct user_regs *regs)
@@ -40,9 +37,16 @@ static bool on_way_out(const struct env *env, const struct user_regs *regs)
 
 static void enter_from_program(struct env *env, struct user_regs *regs, uint64_t upcall)
 {
-    move_regs(&env->private->context.regs, regs);
+    struct user_regs *saved = &env->private->context.regs;
+
+    saved->vector = regs->vector;
+    saved->error = regs->error;
+    saved->rip = regs->rip;
+    saved->rflags = regs->rflags;
+    saved->rcx = regs->rcx;
+    saved->r11 = regs->r11;
     env->private->in_library = 1;
-    resume_at(regs, upcall, LIB_STACK_TOP);
+    resume_at(regs, upcall);
 }
 
 void upcall_pending(struct env *env)
@@ -60,6 +64,16 @@ void upcall_pending(struct env *env)
         enter_from_program(env, regs, env->group->upcalls.interrupt);
 }
 
+/* Word by word: registers are no payload. */
+static void move_regs(struct user_regs *to, const struct user_regs *from)
+{
+    volatile uint64_t *out = (volatile uint64_t *)to;
+    const uint64_t *in = (const uint64_t *)from;
+
+    for (size_t i = 0; i < sizeof(*to) / 8; i++)
+        out[i] = in[i];
+}
+
 static void enter_from_library(struct env *env, struct user_regs *regs)
 {
     struct exo_private *private = env->private;
@@ -71,26 +85,109 @@ static void enter_from_library(struct env *env, struct user_regs *regs)
     }
     private->nested_busy = 1;
     move_regs(&private->nested, regs);
-    resume_at(regs, env->group->upcalls.fault, (regs->rsp - 256) & ~15ul);
+    resume_at(regs, env->group->upcalls.fault);
+    regs->rsp = (regs->rsp - 256) & ~15ul;
+}
+
+/* ---- a program's own handler ---- */
+
+static void enter_handler(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    struct exo_trap *trap = &env->private->trap;
+
+    trap->busy = 1;
+    trap->vector = regs->vector;
+    trap->error = regs->error;
+    trap->address = address;
+    trap->rip = regs->rip;
+    trap->rflags = regs->rflags;
+    trap->rcx = regs->rcx;
+    trap->r11 = regs->r11;
+    resume_at(regs, env->handler);
+}
+
+static bool is_handled(const struct env *env, uint64_t exceptions)
+{
+    return env->handled & exceptions && !env->private->trap.busy && !env->private->in_library;
+}
+
+static unsigned access_of(uint64_t error)
+{
+    if (error & FAULT_FETCH)
+        return PAGE_EXEC;
+    return error & FAULT_WRITE ? PAGE_WRITE : PAGE_READ;
+}
+
+/* A page fault where there are limits: what it is as a bit of EXO_HANDLER's. A limit for once ends where the handler begins. */
+static uint64_t look_at_limit(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    bool lift = is_handled(env, EXO_LIMITS);
+
+    if (address >= USER_TOP || !space_limited(env->thread.space, address, access_of(regs->error), lift))
+        return 1ul << VECTOR_PAGE_FAULT;
+    regs->error |= EXO_FAULT_LIMITED;
+    return EXO_LIMITS;
+}
+
+static long call_handler(struct env *self, uint64_t handler, uint64_t exceptions)
+{
+    if (handler >= USER_TOP || exceptions >= EXO_LIMITS << 1)
+        return -EINVAL;
+    self->handler = handler;
+    self->handled = handler ? exceptions : 0;
+    return 0;
+}
+
+static long call_limit(struct env *self, uint64_t address, uint64_t pages, uint64_t rights)
+{
+    if (!memory_is_programs(address, pages) || rights > (EXO_RIGHTS_ALL | EXO_ONCE))
+        return -EINVAL;
+    place_of(self->thread.space)->limited = true;
+    space_limit(self->thread.space, address, pages, rights & EXO_RIGHTS_ALL, rights & EXO_ONCE);
+    return 0;
+}
+
+long fault_call(struct env *self, struct user_regs *regs)
+{
+    if (regs->error == EXO_HANDLER)
+        return call_handler(self, regs->rdi, regs->rsi);
+    return call_limit(self, regs->rdi, regs->rsi, regs->rdx);
+}
+
+/* ---- exceptions and interrupts ---- */
+
+static void fault_in_kernel(struct user_regs *regs)
+{
+    if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
+        trap_abandon_user_access(regs);
+    else
+        trap_panic(regs);
 }
 
 void fault_any(struct user_regs *regs)
 {
     struct env *env = env_current();
+    uint64_t exception = 1ul << regs->vector, address = regs->rip;
 
-    if (!from_user(regs)) {
-        if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
-            trap_abandon_user_access(regs);
-        else
-            trap_panic(regs);
+    if (unlikely(!from_user(regs))) {
+        fault_in_kernel(regs);
         return;
     }
-    if (!env->group->has_upcalls) {
+    if (unlikely(!env->group->has_upcalls)) {
         print("env %u: exception %lu at %lx, and no library\n", env->number, regs->vector, regs->rip);
         env_abort(env);
         return;
     }
-    env->private->address = regs->vector == VECTOR_PAGE_FAULT ? read_cr2() : regs->rip;
+    if (regs->vector == VECTOR_PAGE_FAULT) {
+        address = read_cr2();
+        if (place_of(env->thread.space)->limited)
+            exception = look_at_limit(env, regs, address);
+    }
+    if (is_handled(env, exception)) {
+        enter_handler(env, regs, address);
+        return;
+    }
+    env->private->address = address;
     if (env->private->in_library)
         enter_from_library(env, regs);
     else

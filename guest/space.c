@@ -2,8 +2,9 @@
  *
  * guest/space.c: the program's half of address spaces, and what a change of it means for the TLB (SDM vol. 3A §4.10).
  *
- * An entry that must stay but may not be used (no rights) is kept non-present with PTE_HELD. The tables of a
- * space are chained, so that its end need not search them for one another.
+ * An entry that must stay but may not be used (no rights) is kept non-present with PTE_HELD. Each remembers the rights that it
+ * was given and its limit (space_limit), in bits that the CPU ignores. The tables of a space are chained, so that its
+ * end need not search them for one another.
  *
  * Page-table isolation. Each space has a second root whose lower half holds the same entries and whose upper half
  * maps .entry and .percpu alone. Its translations carry PCID | PCID_USER.
@@ -171,13 +172,27 @@ static void flush_one(struct space *space, uint64_t address)
 
 /* ---- mappings ---- */
 
-static uint64_t entry_value(uint64_t frame, unsigned rights)
+static unsigned entry_rights(uint64_t entry)
 {
-    uint64_t entry = frame | PTE_U | (rights ? PTE_P : PTE_HELD);
+    return entry >> PTE_RIGHTS_SHIFT & 7;
+}
 
-    if (rights & PAGE_WRITE)
+/* Of its rights, what its limit leaves. */
+static unsigned entry_allowed(uint64_t entry)
+{
+    return entry_rights(entry) & ~(unsigned)(entry >> PTE_DENIED_SHIFT);
+}
+
+/* `limit`: bits of PTE_LIMIT. */
+static uint64_t entry_value(uint64_t frame, unsigned rights, uint64_t limit)
+{
+    uint64_t entry = frame | PTE_U | (uint64_t)rights << PTE_RIGHTS_SHIFT | limit;
+    unsigned allowed = entry_allowed(entry);
+
+    entry |= allowed ? PTE_P : PTE_HELD;
+    if (allowed & PAGE_WRITE)
         entry |= PTE_W;
-    if (!(rights & PAGE_EXEC))
+    if (!(allowed & PAGE_EXEC))
         entry |= PTE_NX;
     return entry;
 }
@@ -191,24 +206,27 @@ long space_map(struct space *space, uint64_t address, uint64_t frame, unsigned r
     if (space->user_root)
         table_at(space->user_root)[index_of(address, 3)] = table_at(space->root)[index_of(address, 3)];
     old = *entry;
-    *entry = entry_value(frame, rights);
+    *entry = entry_value(frame, rights, 0);
     if (old & PTE_P)
         flush_one(space, address);
     return 0;
 }
 
-/* Changes each entry of a range that holds a frame: to nothing, telling gone() of the frame if it is not NULL; or, with
- * `keep`, to the same with other rights. */
+/* Changes each entry of a range that holds a frame: to nothing, telling gone() of the frame if it is not NULL; or to the
+ * same with other rights, or with another limit. */
 struct change {
-    bool keep;
+    enum { CHANGE_UNMAP, CHANGE_RIGHTS, CHANGE_LIMIT } what;
     unsigned rights;
+    uint64_t limit;
     void (*gone)(uint64_t frame);
 };
 
 static uint64_t entry_changed(uint64_t entry, const struct change *change)
 {
-    if (change->keep)
-        return entry_value(entry & PTE_FRAME, change->rights);
+    if (change->what == CHANGE_RIGHTS)
+        return entry_value(entry & PTE_FRAME, change->rights, entry & PTE_LIMIT);
+    if (change->what == CHANGE_LIMIT)
+        return entry_value(entry & PTE_FRAME, entry_rights(entry), change->limit);
     if (change->gone)
         change->gone(entry & PTE_FRAME);
     return 0;
@@ -245,12 +263,48 @@ static void range_change(struct space *space, uint64_t address, size_t pages, co
 
 void space_unmap(struct space *space, uint64_t address, size_t pages, void (*gone)(uint64_t frame))
 {
-    range_change(space, address, pages, &(struct change){.gone = gone});
+    range_change(space, address, pages, &(struct change){.what = CHANGE_UNMAP, .gone = gone});
 }
 
 void space_protect(struct space *space, uint64_t address, size_t pages, unsigned rights)
 {
-    range_change(space, address, pages, &(struct change){.keep = true, .rights = rights});
+    range_change(space, address, pages, &(struct change){.what = CHANGE_RIGHTS, .rights = rights});
+}
+
+void space_limit(struct space *space, uint64_t address, size_t pages, unsigned rights, bool once)
+{
+    uint64_t limit = (uint64_t)(~rights & 7) << PTE_DENIED_SHIFT | (once ? PTE_LIMIT_ONCE : 0);
+
+    range_change(space, address, pages, &(struct change){.what = CHANGE_LIMIT, .limit = limit});
+}
+
+static uint64_t *leaf_find(const struct space *space, uint64_t address)
+{
+    uint64_t *entry = &((uint64_t *)direct(space->root))[index_of(address, 3)];
+
+    for (unsigned level = 3; level > 0; level--) {
+        if (!(*entry & PTE_P))
+            return NULL;
+        entry = &table_at(*entry)[index_of(address, level - 1)];
+    }
+    return entry;
+}
+
+/* SDM vol. 3A 4.6: what can be written or executed can be read. */
+static bool allows(unsigned rights, unsigned access)
+{
+    return access == PAGE_READ ? rights : rights & access;
+}
+
+bool space_limited(struct space *space, uint64_t address, unsigned access, bool lift)
+{
+    uint64_t *leaf = leaf_find(space, address), entry = leaf ? *leaf : 0;
+
+    if (!(entry & PTE_LIMIT) || !allows(entry_rights(entry), access) || allows(entry_allowed(entry), access))
+        return false;
+    if (lift && entry & PTE_LIMIT_ONCE)
+        *leaf = entry_value(entry & PTE_FRAME, entry_rights(entry), 0);
+    return true;
 }
 
 uint64_t space_frame(const struct space *space, uint64_t address, unsigned rights)

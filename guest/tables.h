@@ -16,6 +16,10 @@
 #define PTE_LARGE (1ul << 7)
 #define PTE_G (1ul << 8)
 #define PTE_HELD (1ul << 9) /* ours: a frame is here, but nobody may use it */
+#define PTE_RIGHTS_SHIFT 52            /* ours: PAGE_*, what space_map and space_protect allow */
+#define PTE_DENIED_SHIFT 55            /* ours: PAGE_*, what space_limit takes of it */
+#define PTE_LIMIT_ONCE (1ul << 58)     /* ours: until the first access that it denies */
+#define PTE_LIMIT (7ul << PTE_DENIED_SHIFT | PTE_LIMIT_ONCE)
 #define PTE_NX (1ul << 63)
 #define PTE_FRAME 0x000ffffffffff000ul
 

@@ -83,6 +83,21 @@
     cld
     .endm
 
+    .macro move_word from, to
+    movq OWN(PRIVATE_TRAP + \from), %rcx
+    movq %rcx, OWN(\to)
+    .endm
+
+/* What the kernel has left in registers goes where it has put the others. */
+    .macro push_upcall_frame
+    movq OWN(REGS_RCX), %rcx
+    movq OWN(REGS_R11), %r11
+    movq %rsp, OWN(REGS_RSP)
+    leaq OWN(REGS_VECTOR), %rsp
+    push_registers
+    leaq lib_stack_top(%rip), %rsp
+    .endm
+
     .text
 
 /* The first env begins here, on its private stack; the others in lib_start. */
@@ -136,15 +151,17 @@ exit_pending:
     movq $1, OWN(PRIVATE_IN_LIBRARY)
     .globl exit_end
 exit_end:
-
-/* Something is pending: found on the way out, or by an upcall that interrupted the program. */
-    .globl interrupt_upcall
-interrupt_upcall:
     leaq lib_stack_top(%rip), %rsp
-    cld
+1:  cld
     xorl %ebp, %ebp
     call lib_pending
     jmp exit_begin
+
+/* The same, and the program was interrupted for it. */
+    .globl interrupt_upcall
+interrupt_upcall:
+    push_upcall_frame
+    jmp 1b
 
 /* A SYSCALL that the kernel has sent up: the program's RIP is in memory. */
     .globl syscall_upcall
@@ -164,11 +181,27 @@ syscall_upcall:
 
 /* The program's exception. */
     .globl exception_upcall
+    .balign 64
 exception_upcall:
+    push_upcall_frame
     cld
     xorl %ebp, %ebp
     call lib_exception
     jmp exit_begin
+
+/* The program's exception, by a jump of its handler: as if the upcall had led here. */
+    .globl exception_passed
+exception_passed:
+    movq $1, OWN(PRIVATE_IN_LIBRARY)
+    move_word TRAP_VECTOR, REGS_VECTOR
+    move_word TRAP_ERROR, REGS_ERROR
+    move_word TRAP_ADDRESS, PRIVATE_ADDRESS
+    move_word TRAP_RIP, REGS_RIP
+    move_word TRAP_RFLAGS, REGS_RFLAGS
+    move_word TRAP_RCX, REGS_RCX
+    move_word TRAP_R11, REGS_R11
+    movq $0, OWN(PRIVATE_TRAP + TRAP_BUSY)
+    jmp exception_upcall
 
 /* The library's own exception: back to where it was, or where lib_fault has sent it. */
     .globl fault_upcall

@@ -2,7 +2,8 @@
  *
  * arch-exo/lib/faults.c: exceptions: a program's page fault is a call to vm, the rest are signals.
  *
- * A program's page fault waits like any call. One of the library itself comes from a service's copy to or from the
+ * A program's page fault waits like any call. What only a limit of the program's own denies (EXO_LIMIT) is not vm's affair: it is
+ * denied as if mprotect had said so. One of the library itself comes from a service's copy to or from the
  * program (usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its
  * service what vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is
  * ended by the housekeeper, the others go on.
@@ -36,11 +37,14 @@ static void fault_in_program(struct task *task, const struct user_regs *regs, ui
 {
     const struct route *vm = &library.routes[CALL_FAULT];
     struct call call = {.nr = CALL_FAULT, .pid = task->pid, .arg = {address, access_of(regs->error)}};
-    long result = call_complete(task, &call, vm->op(vm->self, &call));
+    long result = -EACCES;
 
+    if (!(regs->error & EXO_FAULT_LIMITED))
+        result = call_complete(task, &call, vm->op(vm->self, &call));
     /* -ERESTART: a signal came first; the instruction will fault again. */
     if (result < 0 && result != -ERESTART && !task->dying)
-        proc_exception(library.proc, task->pid, VECTOR_PAGE_FAULT, regs->error | PROC_FAULT(result), address);
+        proc_exception(library.proc, task->pid, VECTOR_PAGE_FAULT,
+                       (regs->error & ~EXO_FAULT_LIMITED) | PROC_FAULT(result), address);
 }
 
 void lib_exception(void)
@@ -77,7 +81,7 @@ static void fault_in_copy(struct user_regs *nested, uint64_t address, uint64_t f
     /* Handed in again after a wait: the same call, so that its progress counts. */
     if (task->fault_result != CALL_WAIT || call->arg[0] != address)
         *call = (struct call){.nr = CALL_FAULT, .pid = task->pid, .arg = {address, access_of(nested->error)}};
-    task->fault_result = vm->op(vm->self, call);
+    task->fault_result = nested->error & EXO_FAULT_LIMITED ? -EACCES : vm->op(vm->self, call);
     if (task->fault_result == 0) {
         pages_flush();
         return;

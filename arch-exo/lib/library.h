@@ -36,6 +36,7 @@
 #define ENOENT 2
 #define EAGAIN 11
 #define ENOMEM 12
+#define EACCES 13
 #define EFAULT 14
 #define EBUSY 16
 #define ENOSYS 38
@@ -126,8 +127,8 @@ static inline struct task *task_current(void)
 /* ---- entry.S ---- */
 
 /* Not C functions: addresses for the kernel and for patched programs. */
-extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], fault_upcall[], interrupt_upcall[],
-    exit_begin[], exit_end[];
+extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], exception_passed[], fault_upcall[],
+    interrupt_upcall[], exit_begin[], exit_end[];
 
 /* ---- usercopy.S ---- */
 

@@ -161,6 +161,7 @@ static void private_init(struct task *task, const struct task *parent)
     private->context = *context;
     else context_init(&private->context);
     private->library = task;
+    private->trap.pass = (uint64_t)exception_passed;
 }
 
 /* With its frames. */
@@ -206,6 +207,7 @@ struct task *task_adopt(int pid)
     list_init(&first.link);
     context_init(&lib_private.context);
     lib_private.library = &first;
+    lib_private.trap.pass = (uint64_t)exception_passed;
     enter(&first);
     return &first;
 }
