@@ -232,6 +232,18 @@ static uint64_t entry_changed(uint64_t entry, const struct change *change)
     return 0;
 }
 
+/* The entry of the lowest table that there is for an address, and its level: 0 for a page's own. */
+static uint64_t *lowest_entry(const struct space *space, uint64_t address, unsigned *level)
+{
+    uint64_t *entry = (uint64_t *)direct(space->root) + index_of(address, 3);
+    unsigned l = 3;
+
+    for (; l > 0 && *entry & PTE_P; l--)
+        entry = table_at(*entry) + index_of(address, l - 1);
+    *level = l;
+    return entry;
+}
+
 static void range_change(struct space *space, uint64_t address, size_t pages, const struct change *change)
 {
     struct flush flush;
@@ -239,11 +251,9 @@ static void range_change(struct space *space, uint64_t address, size_t pages, co
 
     flush_begin(&flush, space);
     while (address < end) {
-        unsigned level = 3;
-        uint64_t *entry = entry_find(space->root, address, level);
+        unsigned level;
+        uint64_t *entry = lowest_entry(space, address, &level);
 
-        while (level && *entry & PTE_P)
-            entry = entry_find(space->root, address, --level);
         if (level) {
             address = (address & ~(LEVEL_SPAN(level) - 1)) + LEVEL_SPAN(level);
             continue;
@@ -278,18 +288,6 @@ void space_limit(struct space *space, uint64_t address, size_t pages, unsigned r
     range_change(space, address, pages, &(struct change){.what = CHANGE_LIMIT, .limit = limit});
 }
 
-static uint64_t *leaf_find(const struct space *space, uint64_t address)
-{
-    uint64_t *entry = &((uint64_t *)direct(space->root))[index_of(address, 3)];
-
-    for (unsigned level = 3; level > 0; level--) {
-        if (!(*entry & PTE_P))
-            return NULL;
-        entry = &table_at(*entry)[index_of(address, level - 1)];
-    }
-    return entry;
-}
-
 /* SDM vol. 3A 4.6: what can be written or executed can be read. */
 static bool allows(unsigned rights, unsigned access)
 {
@@ -298,7 +296,8 @@ static bool allows(unsigned rights, unsigned access)
 
 bool space_limited(struct space *space, uint64_t address, unsigned access, bool lift)
 {
-    uint64_t *leaf = leaf_find(space, address), entry = leaf ? *leaf : 0;
+    unsigned level;
+    uint64_t *leaf = lowest_entry(space, address, &level), entry = level ? 0 : *leaf;
 
     if (!(entry & PTE_LIMIT) || !allows(entry_rights(entry), access) || allows(entry_allowed(entry), access))
         return false;
@@ -321,9 +320,8 @@ uint64_t space_frame(const struct space *space, uint64_t address, unsigned right
 
 uint64_t space_held(const struct space *space, uint64_t address)
 {
-    uint64_t *entry = entry_find(space->root, address, 3);
+    unsigned level;
+    uint64_t entry = *lowest_entry(space, address, &level);
 
-    for (unsigned level = 3; level > 0 && entry && *entry & PTE_P; level--)
-        entry = entry_find(space->root, address, level - 1);
-    return entry && *entry & (PTE_P | PTE_HELD) ? *entry & PTE_FRAME : 0;
+    return !level && entry & (PTE_P | PTE_HELD) ? entry & PTE_FRAME : 0;
 }
