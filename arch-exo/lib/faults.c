@@ -19,11 +19,6 @@
 #define FAULT_FETCH 16
 #define RFLAGS_AC 0x40000
 
-struct fixup {
-    uint64_t from, to;
-};
-extern const struct fixup fixup_table[], fixup_table_end[];
-
 static uint64_t access_of(uint64_t error)
 {
     if (error & FAULT_FETCH)
@@ -63,15 +58,6 @@ void lib_exception(void)
 
 /* ---- the library's own ---- */
 
-/* Where a copy that faulted at `rip` is abandoned; 0: no copy. */
-static uint64_t fixup_of(uint64_t rip)
-{
-    for (const struct fixup *f = fixup_table; f < fixup_table_end; f++)
-        if (f->from == rip)
-            return f->to;
-    return 0;
-}
-
 static void fault_in_copy(struct user_regs *nested, uint64_t address, uint64_t fixup)
 {
     struct task *task = task_current();
@@ -109,7 +95,7 @@ static _Noreturn void crash(const struct user_regs *nested, uint64_t address)
 /* A program may have entered with its trap or alignment flag set: the library goes on without. */
 void lib_fault(struct user_regs *nested)
 {
-    uint64_t address = lib_private.address, fixup = fixup_of(nested->rip);
+    uint64_t address = lib_private.address, fixup = copy_fixup(nested->rip);
 
     if (nested->vector == VECTOR_DEBUG || nested->vector == VECTOR_ALIGNMENT)
         nested->rflags &= ~(uint64_t)(RFLAGS_TF | RFLAGS_AC);

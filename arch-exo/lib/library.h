@@ -6,7 +6,8 @@
  * the same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
  * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock
- * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
+ * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs. arch-exo/copier/ is
+ * another library: it has entry.S, usercopy.S, machine.c, start.c, memory.c, disk.c and log.c in common with this one.
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.
@@ -21,6 +22,7 @@
 #include "abi/boot.h"
 #include "abi/exo.h"
 #include "arch-exo/lib/log.h"
+#include "arch-exo/lib/machine.h"
 #include "guest/layout.h"
 #include "guest/list.h"
 #include "services/fs/fs.h"
@@ -216,7 +218,6 @@ void lib_fault(struct user_regs *nested);
 
 /* Fills in library.host and the devices. */
 void host_init(void);
-uint64_t clock_ns(void);
 /* The consoles are this group's. */
 static inline bool has_consoles(void)
 {
@@ -257,7 +258,7 @@ struct service disk_service(const struct boot_info *boot);
 /* ---- log_tty.c ---- */
 
 /* The place of tty without consoles. */
-struct service log_tty_service(void);
+struct service log_tty_service(struct host *host);
 
 /* ---- housekeeper.c ---- */
 

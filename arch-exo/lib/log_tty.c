@@ -38,14 +38,14 @@ static void put(struct line *line, const char *from, size_t bytes)
     }
 }
 
-static long write(struct request *rq)
+static long write(const struct host *host, struct request *rq)
 {
     struct call *call = rq->call;
     char piece[LINE_BYTES];
 
     while (call->done < rq->arg[2]) {
         size_t left = rq->arg[2] - call->done, bytes = left < sizeof(piece) ? left : sizeof(piece);
-        long result = library.host.copy_in(library.host.ctx, call, piece, rq->arg[1] + call->done, bytes);
+        long result = host->copy_in(host->ctx, call, piece, rq->arg[1] + call->done, bytes);
 
         if (result == CALL_WAIT)
             return CALL_WAIT;
@@ -73,7 +73,7 @@ static long request(void *self, struct request *rq)
     case TTY_READ:
         return 0;
     case TTY_WRITE:
-        return write(rq);
+        return write(self, rq);
     case TTY_IOCTL:
         return -ENOTTY;
     case TTY_POLL:
@@ -85,7 +85,7 @@ static long request(void *self, struct request *rq)
     }
 }
 
-struct service log_tty_service(void)
+struct service log_tty_service(struct host *host)
 {
-    return (struct service){.name = "log", .request = request};
+    return (struct service){.name = "log", .self = host, .request = request};
 }

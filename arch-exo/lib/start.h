@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch-exo/lib/start.h: the steps between power on and the first program, and at its end, that are the same in every library.
+ * All that waits sleeps by call_sleep (library.h).
+ */
+#ifndef RINGSIDE_ARCH_EXO_LIB_START_H
+#define RINGSIDE_ARCH_EXO_LIB_START_H
+
+#include "abi/boot.h"
+#include "services/fs/fs.h"
+#include "services/proc/proc.h"
+
+/* Tells the kernel where entry.S is. */
+void start_upcalls(void);
+/* Panics if the disk cannot be mounted. */
+void start_mount(struct fs *fs);
+/* Makes process 1. If there is no such program the group is done, with the status that a shell would show. */
+void start_program(const struct boot_info *boot, struct fs *fs, struct proc *proc);
+/* All is on the disk, and all output has left. */
+void start_finish(const struct service *fs, const struct service *tty);
+/* From wait4's status to the one a shell shows. */
+int start_status(int status);
+
+#endif
