@@ -53,7 +53,10 @@ enum exo_call {
     /* pages */
     EXO_PAGES_TAKE = EXO_CALL_BASE + 16, /* array, count: frames for the group, contents undefined (zeroes, if there are
                                             other groups): how many, or -ENOMEM. The group sees each at LIB_WINDOW + physical
-                                            address. With count's bit 63 (EXO_IN_A_ROW): all of them contiguous, or -ENOMEM */
+                                            address. With count's bit 63 (EXO_IN_A_ROW): all of them contiguous, or -ENOMEM.
+                                            With bit 62 (EXO_KEPT): never taken by force; at most half of a fair share. When there
+                                            are none, another group is asked for some, and the caller waits. -EAGAIN: frames
+                                            have been taken from the caller's group, EXO_REPOSSESSED comes first */
     EXO_PAGES_GIVE,     /* array, count: back; -EBUSY: one is mapped somewhere */
     EXO_SHARED_MAP,     /* address in the shared region, frame, rights: for the whole group; frame 0: unmaps */
     EXO_SPACE_CREATE,   /* a space, with the library mapped in it: a number > 0 */
@@ -62,7 +65,8 @@ enum exo_call {
     EXO_UNMAP,          /* space, address, pages */
     EXO_PROTECT,        /* space, address, pages, rights */
     EXO_BATCH,          /* array of struct exo_batch, count: MAP, UNMAP and PROTECT in one call: 0, or the first error: the rest is not done */
-    EXO_REPOSSESSED,    /* array, count: frames taken by force since the last call: how many */
+    EXO_REPOSSESSED,    /* array, count: frames taken by force, lowest first, each told once: how many, 0: no more. They are
+                           mapped nowhere, and seen at LIB_WINDOW no more */
 
     /* processor */
     EXO_ENV_CREATE = EXO_CALL_BASE + 32, /* frame of its private page, array of LIB_STACK_PAGES frames for its stack: a number > 0 */
@@ -99,8 +103,19 @@ enum exo_call {
 #endif
 
 #define EXO_IN_A_ROW (1ul << 63)
+#define EXO_KEPT (1ul << 62)
+
+/* Visible revocation. When a group finds no frame, one that holds more than its fair share (what is free at the start, by
+ * groups) and more than the asker is asked for some: an env that has slept for EVENT_REVOKE, else the group's first, gets
+ * PENDING_REVOKE and private->revoke. What is not there after REVOKE_NS is taken by force: then all its envs get
+ * PENDING_REVOKE. Who lets it come to that is asked for twice as much the next time. */
+#define REVOKE_NS 50000000ul
+
 #define EXO_LIMITS (1ul << 32) /* in exceptions: a page fault that only a limit caused; bit 14 is all others */
 #define EXO_ONCE 8u            /* in rights: until the first trap that the limit causes */
+#define EXO_READ 1u
+#define EXO_WRITE 2u
+#define EXO_EXECUTE 4u
 #define EXO_RIGHTS_ALL 7u
 
 /* What an env can sleep for besides EXO_WAKE (EVENT_WOKEN) and time (EVENT_TIME). */
@@ -111,13 +126,14 @@ enum exo_call {
 #define EVENT_ALARM 16u
 #define EVENT_UPCALL 32u  /* EXO_ENV_UPCALL */
 #define EVENT_ABORT 64u   /* the kernel has ended an env of the group */
+#define EVENT_REVOKE 128u /* with PENDING_REVOKE */
 
 #define EXO_FAULT_LIMITED (1ul << 31) /* in a page fault's error */
 
 /* private->pending */
 #define PENDING_LIBRARY 1u /* EXO_ENV_UPCALL */
 #define PENDING_SLICE 2u   /* the slice is over: yield soon, or be preempted */
-#define PENDING_REVOKE 4u  /* visible revocation: private->revoke frames of the group are wanted back */
+#define PENDING_REVOKE 4u  /* private->revoke frames of the group are wanted back; some may be gone (EXO_REPOSSESSED) */
 
 /* One PML4 slot holds the library: its first GiB and what follows the second are the group's, the second is each env's own. */
 #define LIB_BASE 0x600000000000ul

@@ -29,7 +29,19 @@ enum probe {
     PROBE_BOOTED = 7,       /* the first program is about to execute its first instruction */
     PROBE_DOMAIN_DIED = 8,  /* RSI = name, RDX = exception vector, or PROBE_DEATH_HANG: a domain that can be restarted failed */
     PROBE_DOMAIN_BACK = 9,  /* RSI = name, RDX = calls in flight that fail with EIO, RDI = text: what was lost, or 0: nothing */
+    PROBE_GUEST_ROOT = 10,  /* RDX = physical address of a root page table on which a guest's code runs at CPL 3, RSI = guest
+                               number (1 … PROBE_GUESTS_MAX), with GUEST_KERNEL if it is the guest's kernel mode, RDI = the
+                               guest's own CR3. RSI = 0: the root is no guest's any more. From CPL 0 only */
+    PROBE_REVOKED = 11,     /* RSI = name of a group, RDX = frames that it gave back when asked, RDI = frames taken from it
+                               by force. From CPL 0 only */
 };
+
+/* What a virtual machine monitor says of its guests: a domain is a mode of a guest (its kernel), or a guest's address
+ * space (its programs). A guest's kernel mode may use PROBE_DOMAIN, PROBE_SPACE_GONE and PROBE_FREE_FRAMES as if it ran at
+ * CPL 0, with its own CR3s. Of several guests, the first one's regions and PROBE_BOOTED count, and the names of the others'
+ * domains begin with "g2:" and so on. */
+#define PROBE_GUESTS_MAX 255
+#define GUEST_KERNEL (1 << 8)
 
 #define PROBE_DEATH_HANG 0x100
 

@@ -4,7 +4,7 @@
  * pages.
  *
  * The driver is the block service, unchanged. The kernel knows no files: it knows which sectors a group has bound and whose a
- * ticket is. If the disk has slices, a group binds sectors of its own slice only. The frames of a transfer are pinned until
+ * ticket is. If the disk has slices, a group binds sectors of its own slice only. The frames of a transfer are fixed until
  * its result is collected: none of them can be given back and become somebody else's while the device may write to it.
  */
 #include "abi/devices.h"
@@ -21,6 +21,8 @@
 struct transfer {
     struct group *group; /* NULL: free */
     uint64_t ticket, address, bytes;
+    bool ended; /* the driver knows the ticket no more; nothing is fixed */
+    long result;
 };
 
 static struct {
@@ -187,8 +189,8 @@ static long begin(struct group *group, uint16_t op, uint64_t sector, uint64_t ad
     ticket = ask(op, sector, bytes, address);
     if (ticket <= 0)
         return ticket;
-    pin(address, bytes, lend_pin);
-    *t = (struct transfer){group, (uint64_t)ticket, address, bytes};
+    pin(address, bytes, lend_fix);
+    *t = (struct transfer){.group = group, .ticket = (uint64_t)ticket, .address = address, .bytes = bytes};
     group->transfers++;
     return ticket;
 }
@@ -207,17 +209,37 @@ static long move(struct group *group, uint16_t op, const struct user_regs *regs)
     return begin(group, op, e->first + sector, address, bytes);
 }
 
+static bool has_ended(struct transfer *t)
+{
+    if (t->ended)
+        return true;
+    t->result = ask(BLK_DONE, t->ticket, 0, 0);
+    t->ended = t->result != -EAGAIN;
+    if (t->ended)
+        pin(t->address, t->bytes, lend_unfix);
+    return t->ended;
+}
+
 static long done(struct group *group, uint64_t ticket)
 {
     struct transfer *t = ticket ? transfer_of(group, ticket) : NULL;
-    long result = t ? ask(BLK_DONE, ticket, 0, 0) : -EPERM;
+    long result;
 
-    if (t && result != -EAGAIN) {
-        pin(t->address, t->bytes, lend_unpin);
-        *t = (struct transfer){0};
-        group->transfers--;
-    }
+    if (!t)
+        return -EPERM;
+    if (!has_ended(t))
+        return -EAGAIN;
+    result = t->result;
+    *t = (struct transfer){0};
+    group->transfers--;
     return result;
+}
+
+void disk_collect(struct group *group)
+{
+    for (unsigned i = 0; i < TICKETS; i++)
+        if (disk.transfer[i].group == group)
+            has_ended(&disk.transfer[i]);
 }
 
 long disk_call(struct env *self, struct user_regs *regs)

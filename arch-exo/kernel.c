@@ -82,6 +82,7 @@ static void make_groups(const struct boot_info *boot)
     kernel.systems = boot->disk_slices < GROUPS_MAX ? boot->disk_slices : GROUPS_MAX;
     for (unsigned n = 1; n <= kernel.groups; n++)
         group_start(n);
+    revoke_init();
 }
 
 static bool systems_done(void)
@@ -122,6 +123,7 @@ void kernel_main(const struct boot_info *boot)
     while (!systems_done())
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
     end_groups();
+    revoke_end();
     groups_end();
     disk_end();
     lend_fini();

@@ -34,6 +34,7 @@
 #define GROUPS_MAX 8
 #define EXTENTS_MAX 16
 #define TASK_NAME_BYTES 32
+#define BATCH_MAX 128 /* frames for one call */
 #define GROUP_NAME_BYTES 40 /* a module's name and a number */
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -50,6 +51,11 @@ struct group {
     unsigned gibibytes; /* of its region: entries of its table that are in use */
     struct alarm alarm;
     unsigned envs, space_count, extents, transfers; /* how many of its share it has */
+    size_t tables;      /* frames of its spaces' page tables */
+    size_t kept;        /* frames taken with EXO_KEPT */
+    size_t lost;        /* frames taken by force that it has not been told of: */
+    uint64_t *lost_map; /* a bit each, by frame number; NULL: there is only one group */
+    size_t revoke_next; /* how many it is asked for next time */
     bool done; /* it has said so, with this status: it has no envs any more */
     int status;
 };
@@ -59,6 +65,7 @@ struct env {
     struct thread thread; /* first: the scheduler's pointer is ours */
     struct group *group;
     unsigned number;
+    struct place *place;         /* of its space */
     struct exo_private *private; /* through the direct map */
     uint64_t private_table;      /* the page directory of its private GiB */
     uint64_t private_leaf;       /* and its page table */
@@ -79,6 +86,7 @@ struct place {
     struct list link;        /* in its group's spaces */
     struct env *private_of;  /* whose private area is in it */
     unsigned users;          /* envs whose space it is */
+    size_t tables;           /* frames that mappings have cost */
     bool limited;            /* there may be limits in it */
 };
 
@@ -93,6 +101,7 @@ struct kernel {
     struct group group[GROUPS_MAX];
     unsigned groups;
     unsigned systems; /* the first so many groups have a slice of the disk each, and are waited for */
+    size_t fair;               /* frames that a group can always have */
     struct env *env[ENVS_MAX]; /* by number; 0 is nobody */
     struct place place[SPACES_MAX]; /* by number of the space */
 };
@@ -100,6 +109,7 @@ struct kernel {
 extern struct kernel kernel;
 
 #define CHANNEL_DONE 1
+#define CHANNEL_FRAMES 2
 
 /* Of a table of the kernel's: no group can have what another one is to find. */
 static inline unsigned group_share(unsigned entries)
@@ -140,6 +150,8 @@ void env_private(struct env *env);
 long env_call(struct env *self, struct user_regs *regs);
 void group_alarm_init(struct group *group);
 void group_event(struct group *group, uint32_t event);
+/* Frames are wanted back: who is told runs at once. 0: some are gone, and all are told. */
+void group_revoke(struct group *group, size_t frames);
 
 /* ---- faults.c ---- */
 
@@ -160,7 +172,28 @@ long memory_call(struct env *self, struct user_regs *regs);
 bool memory_is_programs(uint64_t address, uint64_t pages);
 /* A page of the group's own region, for all of its spaces. */
 long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
+/* The group's region has changed: no space of it may know what was there. */
+void drop_translations(struct group *group);
+/* Of the group's, if nothing uses it: as lend_give. */
+long give_one(struct group *group, uint64_t frame);
+struct space *space_at(struct list *link);
 void groups_end(void);
+
+/* ---- revoke.c ---- */
+
+/* Once, when all groups have been made. */
+void revoke_init(void);
+void revoke_end(void);
+/* How many of `count` frames the group may take now. */
+size_t frames_for(const struct group *group, size_t count);
+/* There were fewer than `count`: waits for some. False: nobody can give any. */
+bool frames_wait(struct env *self, size_t count);
+/* A group has given some. */
+void frames_given(void);
+/* The env is no more: nor does it wait. */
+void frames_forget(const struct env *env);
+/* EXO_REPOSSESSED */
+long frames_lost(struct env *self, uint64_t array, uint64_t count);
 
 /* ---- disk.c ---- */
 
@@ -168,5 +201,7 @@ void disk_init(void);
 void disk_end(void);
 void disk_interrupt(void);
 long disk_call(struct env *self, struct user_regs *regs);
+/* The frames of the group's transfers that have ended are fixed no more. */
+void disk_collect(struct group *group);
 
 #endif

@@ -14,18 +14,18 @@
 #include "guest/trap.h"
 #include "guest/x86.h"
 
-#define BATCH_MAX 128
 #define BREATH_WORK 512
+#define TABLES_EACH 3
 #define BREATH_NS 10000000ul
 
 /* ---- the group's region ---- */
 
-static struct space *space_at(struct list *link)
+struct space *space_at(struct list *link)
 {
     return space_of(LIST_MEMBER(link, struct place, link) - kernel.place);
 }
 
-static void drop_translations(struct group *group)
+void drop_translations(struct group *group)
 {
     for (struct list *link = group->spaces.next; link != &group->spaces; link = link->next)
         space_flush(space_at(link));
@@ -113,6 +113,7 @@ static void space_end(struct group *group, struct space *space)
         entry[i] = 0;
     list_remove(&place_of(space)->link);
     group->space_count--;
+    group->tables -= place_of(space)->tables;
     lend_space_destroy(space);
 }
 
@@ -180,19 +181,23 @@ static bool show(struct group *group, uint64_t frame)
     return lend_window(group, frame) == 0;
 }
 
-static long give_one(struct group *group, uint64_t frame)
+long give_one(struct group *group, uint64_t frame)
 {
+    bool kept = lend_owned(group->number, frame) && lend_kept(frame);
     long result = lend_give(group->number, frame);
 
-    if (result == 0)
-        space_unmap(group->shared, LIB_WINDOW + frame, 1, NULL);
-    return result;
+    if (result < 0)
+        return result;
+    group->kept -= kept;
+    space_unmap(group->shared, LIB_WINDOW + frame, 1, NULL);
+    return 0;
 }
 
 static uint64_t take_single(struct group *group, uint64_t *frame, uint64_t count)
 {
     uint64_t n = 0;
 
+    count = frames_for(group, count);
     while (n < count && (frame[n] = lend_take(group->number, 1))) {
         if (!show(group, frame[n])) {
             lend_give(group->number, frame[n]);
@@ -206,7 +211,7 @@ static uint64_t take_single(struct group *group, uint64_t *frame, uint64_t count
 /* All or none. */
 static uint64_t take_row(struct group *group, uint64_t *frame, uint64_t count)
 {
-    uint64_t row = lend_take(group->number, count), n = 0;
+    uint64_t row = frames_for(group, count) == count ? lend_take(group->number, count) : 0, n = 0;
 
     for (uint64_t i = 0; row && i < count; i++) {
         frame[i] = row + i * PAGE_BYTES;
@@ -217,17 +222,47 @@ static uint64_t take_row(struct group *group, uint64_t *frame, uint64_t count)
     return n < count ? 0 : n;
 }
 
+/* Memory that is there, but not in a row, is not worth more than one revocation. */
+static uint64_t take(struct env *self, uint64_t *frame, uint64_t count, bool in_a_row)
+{
+    uint64_t (*attempt)(struct group *, uint64_t *, uint64_t) = in_a_row ? take_row : take_single;
+    uint64_t n = attempt(self->group, frame, count);
+
+    for (bool again = true; !n && again && frames_wait(self, count); again = !in_a_row)
+        n = attempt(self->group, frame, count);
+    return n;
+}
+
+/* What a group keeps leaves it half of its share that can be taken. */
+static bool may_keep(const struct group *group, uint64_t count)
+{
+    return kernel.groups == 1 || group->kept + count <= kernel.fair / 2;
+}
+
+static void keep(struct group *group, const uint64_t *frame, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        lend_keep(frame[i]);
+    group->kept += count;
+}
+
 static long take_pages(struct env *self, uint64_t array, uint64_t count)
 {
     uint64_t frame[BATCH_MAX], n;
-    bool in_a_row = count & EXO_IN_A_ROW;
+    bool in_a_row = count & EXO_IN_A_ROW, kept = count & EXO_KEPT;
 
-    count &= ~EXO_IN_A_ROW;
+    count &= ~(EXO_IN_A_ROW | EXO_KEPT);
     if (!count || count > BATCH_MAX || array >= USER_TOP - sizeof(frame))
         return -EINVAL;
-    n = in_a_row ? take_row(self->group, frame, count) : take_single(self->group, frame, count);
+    if (self->group->lost)
+        return -EAGAIN;
+    if (kept && !may_keep(self->group, count))
+        return -ENOMEM;
+    n = take(self, frame, count, in_a_row);
     if (!n)
         return -ENOMEM;
+    if (kept)
+        keep(self->group, frame, n);
     if (!move_user_words((void *)array, frame, n))
         return (long)n;
     while (n)
@@ -247,6 +282,7 @@ static long give_pages(struct env *self, uint64_t array, uint64_t count)
     for (uint64_t i = 0; i < count && result == 0; i++)
         result = give_one(self->group, frame[i]);
     drop_translations(self->group);
+    frames_given();
     return result;
 }
 
@@ -272,9 +308,31 @@ static long map_shared(struct env *self, uint64_t address, uint64_t frame, unsig
 
 /* ---- kernel calls: spaces ---- */
 
+/* A page table more, and those above it? A group that would fill memory with tables is stopped at a quarter of its
+ * share. */
+static bool may_grow(const struct group *group)
+{
+    return kernel.groups == 1 || group->tables + TABLES_EACH <= kernel.fair / 4;
+}
+
 bool memory_is_programs(uint64_t address, uint64_t pages)
 {
     return lend_range(address, pages) && (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
+}
+
+/* Its tables are the kernel's frames, but count as the group's. */
+static long map_page(struct group *group, struct space *space, const struct exo_batch *b)
+{
+    size_t before = frames_available(), tables;
+    long result;
+
+    if (!may_grow(group) && !entry_find(space->root, b->address, 0))
+        return -ENOMEM;
+    result = lend_map(group->number, space, b->address, b->frame_or_pages, (unsigned)b->rights);
+    tables = before - frames_available();
+    place_of(space)->tables += tables;
+    group->tables += tables;
+    return result;
 }
 
 static long change(struct env *self, const struct exo_batch *b)
@@ -286,7 +344,7 @@ static long change(struct env *self, const struct exo_batch *b)
     if (!memory_is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
         return -EINVAL;
     if (b->op == EXO_MAP)
-        return lend_map(self->group->number, space, b->address, b->frame_or_pages, (unsigned)b->rights);
+        return map_page(self->group, space, b);
     if (b->op == EXO_UNMAP)
         lend_unmap(space, b->address, b->frame_or_pages);
     else
@@ -379,6 +437,8 @@ long memory_call(struct env *self, struct user_regs *regs)
     case EXO_MAP:
     case EXO_PROTECT:
         return change(self, &one);
+    case EXO_REPOSSESSED:
+        return frames_lost(self, regs->rdi, regs->rsi);
     case EXO_BATCH:
         return batch(self, regs->rdi, regs->rsi);
     case EXO_DEVICE:

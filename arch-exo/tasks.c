@@ -33,7 +33,7 @@ static bool private_build(struct env *env, const uint64_t *frames)
     for (unsigned i = 0; i < LIB_STACK_PAGES; i++)
         table_at(leaf)[PRIVATE_STACK + i] = leaf_entry(frames[1 + i]);
     for (unsigned i = 0; i <= LIB_STACK_PAGES; i++)
-        lend_pin(frames[i]);
+        lend_fix(frames[i]);
     env->private_table = table;
     env->private_leaf = leaf;
     env->private = direct(frames[0]);
@@ -43,7 +43,7 @@ static bool private_build(struct env *env, const uint64_t *frames)
 /* At the end nobody is left who could give it back. */
 static void unpin(const struct env *env, uint64_t frame)
 {
-    lend_unpin(frame);
+    lend_unfix(frame);
     if (env->group->done)
         lend_give(env->group->number, frame);
 }
@@ -77,11 +77,10 @@ static void leave_space(struct env *env)
 void env_private(struct env *env)
 {
     struct space *space = env->thread.space;
-    struct place *place = place_of(space);
 
-    if (likely(place->private_of == env))
+    if (likely(env->place->private_of == env))
         return;
-    place->private_of = env;
+    env->place->private_of = env;
     *entry_find(space->root, LIB_PRIVATE, 2) = env->private_table | PTE_P | PTE_W | PTE_U;
     space_flush(space);
 }
@@ -169,6 +168,7 @@ void env_end(struct env *env)
     if (env->dying)
         return;
     env->dying = true;
+    frames_forget(env);
     leave_space(env);
     env->thread.space = NULL;
     thread_context_write(&env->thread);
@@ -188,6 +188,7 @@ void env_enter_space(struct env *env, struct space *space)
     if (env->name[0])
         probe(PROBE_DOMAIN, space_user_root(space), (uint64_t)env->name, 3);
     env->thread.space = space;
+    env->place = place_of(space);
     if (env == env_current()) {
         space_switch(space);
         env_private(env);
@@ -217,6 +218,41 @@ void group_event(struct group *group, uint32_t event)
     for (unsigned n = 1; n < ENVS_MAX; n++)
         if (kernel.env[n] && kernel.env[n]->group == group)
             wake_with(kernel.env[n], event);
+}
+
+/* Who says that it waits for this, else the first; NULL: the group has none. */
+static struct env *told_of_revocation(const struct group *group)
+{
+    struct env *first = NULL;
+
+    for (unsigned n = 1; n < ENVS_MAX; n++) {
+        struct env *env = kernel.env[n];
+
+        if (!env || env->group != group || env->dying)
+            continue;
+        if (env->awaited & EVENT_REVOKE)
+            return env;
+        if (!first)
+            first = env;
+    }
+    return first;
+}
+
+void group_revoke(struct group *group, size_t frames)
+{
+    struct env *told = told_of_revocation(group);
+
+    for (unsigned n = 1; !frames && n < ENVS_MAX; n++)
+        if (kernel.env[n] && kernel.env[n]->group == group)
+            kernel.env[n]->pending |= PENDING_REVOKE;
+    if (!told)
+        return;
+    if (frames)
+        told->private->revoke = frames;
+    told->pending |= PENDING_REVOKE;
+    wake_with(told, EVENT_REVOKE);
+    if (frames)
+        sched_yield_to(&told->thread);
 }
 
 void env_abort(struct env *env)
@@ -293,11 +329,19 @@ static long upcall(struct env *env)
     return 0;
 }
 
-/* The slice goes with it, or two envs would pass the processor to each other for ever. */
+static long yield_to_any(struct env *self)
+{
+    self->slice_told = false;
+    sched_yield();
+    return 0;
+}
+
+/* The slice goes with it, or two envs would pass the processor to each other for ever. Who is asleep (with a lock that
+ * another one waits for, perhaps) cannot run: then anybody. */
 static long yield_to(struct env *self, struct env *env)
 {
     if (env->thread.state != THREAD_READY)
-        return 0;
+        return yield_to_any(self);
     env->slice_told |= self->slice_told;
     self->slice_told = false;
     sched_yield_to(&env->thread);
@@ -338,13 +382,6 @@ static long call_on_env(struct env *self, struct user_regs *regs, struct env *en
     default:
         return -ENOSYS;
     }
-}
-
-static long yield_to_any(struct env *self)
-{
-    self->slice_told = false;
-    sched_yield();
-    return 0;
 }
 
 static void alarm_expired(struct alarm *alarm)

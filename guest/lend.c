@@ -12,15 +12,20 @@
 #define ENOMEM 12
 #define EBUSY 16
 #define EINVAL 22
+#define OWNERS 256
+#define FIXED_MAX UINT16_MAX
 
 struct loan {
     uint8_t owner; /* 0: not lent */
+    bool kept;
+    uint16_t fixed; /* of the uses; FIXED_MAX: so many, for ever */
     uint32_t uses; /* mappings and pins: more than the page tables that fit into RAM can hold */
 };
 
 static struct {
     struct loan *frame; /* by frame number */
     size_t frames;
+    size_t held[OWNERS];
     uint8_t space_owner[SPACES_MAX];
     uint64_t pages[SPACES_MAX]; /* mapped in it */
     uint64_t *counted;          /* of the space that is being unmapped */
@@ -62,6 +67,8 @@ uint64_t lend_take(unsigned owner, size_t count)
 
     for (size_t i = 0; first && i < count; i++)
         *loan_of(first + i * PAGE_BYTES) = (struct loan){.owner = (uint8_t)owner};
+    if (first)
+        lend.held[owner] += count;
     return first;
 }
 
@@ -71,7 +78,8 @@ long lend_give(unsigned owner, uint64_t frame)
         return -EINVAL;
     if (loan_of(frame)->uses)
         return -EBUSY;
-    loan_of(frame)->owner = 0;
+    *loan_of(frame) = (struct loan){0};
+    lend.held[owner]--;
     frame_free(frame);
     return 0;
 }
@@ -84,6 +92,47 @@ void lend_pin(uint64_t frame)
 void lend_unpin(uint64_t frame)
 {
     loan_of(frame)->uses--;
+}
+
+size_t lend_held(unsigned owner)
+{
+    return lend.held[owner];
+}
+
+void lend_fix(uint64_t frame)
+{
+    struct loan *loan = loan_of(frame);
+
+    loan->uses++;
+    loan->fixed += loan->fixed < FIXED_MAX;
+}
+
+void lend_unfix(uint64_t frame)
+{
+    struct loan *loan = loan_of(frame);
+
+    loan->uses--;
+    loan->fixed -= loan->fixed < FIXED_MAX;
+}
+
+void lend_keep(uint64_t frame)
+{
+    loan_of(frame)->kept = true;
+}
+
+bool lend_kept(uint64_t frame)
+{
+    return loan_of(frame)->kept;
+}
+
+bool lend_seizable(unsigned owner, uint64_t frame)
+{
+    return lend_owned(owner, frame) && !loan_of(frame)->fixed && !loan_of(frame)->kept;
+}
+
+bool lend_used(uint64_t frame)
+{
+    return loan_of(frame)->uses;
 }
 
 /* ---- spaces ---- */

@@ -29,6 +29,18 @@ bool lend_owned(unsigned owner, uint64_t frame);
 bool lend_any(uint64_t frame);
 void lend_pin(uint64_t frame);
 void lend_unpin(uint64_t frame);
+/* How many frames the owner has. */
+size_t lend_held(unsigned owner);
+
+/* For who takes frames from an owner by force: not those that a device moves or an env stands on (fixed: a pin of its own),
+ * nor those that the owner was promised to keep. */
+void lend_fix(uint64_t frame);
+void lend_unfix(uint64_t frame);
+void lend_keep(uint64_t frame);
+bool lend_kept(uint64_t frame);
+/* The owner's, and neither fixed nor kept. */
+bool lend_seizable(unsigned owner, uint64_t frame);
+bool lend_used(uint64_t frame);
 
 /* An address space: a number > 0, or -ENOMEM. */
 long lend_space_create(unsigned owner);
