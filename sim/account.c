@@ -7,6 +7,11 @@
  * probe. When a space is destroyed its domain's account is kept, and the next space of
  * the same name goes on with it: a thousand forks of one program are one line, and as
  * many lines as ever lived at once.
+ *
+ * A virtual machine monitor's guests run at ring 3 on root tables that it marked
+ * (PROBE_GUEST_ROOT). There a domain is the kernel mode of a guest, or an address space of
+ * the guest's, by the guest's own CR3: which shadow tables stand for it is the monitor's
+ * affair.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,42 +21,80 @@
 
 #include "sim/cpu.h"
 
-#define SPACE_MASK 0x000ffffffffff000ul
+/* What makes one domain another than the next. */
+struct place {
+    unsigned ring;
+    uint64_t space;
+    uint16_t guest;
+    bool guest_kernel;
+};
 
-static struct domain *find_live(struct machine *m, unsigned ring, uint64_t space)
+/* Ring 3 on this root. */
+static struct place user_place(const struct guest_root *root)
+{
+    if (!root->guest)
+        return (struct place){.ring = 3, .space = root->root};
+    return (struct place){3, root->kernel ? 0 : root->space, root->guest, root->kernel};
+}
+
+static bool is_at(const struct domain *d, const struct place *p)
+{
+    return d->ring == p->ring && d->space == p->space && d->guest == p->guest && d->guest_kernel == p->guest_kernel;
+}
+
+/* Programs come and go, kernels stay. */
+static bool is_program(const struct place *p)
+{
+    return p->ring == 3 && !p->guest_kernel;
+}
+
+static struct domain *find_live(struct machine *m, const struct place *place)
+{
+    for (size_t i = 0; i < m->domain_count; i++)
+        if (is_at(m->domains[i], place) && !m->domains[i]->gone)
+            return m->domains[i];
+    return NULL;
+}
+
+/* `name` with its prefix. */
+static struct domain *find_gone(struct machine *m, const struct place *p, const char *name)
 {
     for (size_t i = 0; i < m->domain_count; i++) {
         struct domain *d = m->domains[i];
 
-        if (d->ring == ring && d->space == space && !d->gone)
+        if (d->gone && d->ring == p->ring && d->guest == p->guest && d->guest_kernel == p->guest_kernel &&
+            strcmp(d->name, name) == 0)
             return d;
     }
     return NULL;
 }
 
-static struct domain *find_gone(struct machine *m, unsigned ring, const char *name)
+/* `name` without its prefix. A guest's kernel is a boot module of ours; its programs never are. */
+static struct symbols *symbols_for(const struct machine *m, const struct place *p, const char *name)
 {
-    for (size_t i = 0; i < m->domain_count; i++)
-        if (m->domains[i]->gone && m->domains[i]->ring == ring && strcmp(m->domains[i]->name, name) == 0)
-            return m->domains[i];
-    return NULL;
-}
-
-static struct symbols *program_symbols(const struct machine *m, const char *name)
-{
+    if (p->ring != 3)
+        return m->kernel_symbols;
     for (size_t i = 0; i < m->program_count; i++)
-        if (strcmp(m->programs[i].domain, name) == 0)
+        if (strcmp(m->programs[i].domain, name) == 0 && (!p->guest || m->programs[i].module == p->guest_kernel))
             return m->programs[i].symbols;
     return NULL;
 }
 
-static void set_name(struct machine *m, struct domain *d, const char *name)
+static void full_name(const struct place *p, const char *name, char full[DOMAIN_NAME_MAX])
 {
-    snprintf(d->name, sizeof d->name, "%s", name);
-    d->symbols = d->ring == 3 ? program_symbols(m, name) : m->kernel_symbols;
+    if (p->guest > 1)
+        snprintf(full, DOMAIN_NAME_MAX, "g%u:%s", p->guest, name);
+    else
+        snprintf(full, DOMAIN_NAME_MAX, "%s", name);
 }
 
-static struct domain *make(struct machine *m, unsigned ring, uint64_t space, const char *name)
+static void set_name(struct machine *m, struct domain *d, const struct place *p, const char *name)
+{
+    full_name(p, name, d->name);
+    d->symbols = symbols_for(m, p, name);
+}
+
+static struct domain *make(struct machine *m, const struct place *place, const char *name)
 {
     struct domain **list = realloc(m->domains, (m->domain_count + 1) * sizeof *list);
     struct domain *d = calloc(1, sizeof *d);
@@ -60,10 +103,12 @@ static struct domain *make(struct machine *m, unsigned ring, uint64_t space, con
         abort(); /* a few hundred bytes: the host is beyond help */
     m->domains = list;
     list[m->domain_count++] = d;
-    d->ring = ring;
-    d->space = space;
+    d->ring = place->ring;
+    d->space = place->space;
+    d->guest = place->guest;
+    d->guest_kernel = place->guest_kernel;
     d->number = m->domain_count - 1;
-    set_name(m, d, name);
+    set_name(m, d, place, name);
     return d;
 }
 
@@ -81,61 +126,127 @@ static void give_all_instructions(struct machine *m)
             give_instructions(&m->cpus[i]);
 }
 
-void account_enter(struct cpu *cpu)
+const struct guest_root *account_guest(struct cpu *cpu)
 {
-    unsigned ring = cpu->cpl;
-    uint64_t space = ring == 3 ? cpu->cr3 & SPACE_MASK : 0;
-    struct domain *d = cpu->domain;
+    uint64_t root = cpu->cr3 & ROOT_MASK;
 
-    if (d && d->ring == ring && d->space == space && !d->gone)
-        return;
-    give_instructions(cpu);
-    d = find_live(cpu->machine, ring, space);
-    cpu->domain = d ? d : make(cpu->machine, ring, space, ring == 3 ? "user" : "kernel");
+    if (cpu->guest.root != root || !cpu->guest.used) {
+        cpu->guest = guest_roots_find(&cpu->machine->guest_roots, root);
+        cpu->guest.used = true;
+    }
+    return &cpu->guest;
 }
 
-void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *name)
+void account_enter(struct cpu *cpu)
 {
-    struct machine *m = cpu->machine;
-    struct domain *d, *old;
+    struct place place = cpu->cpl == 3 ? user_place(account_guest(cpu)) : (struct place){.ring = cpu->cpl};
+    struct domain *d = cpu->domain;
 
-    space = ring == 3 ? (space ? space : cpu->cr3) & SPACE_MASK : 0;
-    d = find_live(m, ring, space);
-    if (d && strcmp(d->name, name) == 0)
+    if (d && is_at(d, &place) && !d->gone)
         return;
-    old = find_gone(m, ring, name);
-    if (d && ring == 3 && (d->instructions || old)) { /* the space goes on under another name (exec) */
-        d->gone = true;
-        d = NULL;
-    }
-    if (!d && old) {
-        old->gone = false;
-        old->space = space;
-        d = old;
-    }
-    if (d)
-        set_name(m, d, name);
-    else
-        make(m, ring, space, name);
+    give_instructions(cpu);
+    d = find_live(cpu->machine, &place);
+    cpu->domain = d ? d : make(cpu->machine, &place, is_program(&place) ? "user" : "kernel");
+}
+
+static void enter_all(struct machine *m)
+{
     for (unsigned i = 0; i < m->cpu_count; i++)
         if (m->cpus[i].started)
             account_enter(&m->cpus[i]);
 }
 
+/* What the kernel that runs, ours or a guest's, means by a ring and a root table of its own. */
+static struct place place_meant(struct cpu *cpu, uint64_t space, unsigned ring)
+{
+    const struct guest_root *current = account_guest(cpu);
+    struct guest_root meant = {.root = space & ROOT_MASK};
+
+    if (cpu->cpl == 3)
+        meant = (struct guest_root){.space = space & ROOT_MASK, .guest = current->guest, .kernel = ring != 3};
+    else if (ring != 3)
+        return (struct place){.ring = ring};
+    if (!space) {
+        meant.root = current->root;
+        meant.space = current->space;
+    }
+    return user_place(&meant);
+}
+
+void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *name)
+{
+    struct machine *m = cpu->machine;
+    struct place place = place_meant(cpu, space, ring);
+    struct domain *d = find_live(m, &place), *old;
+    char full[DOMAIN_NAME_MAX];
+
+    full_name(&place, name, full);
+    if (d && strcmp(d->name, full) == 0)
+        return;
+    old = find_gone(m, &place, full);
+    if (d && is_program(&place) && (d->instructions || old)) { /* the space goes on under another name (exec) */
+        d->gone = true;
+        d = NULL;
+    }
+    if (!d && old) {
+        old->gone = false;
+        old->space = place.space;
+        d = old;
+    }
+    if (d)
+        set_name(m, d, &place, name);
+    else
+        make(m, &place, name);
+    enter_all(m);
+}
+
+/* The next user code on this root is another's, also if it is in the same place. */
+static void forget_user(struct machine *m, uint64_t root)
+{
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        if (m->cpus[i].user_space == root)
+            m->cpus[i].user_space = UINT64_MAX;
+}
+
+/* The same for all that stand for a guest's space. */
+static void forget_guest_user(struct machine *m, const struct place *place)
+{
+    for (unsigned i = 0; i < m->cpu_count; i++) {
+        struct guest_root last = guest_roots_find(&m->guest_roots, m->cpus[i].user_space);
+
+        if (last.guest == place->guest && !last.kernel && last.space == place->space)
+            m->cpus[i].user_space = UINT64_MAX;
+    }
+}
+
 void account_space_gone(struct cpu *cpu, uint64_t space)
 {
-    struct domain *d = find_live(cpu->machine, 3, space & SPACE_MASK);
+    struct place place = place_meant(cpu, space, 3);
+    struct domain *d = find_live(cpu->machine, &place);
 
     if (d)
         d->gone = true;
-    for (unsigned i = 0; i < cpu->machine->cpu_count; i++)
-        if (cpu->machine->cpus[i].user_space == (space & SPACE_MASK))
-            cpu->machine->cpus[i].user_space = UINT64_MAX; /* the next user code there is another's, also at this address */
+    if (place.guest)
+        forget_guest_user(cpu->machine, &place);
+    else
+        forget_user(cpu->machine, place.space);
+}
+
+void account_guest_root(struct cpu *cpu, const struct guest_root *root)
+{
+    struct machine *m = cpu->machine;
+    struct guest_root before = guest_roots_set(&m->guest_roots, root);
+
+    if (before.guest != root->guest || before.kernel != root->kernel || before.space != root->space)
+        forget_user(m, root->root);
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        m->cpus[i].guest.used = false;
+    enter_all(m);
 }
 
 void account_user_resumes(struct cpu *cpu)
 {
-    uint64_t space = cpu->cr3 & SPACE_MASK;
+    uint64_t space = cpu->cr3 & ROOT_MASK;
 
     if (cpu->user_space != space && cpu->user_space != 0)
         count(cpu, COUNTER_context_switches);
@@ -197,6 +308,10 @@ static void freeze(struct machine *m, uint64_t ops)
     r->counters = m->counters;
     r->counters.value[COUNTER_cycles] = cycles;
     r->counters.value[COUNTER_instructions] = account_instructions(m);
+    m->result_exits = m->exits;
+    exits_sort(&m->result_exits);
+    r->exits = m->result_exits.reason;
+    r->exit_count = m->result_exits.count;
     r->ops = ops;
 }
 
@@ -205,6 +320,7 @@ void account_region_begin(struct machine *m)
     give_all_instructions(m);
     close_books(m);
     memset(&m->counters, 0, sizeof m->counters);
+    memset(&m->exits, 0, sizeof m->exits);
     for (size_t i = 0; i < m->domain_count; i++) {
         m->domains[i]->instructions = 0;
         memset(m->domains[i]->cycles, 0, sizeof m->domains[i]->cycles);
@@ -251,4 +367,5 @@ void account_close(struct machine *m)
         free(m->domains[i]);
     free(m->domains);
     free(m->result_domains);
+    guest_roots_close(&m->guest_roots);
 }

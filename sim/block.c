@@ -332,6 +332,34 @@ unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_
     return table->insn->size;
 }
 
+/* The control or debug register that it moves; NULL: none. */
+static const char *system_register(csh capstone, const cs_insn *insn)
+{
+    const cs_x86 *x = &insn->detail->x86;
+
+    for (uint8_t i = 0; insn->id == X86_INS_MOV && i < x->op_count; i++)
+        if (x->operands[i].type == X86_OP_REG &&
+            (is_mmu_register(x->operands[i].reg) ||
+             (x->operands[i].reg >= X86_REG_DR0 && x->operands[i].reg <= X86_REG_DR15)))
+            return cs_reg_name(capstone, x->operands[i].reg);
+    return NULL;
+}
+
+bool block_mnemonic(struct block_table *table, const uint8_t *code, size_t bytes, char *text, size_t text_bytes)
+{
+    uint64_t pc = 0;
+    const char *moved;
+
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return false;
+    moved = system_register(table->capstone, table->insn);
+    if (special_of(table->insn) == SPECIAL_SYSRET) /* Capstone's versions differ */
+        snprintf(text, text_bytes, "sysret%s", table->insn->detail->x86.rex & 8 ? "q" : "");
+    else
+        snprintf(text, text_bytes, "%s%s%s", table->insn->mnemonic, moved ? " " : "", moved ? moved : "");
+    return true;
+}
+
 /* The stack slot of PUSH, CALL, POP, RET and so on, and the elements of string instructions, are not operands to Capstone
  * or only partly: add what [RSP], [RSI], [RDI] they touch. */
 static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, unsigned), void *ctx, struct operand out[OPERANDS_MAX], size_t n)

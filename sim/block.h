@@ -116,6 +116,9 @@ struct operand {
  * gives a register's value by its Capstone number (segment bases: X86_REG_FS, X86_REG_GS). Returns how many. */
 size_t block_operands(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc,
                       uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX]);
+/* Which instruction it is: its mnemonic, of moves to and from control and debug registers with the register ("mov cr3").
+ * false: it cannot be decoded. */
+bool block_mnemonic(struct block_table *table, const uint8_t *code, size_t bytes, char *text, size_t text_bytes);
 /* The instruction as text and its length, for reports; 0 if it cannot be decoded. */
 unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes);
 

@@ -31,7 +31,9 @@
 #include "sim/bus.h"
 #include "sim/cache.h"
 #include "sim/engine.h"
+#include "sim/exits.h"
 #include "sim/guard.h"
+#include "sim/guest_roots.h"
 #include "sim/image.h"
 #include "sim/lapic.h"
 #include "sim/machine.h"
@@ -48,6 +50,7 @@
 #define BOARD_TABLES 0x10000ul   /* PML4, three PDPTs, four PDs */
 #define BOARD_LOW_END 0x20000ul
 #define PAGE_MASK (~(PAGE_BYTES - 1))
+#define ROOT_MASK 0x000ffffffffff000ul /* CR3: the physical address of the root table */
 
 /* CR0, CR4, EFER, RFLAGS, page-table bits: Intel SDM vol. 3A §2.5, §2.2.1, §4.5. */
 enum {
@@ -142,10 +145,14 @@ struct transition {
 };
 
 /* Cycles and instructions of one domain. */
+#define DOMAIN_NAME_MAX 32
+
 struct domain {
-    char name[32];
+    char name[DOMAIN_NAME_MAX];
     unsigned ring;
-    uint64_t space; /* physical address of the root table; 0 for a ring that is in every space */
+    uint64_t space; /* physical address of the root table, of a guest's programs its own CR3; 0: in every space */
+    uint16_t guest; /* it is in this virtual machine; 0: in none */
+    bool guest_kernel; /* the virtual machine's kernel mode */
     bool gone;      /* its space was destroyed; the entry waits for a new space of the same name */
     uint64_t number;
     uint64_t instructions;
@@ -206,6 +213,7 @@ struct cpu {
     /* the current domain's account */
     struct domain *domain;
     uint64_t user_space; /* root table of the last user code */
+    struct guest_root guest; /* of the root that was current last; used: it is known */
 
     /* filters: the last pages that hit, valid while *tlb_epoch is unchanged */
     uint64_t code_page, code_frame, code_epoch;
@@ -299,13 +307,17 @@ struct machine {
     uint64_t kernel_entry;
     struct boot_info *boot;
 
+    struct guest_roots guest_roots;
+    struct exits exits;
     struct counters counters;
     struct domain **domains;
     size_t domain_count;
     bool region_done;
     struct machine_result result;
     bool result_frozen; /* the region's figures are in result */
+    bool frames_by_ring0; /* ring 0 itself has told its free frames: guests' are not asked for */
     struct domain_result *result_domains;
+    struct exits result_exits;
     char (*warnings)[160];
     size_t warning_count;
     uint64_t total_instructions, total_cycles; /* of what region begin reset */
@@ -465,8 +477,12 @@ void inject_report(const struct machine *m, FILE *out);
 
 /* account.c: domains, regions, results */
 void account_enter(struct cpu *cpu); /* CPL or CR3 changed: find the current domain */
+/* Whose the current root table is; guest 0: no guest's. */
+const struct guest_root *account_guest(struct cpu *cpu);
+/* As the kernel that runs means it: ring 0, or a guest's. space 0: the current one. */
 void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *name);
 void account_space_gone(struct cpu *cpu, uint64_t space);
+void account_guest_root(struct cpu *cpu, const struct guest_root *root);
 void account_user_resumes(struct cpu *cpu);
 void account_region_begin(struct machine *m);
 void account_region_end(struct machine *m, uint64_t ops);
@@ -474,6 +490,11 @@ uint64_t account_instructions(struct machine *m); /* since the books were opened
 void account_result(struct machine *m);
 void account_warn(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void account_close(struct machine *m);
+
+/* exits.c: CPL 3 is being left for ring 0 */
+void exits_syscall(struct cpu *cpu);
+void exits_interrupt(struct cpu *cpu);
+void exits_exception(struct cpu *cpu, unsigned vector, bool software, uint64_t rip);
 
 /* probe.c */
 int probe_cpuid(uc_engine *uc, void *user);

@@ -194,6 +194,14 @@ static uint64_t push_frame(struct cpu *cpu, const struct frame *f, uint64_t rsp,
     return rsp;
 }
 
+static void count_exit(struct cpu *cpu, const struct frame *f)
+{
+    if (f->kind == TRANSITION_INTERRUPT)
+        exits_interrupt(cpu);
+    else
+        exits_exception(cpu, f->vector, f->software, f->restart_rip);
+}
+
 /* One attempt. Nothing of the CPU has changed when it reports trouble. */
 static struct trouble try_deliver(struct cpu *cpu, const struct frame *f)
 {
@@ -213,6 +221,8 @@ static struct trouble try_deliver(struct cpu *cpu, const struct frame *f)
     rsp = push_frame(cpu, f, rsp, &trouble);
     if (trouble.vector != NO_TROUBLE)
         return trouble;
+    if (from == 3)
+        count_exit(cpu, f);
     engine_enter_ring0(&cpu->engine, g.selector & 0xfffcu, from ? 0 : f->ss, g.target, rsp,
                        f->rflags & ~(uint64_t)(FLAG_TF | FLAG_NT | FLAG_RF | (g.type == 14 ? FLAG_IF : 0)));
     count(cpu, f->kind == TRANSITION_INTERRUPT ? COUNTER_interrupts : COUNTER_exceptions);
@@ -367,8 +377,10 @@ void deliver_syscall(struct cpu *cpu, unsigned length)
     engine_set(&cpu->engine, UC_X86_REG_R11, rflags & ~(uint64_t)FLAG_RF);
     engine_enter_ring0(&cpu->engine, cs, (uint16_t)(cs + 8), cpu->lstar - length, rsp,
                        rflags & ~cpu->fmask & ~(uint64_t)FLAG_RF);
-    if (from == 3)
+    if (from == 3) {
         count(cpu, COUNTER_syscalls);
+        exits_syscall(cpu);
+    }
     change_cpl(cpu, 0);
     charge_timing(cpu, CAUSE_transition, cpu->machine->model.syscall_cost);
     record(cpu, TRANSITION_SYSCALL, from, 0, rip, cpu->lstar, engine_get(&cpu->engine, UC_X86_REG_RAX));

@@ -62,7 +62,7 @@ static inline void code_lines(struct cpu *cpu, uint64_t physical, uint32_t size)
 
 static struct block_place place_of(const struct cpu *cpu, uint64_t pc, uint32_t size)
 {
-    const struct symbols *symbols = pc >> 63 ? cpu->machine->kernel_symbols : cpu->domain->symbols;
+    const struct symbols *symbols = cpu->domain->symbols;
     unsigned role = symbols_role(symbols, pc);
     struct block_place place = {.cause = CAUSE_work};
 

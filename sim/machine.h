@@ -16,6 +16,7 @@
 
 #include "sim/counters.h"
 #include "sim/cpu_model.h"
+#include "sim/exits.h"
 #include "sim/inject.h"
 #include "sim/virtio_blk.h"
 #include "sim/virtio_console.h"
@@ -91,6 +92,8 @@ struct machine_result {
     uint64_t causes[CAUSE_COUNT]; /* cycles; they add up to counters.value[COUNTER_cycles] */
     struct domain_result *domains; /* the machine's; order of first appearance */
     size_t domain_count;
+    const struct exit_reason *exits; /* VM exits by reason; the machine's; the most frequent first */
+    size_t exit_count;
     char (*warnings)[160];
     size_t warning_count;
     struct fault_result *faults; /* the machine's; in the order asked for */

@@ -31,12 +31,48 @@ static void probe_text(const struct cpu *cpu, uint64_t address, char *text, size
             *c = '?';
 }
 
+/* Ring 0, or what a guest takes for it. */
+static bool is_kernel(struct cpu *cpu)
+{
+    return cpu->cpl == 0 || (cpu->cpl == 3 && account_guest(cpu)->guest && account_guest(cpu)->kernel);
+}
+
+/* Of several guests only the first one's programs are measured. */
+static bool is_measured(struct cpu *cpu)
+{
+    return cpu->cpl == 0 || account_guest(cpu)->guest <= 1;
+}
+
+static void probe_guest_root(struct cpu *cpu, uint64_t root, uint64_t who, uint64_t space)
+{
+    uint64_t guest = who & ~(uint64_t)GUEST_KERNEL;
+
+    if (cpu->cpl == 0 && guest <= PROBE_GUESTS_MAX)
+        account_guest_root(cpu, &(struct guest_root){.root = root & ROOT_MASK,
+                                                     .space = space & ROOT_MASK,
+                                                     .guest = (uint16_t)guest,
+                                                     .kernel = guest && who & GUEST_KERNEL});
+}
+
+/* The kernel that manages the machine knows best; without its word, the first guest's. */
+static void probe_free_frames(struct cpu *cpu, uint64_t frames, bool after)
+{
+    struct machine_result *r = &cpu->machine->result;
+
+    if (!is_kernel(cpu) || !is_measured(cpu) || (cpu->cpl != 0 && cpu->machine->frames_by_ring0))
+        return;
+    if (cpu->cpl == 0 && !cpu->machine->frames_by_ring0)
+        r->free_frames_before = r->free_frames_after = 0;
+    cpu->machine->frames_by_ring0 |= cpu->cpl == 0;
+    *(after ? &r->free_frames_after : &r->free_frames_before) = frames;
+}
+
 static void probe_name(struct cpu *cpu, uint64_t space, uint64_t name_address, uint64_t ring)
 {
     char name[32];
 
     probe_text(cpu, name_address, name, sizeof name);
-    if (cpu->cpl == 0 && *name && (ring == 0 || ring == 3))
+    if (is_kernel(cpu) && *name && (ring == 0 || ring == 3))
         account_name(cpu, space, (unsigned)ring, name);
 }
 
@@ -61,7 +97,7 @@ static void probe_warn(struct cpu *cpu, uint64_t warning, uint64_t value)
         account_warn(cpu->machine, "system call %s (%" PRIu64 ") is not implemented: answered ENOSYS", name, value);
     else if (warning == PROBE_WARN_ENOSYS)
         account_warn(cpu->machine, "system call %" PRIu64 " is not implemented: answered ENOSYS", value);
-    else if (warning == PROBE_WARN_NOT_APPLICABLE) {
+    else if (warning == PROBE_WARN_NOT_APPLICABLE && is_measured(cpu)) {
         cpu->machine->result.not_applicable = true;
         account_warn(cpu->machine, "not applicable on this architecture");
     }
@@ -117,23 +153,26 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
         probe_name(cpu, rdx, rsi, rdi);
         return 0;
     case PROBE_REGION_BEGIN:
-        account_region_begin(m);
+        if (is_measured(cpu))
+            account_region_begin(m);
         return 0;
     case PROBE_REGION_END:
-        account_region_end(m, rdx);
+        if (is_measured(cpu))
+            account_region_end(m, rdx);
         return 0;
     case PROBE_WARN:
         probe_warn(cpu, rdx, rsi);
         return 0;
     case PROBE_FREE_FRAMES:
-        *(rsi ? &m->result.free_frames_after : &m->result.free_frames_before) = cpu->cpl == 0 ? rdx : 0;
+        probe_free_frames(cpu, rdx, rsi != 0);
         return 0;
     case PROBE_SPACE_GONE:
-        if (cpu->cpl == 0)
+        if (is_kernel(cpu))
             account_space_gone(cpu, rdx);
         return 0;
     case PROBE_BOOTED:
-        probe_booted(m);
+        if (is_measured(cpu))
+            probe_booted(m);
         return 0;
     case PROBE_DOMAIN_DIED:
         if (is_system(cpu))
@@ -142,6 +181,9 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
     case PROBE_DOMAIN_BACK:
         if (is_system(cpu))
             probe_back(cpu, rsi, rdx, rdi);
+        return 0;
+    case PROBE_GUEST_ROOT:
+        probe_guest_root(cpu, rdx, rsi, rdi);
         return 0;
     default:
         return 0;

@@ -12,7 +12,7 @@ enum { BACKTRACE_MAX = 24 };
 
 static const struct symbols *symbols_at(const struct cpu *cpu, uint64_t pc)
 {
-    return pc >> 63 ? cpu->machine->kernel_symbols : cpu->domain ? cpu->domain->symbols : NULL;
+    return cpu->cpl == 0 && pc >> 63 ? cpu->machine->kernel_symbols : cpu->domain ? cpu->domain->symbols : NULL;
 }
 
 static void print_place(const struct cpu *cpu, uint64_t pc, FILE *out)

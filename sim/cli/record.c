@@ -44,19 +44,23 @@ bool record_take(struct record *r, const struct machine_result *result)
     r->boot_seconds = (double)result->boot_host_ns / 1e9;
     r->domain_count = result->domain_count;
     r->domains = copy_of(result->domains, result->domain_count * sizeof *result->domains);
+    r->exit_count = result->exit_count;
+    r->exits = copy_of(result->exits, result->exit_count * sizeof *result->exits);
     r->warning_count = result->warning_count;
     r->warnings = copy_of(result->warnings, result->warning_count * sizeof *result->warnings);
     r->fault_count = result->fault_count;
     if (r->fault_count)
         memcpy(r->faults, result->faults, r->fault_count * sizeof *r->faults);
-    return r->domains && r->warnings && (r->end != END_POWER_OFF || warn_of_leak(r, result));
+    return r->domains && r->exits && r->warnings && (r->end != END_POWER_OFF || warn_of_leak(r, result));
 }
 
 void record_free(struct record *r)
 {
     free(r->domains);
+    free(r->exits);
     free(r->warnings);
     r->domains = NULL;
+    r->exits = NULL;
     r->warnings = NULL;
 }
 

@@ -32,6 +32,8 @@ struct record {
     uint64_t cause[CAUSE_COUNT];
     struct domain_result *domains;
     size_t domain_count;
+    struct exit_reason *exits; /* VM exits by reason, the most frequent first */
+    size_t exit_count;
     char (*warnings)[160];
     size_t warning_count;
     struct fault_result faults[FAULTS_MAX]; /* --inject */

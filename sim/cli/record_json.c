@@ -66,6 +66,16 @@ static json_t *total_json(const struct record *r, enum counter counter)
     return number(r->counter[counter]);
 }
 
+/* NULL: there were none. */
+static json_t *exits_json(const struct record *r)
+{
+    json_t *object = r->exit_count && !r->not_applicable ? json_object() : NULL;
+
+    for (size_t i = 0; i < r->exit_count && object; i++)
+        json_object_set_new(object, r->exits[i].name, number(r->exits[i].count));
+    return object;
+}
+
 static json_t *causes_json(const struct record *r)
 {
     json_t *object = json_object();
@@ -112,10 +122,10 @@ static json_t *host_json(const struct record *r)
 json_t *record_json(const struct record *r)
 {
     json_t *json = json_pack(
-        "{s:s, s:s, s:o, s:o, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name, "variant",
+        "{s:s, s:s, s:o, s:o, s:I, s:s, s:I, s:o, s:o, s:o, s:o*, s:o, s:o, s:o, s:i, s:o}", "arch", r->arch->name, "variant",
         r->arch->variant, "workload", name_json(r->workload), "cpu", name_json(r->cpu), "cpus", (json_int_t)r->cpus,
         "model", model_name[r->model], "ops", (json_int_t)r->ops, "settings", settings_json(r->settings), "per_op",
-        counters_json(r, per_op_json), "total", counters_json(r, total_json), "domains", domains_json(r), "causes",
+        counters_json(r, per_op_json), "total", counters_json(r, total_json), "vm_exits_by_reason", exits_json(r), "domains", domains_json(r), "causes",
         causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status, "host", host_json(r));
 
     if (r->not_applicable)

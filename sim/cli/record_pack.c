@@ -15,13 +15,20 @@ struct packed {
 
 static size_t packed_bytes(const struct record *r)
 {
-    return sizeof(struct packed) + r->domain_count * sizeof *r->domains + r->warning_count * sizeof *r->warnings;
+    return sizeof(struct packed) + r->domain_count * sizeof *r->domains + r->exit_count * sizeof *r->exits +
+           r->warning_count * sizeof *r->warnings;
+}
+
+/* Returns where the next array goes. */
+static char *put(char *to, const void *array, size_t bytes)
+{
+    return bytes ? (char *)memcpy(to, array, bytes) + bytes : to;
 }
 
 void *record_pack(const struct record *r, size_t *bytes)
 {
-    size_t domains = r->domain_count * sizeof *r->domains, warnings = r->warning_count * sizeof *r->warnings;
     struct packed *p;
+    char *to;
 
     *bytes = packed_bytes(r);
     p = calloc(1, *bytes);
@@ -30,12 +37,13 @@ void *record_pack(const struct record *r, size_t *bytes)
     p->record = *r;
     p->record.arch = NULL;
     p->record.domains = NULL;
+    p->record.exits = NULL;
     p->record.warnings = NULL;
     p->arch = (size_t)(r->arch - archs);
-    if (domains)
-        memcpy(p + 1, r->domains, domains);
-    if (warnings)
-        memcpy((char *)(p + 1) + domains, r->warnings, warnings);
+    to = (char *)(p + 1);
+    to = put(to, r->domains, r->domain_count * sizeof *r->domains);
+    to = put(to, r->exits, r->exit_count * sizeof *r->exits);
+    put(to, r->warnings, r->warning_count * sizeof *r->warnings);
     return p;
 }
 
@@ -45,6 +53,7 @@ static bool is_packed(const struct packed *p, size_t bytes)
 
     return p->arch < arch_count && p->record.ops > 0 && p->record.fault_count <= FAULTS_MAX &&
            p->record.domain_count <= rest / sizeof *p->record.domains &&
+           p->record.exit_count <= rest / sizeof *p->record.exits &&
            p->record.warning_count <= rest / sizeof *p->record.warnings && packed_bytes(&p->record) == bytes;
 }
 
@@ -71,8 +80,9 @@ bool record_unpack(struct record *r, const void *data, size_t bytes)
     *r = p.record;
     r->arch = &archs[p.arch];
     r->domains = take(&arrays, r->domain_count * sizeof *r->domains);
+    r->exits = take(&arrays, r->exit_count * sizeof *r->exits);
     r->warnings = take(&arrays, r->warning_count * sizeof *r->warnings);
-    if (r->domains && r->warnings)
+    if (r->domains && r->exits && r->warnings)
         return true;
     record_free(r);
     return false;

@@ -151,8 +151,15 @@ static void a_record_survives_packing(void **state)
 {
     struct domain_result domains[2] = {{.name = "kernel", .cycles = 7}, {.name = "app", .instructions = 8}};
     char warnings[1][160] = {"a warning"};
-    struct machine_result result = {
-        .region = true, .ops = 10, .domains = domains, .domain_count = 2, .warnings = warnings, .warning_count = 1};
+    struct exit_reason exits[3] = {{"swapgs", 3}, {"iretq", 2}, {"hlt", 1}};
+    struct machine_result result = {.region = true,
+                                    .ops = 10,
+                                    .domains = domains,
+                                    .domain_count = 2,
+                                    .exits = exits,
+                                    .exit_count = 3,
+                                    .warnings = warnings,
+                                    .warning_count = 1};
     struct record r = {.arch = &archs[0], .workload = "null", .cpu = "tiny"}, back;
     json_t *json[2];
     char *data;

@@ -99,6 +99,35 @@ static void json_has_every_field_of_the_schema(void **state)
     record_free(&r);
 }
 
+/* As an object in their order; absent when there were none. */
+static void exits_are_by_reason(void **state)
+{
+    struct exit_reason exits[] = {{"swapgs", 12}, {"interrupt", 5}, {"mov cr3", 5}};
+    struct machine_result result = {.region = true, .ops = 1, .exits = exits, .exit_count = 3};
+    struct record r = {.arch = &archs[0], .workload = "null", .cpu = "tiny"};
+    json_t *json, *value;
+    const char *name;
+    size_t i = 0;
+
+    assert_true(record_take(&r, &result));
+    json = first_result(&r);
+    json_object_foreach(json_object_get(json, "vm_exits_by_reason"), name, value)
+    {
+        assert_string_equal(name, exits[i].name);
+        assert_int_equal(json_integer_value(value), exits[i++].count);
+    }
+    assert_int_equal(i, 3);
+    json_decref(json);
+    record_free(&r);
+    r = (struct record){.arch = &archs[0], .workload = "null", .cpu = "tiny"};
+    result.exit_count = 0;
+    assert_true(record_take(&r, &result));
+    json = first_result(&r);
+    assert_null(json_object_get(json, "vm_exits_by_reason"));
+    json_decref(json);
+    record_free(&r);
+}
+
 static void what_the_count_model_cannot_see_is_absent(void **state)
 {
     struct record r;
@@ -245,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_every_field_of_the_schema),
+        cmocka_unit_test(exits_are_by_reason),
         cmocka_unit_test(what_the_count_model_cannot_see_is_absent),
         cmocka_unit_test(names_need_not_be_utf8),
         cmocka_unit_test(a_table_fits_its_width),
