@@ -7,7 +7,8 @@
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
  * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock
  * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs. arch-exo/copier/ is
- * another library: it has entry.S, usercopy.S, machine.c, start.c, memory.c, disk.c and log.c in common with this one.
+ * another library: it has entry.S, usercopy.S, context.c, machine.c, start.c, memory.c,
+ * disk.c, log.c and log_tty.c in common with this one.
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.

@@ -9,18 +9,11 @@
  * The current task's context is in its private page, which is mapped; another's is reached through the window. FPU and
  * segment bases are the processor's until somebody asks for the context, and are loaded from it on the way back.
  */
+#include "arch-exo/lib/context.h"
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
 #include "guest/heap.h"
 #include "guest/x86.h"
-
-/* FXSAVE image (SDM vol. 1 §10.5.1): the fields that a program can get wrong. */
-#define FX_FCW 0
-#define FX_MXCSR 24
-#define FX_MXCSR_MASK 28
-#define FCW_DEFAULT 0x37f
-#define MXCSR_DEFAULT 0x1f80u
-#define MXCSR_MASK_DEFAULT 0xffbfu
 
 static struct task **bucket_of(int pid)
 {
@@ -70,31 +63,6 @@ static void leave(struct task *task)
 static struct exo_private *private_of(const struct task *task)
 {
     return page_window(task->frames[0]);
-}
-
-static void context_init(struct user_context *context)
-{
-    context->regs.cs = USER_CS;
-    context->regs.ss = USER_SS;
-    context->regs.rflags = RFLAGS_IF | RFLAGS_FIXED;
-    *(uint16_t *)(context->fx + FX_FCW) = FCW_DEFAULT;
-    *(uint32_t *)(context->fx + FX_MXCSR) = MXCSR_DEFAULT;
-}
-
-/* A program chose some of these (sigreturn, execve, arch_prctl), so none may fault on the way back. */
-static void context_sanitise(struct user_context *context)
-{
-    uint32_t *mxcsr = (uint32_t *)(context->fx + FX_MXCSR), *mask = (uint32_t *)(context->fx + FX_MXCSR_MASK);
-
-    context->regs.rflags = (context->regs.rflags & RFLAGS_USER) | RFLAGS_IF | RFLAGS_FIXED;
-    if (context->regs.rip >= USER_TOP)
-        context->regs.rip = USER_TOP; /* never mapped: faults in the program, not in the jump to it */
-    if (context->fs_base > USER_TOP)
-        context->fs_base = 0;
-    if (context->gs_base > USER_TOP)
-        context->gs_base = 0;
-    *mxcsr &= MXCSR_MASK_DEFAULT;
-    *mask = 0;
 }
 
 static void load_bases(struct task *task, const struct user_context *context)
@@ -284,18 +252,9 @@ void task_crashed(uint64_t env)
     exo_call(EXO_WAKE, library.housekeeper->env, 0, 0);
 }
 
-/* The last part of the path, as a program is called in reports. */
 void task_name_exec(struct task *task, const char *path)
 {
-    const char *base = path;
-    unsigned n = 0;
-
-    for (const char *c = path; *c; c++)
-        if (*c == '/' && c[1])
-            base = c + 1;
-    for (; n + 1 < TASK_NAME_BYTES && base[n] && base[n] != '/'; n++)
-        task->exec_name[n] = base[n];
-    task->exec_name[n] = 0;
+    context_name(task->exec_name, TASK_NAME_BYTES, path);
 }
 
 /* A new child's first steps. Its context has the result of fork that proc put there. */
