@@ -43,7 +43,7 @@ void env_leave(struct env *env)
 static bool leave(struct env *env)
 {
     if (likely(!this_cpu()->reschedule && !env->pending && !env->dying && !env->thread.changed) &&
-        likely(place_of(env->thread.space)->private_of == env)) {
+        likely(env->place->private_of == env)) {
         thread_load_user_state();
         return true;
     }
@@ -76,7 +76,7 @@ static bool are_programs(const struct exo_upcalls *u)
            u->exit_begin < USER_TOP && u->exit_end < USER_TOP;
 }
 
-static long call_upcalls(struct env *self, struct user_regs *regs)
+static __attribute__((noinline)) long call_upcalls(struct env *self, struct user_regs *regs)
 {
     struct exo_upcalls upcalls;
 
@@ -89,7 +89,7 @@ static long call_upcalls(struct env *self, struct user_regs *regs)
     return 0;
 }
 
-static long call_log(struct env *self, struct user_regs *regs)
+static __attribute__((noinline)) long call_log(struct env *self, struct user_regs *regs)
 {
     char line[128];
     size_t bytes = regs->rsi < sizeof(line) - 1 ? regs->rsi : sizeof(line) - 1;
@@ -104,7 +104,7 @@ static long call_log(struct env *self, struct user_regs *regs)
     return 0;
 }
 
-static long call_power_off(struct env *self, struct user_regs *regs)
+static __attribute__((noinline)) long call_power_off(struct env *self, struct user_regs *regs)
 {
     if (self->group->number > kernel.systems)
         return -EPERM;

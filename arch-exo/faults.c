@@ -17,9 +17,6 @@
 #include "guest/trap.h"
 #include "guest/x86.h"
 
-#define FAULT_WRITE 2u
-#define FAULT_FETCH 16u
-
 /* ---- upcalls ---- */
 
 /* Ring 3 resumes there instead, by SYSRET: of its registers it loses RCX and R11. */
@@ -91,10 +88,32 @@ static void enter_from_library(struct env *env, struct user_regs *regs)
 
 /* ---- a program's own handler ---- */
 
-static void enter_handler(struct env *env, struct user_regs *regs, uint64_t address)
+static unsigned access_of(uint64_t error)
 {
-    struct exo_trap *trap = &env->private->trap;
+    if (error & FAULT_FETCH)
+        return PAGE_EXEC;
+    return error & FAULT_WRITE ? PAGE_WRITE : PAGE_READ;
+}
 
+/* An exception as a bit of EXO_HANDLER's: a page fault that only a limit caused is another kind. With `lift` a limit for once
+ * ends by it. */
+static uint64_t kind_of(const struct env *env, struct user_regs *regs, uint64_t address, bool lift)
+{
+    if (regs->vector != VECTOR_PAGE_FAULT || !env->place->limited || address >= USER_TOP)
+        return 1ul << regs->vector;
+    if (!space_limited(env->thread.space, address, access_of(regs->error), lift))
+        return 1ul << VECTOR_PAGE_FAULT;
+    regs->error |= EXO_FAULT_LIMITED;
+    return EXO_LIMITS;
+}
+
+static bool enter_handler(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    struct exo_private *private = env->private;
+    struct exo_trap *trap = &private->trap;
+
+    if (private->in_library || trap->busy || !(env->handled & kind_of(env, regs, address, env->handled & EXO_LIMITS)))
+        return false;
     trap->busy = 1;
     trap->vector = regs->vector;
     trap->error = regs->error;
@@ -104,29 +123,7 @@ static void enter_handler(struct env *env, struct user_regs *regs, uint64_t addr
     trap->rcx = regs->rcx;
     trap->r11 = regs->r11;
     resume_at(regs, env->handler);
-}
-
-static bool is_handled(const struct env *env, uint64_t exceptions)
-{
-    return env->handled & exceptions && !env->private->trap.busy && !env->private->in_library;
-}
-
-static unsigned access_of(uint64_t error)
-{
-    if (error & FAULT_FETCH)
-        return PAGE_EXEC;
-    return error & FAULT_WRITE ? PAGE_WRITE : PAGE_READ;
-}
-
-/* A page fault where there are limits: what it is as a bit of EXO_HANDLER's. A limit for once ends where the handler begins. */
-static uint64_t look_at_limit(struct env *env, struct user_regs *regs, uint64_t address)
-{
-    bool lift = is_handled(env, EXO_LIMITS);
-
-    if (address >= USER_TOP || !space_limited(env->thread.space, address, access_of(regs->error), lift))
-        return 1ul << VECTOR_PAGE_FAULT;
-    regs->error |= EXO_FAULT_LIMITED;
-    return EXO_LIMITS;
+    return true;
 }
 
 static long call_handler(struct env *self, uint64_t handler, uint64_t exceptions)
@@ -142,7 +139,7 @@ static long call_limit(struct env *self, uint64_t address, uint64_t pages, uint6
 {
     if (!memory_is_programs(address, pages) || rights > (EXO_RIGHTS_ALL | EXO_ONCE))
         return -EINVAL;
-    place_of(self->thread.space)->limited = true;
+    self->place->limited = true;
     space_limit(self->thread.space, address, pages, rights & EXO_RIGHTS_ALL, rights & EXO_ONCE);
     return 0;
 }
@@ -156,9 +153,12 @@ long fault_call(struct env *self, struct user_regs *regs)
 
 /* ---- exceptions and interrupts ---- */
 
-static void fault_in_kernel(struct user_regs *regs)
+static void fault_without_library(struct env *env, struct user_regs *regs)
 {
-    if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
+    if (from_user(regs)) {
+        print("env %u: exception %lu at %lx, and no library\n", env->number, regs->vector, regs->rip);
+        env_abort(env);
+    } else if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
         trap_abandon_user_access(regs);
     else
         trap_panic(regs);
@@ -167,26 +167,16 @@ static void fault_in_kernel(struct user_regs *regs)
 void fault_any(struct user_regs *regs)
 {
     struct env *env = env_current();
-    uint64_t exception = 1ul << regs->vector, address = regs->rip;
+    uint64_t address;
 
-    if (unlikely(!from_user(regs))) {
-        fault_in_kernel(regs);
+    if (unlikely(!from_user(regs) || !env->group->has_upcalls)) {
+        fault_without_library(env, regs);
         return;
     }
-    if (unlikely(!env->group->has_upcalls)) {
-        print("env %u: exception %lu at %lx, and no library\n", env->number, regs->vector, regs->rip);
-        env_abort(env);
+    address = regs->vector == VECTOR_PAGE_FAULT ? read_cr2() : regs->rip;
+    if (env->handled && enter_handler(env, regs, address))
         return;
-    }
-    if (regs->vector == VECTOR_PAGE_FAULT) {
-        address = read_cr2();
-        if (place_of(env->thread.space)->limited)
-            exception = look_at_limit(env, regs, address);
-    }
-    if (is_handled(env, exception)) {
-        enter_handler(env, regs, address);
-        return;
-    }
+    kind_of(env, regs, address, false);
     env->private->address = address;
     if (env->private->in_library)
         enter_from_library(env, regs);

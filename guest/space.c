@@ -233,18 +233,28 @@ static uint64_t entry_changed(uint64_t entry, const struct change *change)
 }
 
 /* The entry of the lowest table that there is for an address, and its level: 0 for a page's own. */
-static uint64_t *lowest_entry(const struct space *space, uint64_t address, unsigned *level)
+static inline uint64_t *lowest_entry(const struct space *space, uint64_t address, unsigned *level)
 {
     uint64_t *entry = (uint64_t *)direct(space->root) + index_of(address, 3);
-    unsigned l = 3;
 
-    for (; l > 0 && *entry & PTE_P; l--)
-        entry = table_at(*entry) + index_of(address, l - 1);
-    *level = l;
+    for (*level = 3; *level > 0 && *entry & PTE_P; --*level)
+        entry = table_at(*entry) + index_of(address, *level - 1);
     return entry;
 }
 
-static void range_change(struct space *space, uint64_t address, size_t pages, const struct change *change)
+static inline void page_change(struct space *space, uint64_t address, const struct change *change)
+{
+    unsigned level;
+    uint64_t *entry = lowest_entry(space, address, &level), old = *entry;
+
+    if (level || !(old & (PTE_P | PTE_HELD)))
+        return;
+    *entry = entry_changed(old, change);
+    if (old & PTE_P)
+        flush_one(space, address);
+}
+
+static void pages_change(struct space *space, uint64_t address, size_t pages, const struct change *change)
 {
     struct flush flush;
     uint64_t end = address + pages * PAGE_BYTES;
@@ -269,6 +279,14 @@ static void range_change(struct space *space, uint64_t address, size_t pages, co
         } while (address < end && index_of(address, 0));
     }
     flush_do(&flush);
+}
+
+static inline void range_change(struct space *space, uint64_t address, size_t pages, const struct change *change)
+{
+    if (pages == 1)
+        page_change(space, address, change);
+    else
+        pages_change(space, address, pages, change);
 }
 
 void space_unmap(struct space *space, uint64_t address, size_t pages, void (*gone)(uint64_t frame))
