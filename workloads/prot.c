@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/prot.c: memory protection as a program uses it (a garbage collector's write
- * barrier, a checkpoint): protect a page, write to it, let the SIGSEGV handler unprotect it,
- * return and retry. lmbench's lat_sig prot, with the handler doing its work.
+ * workloads/prot.c: memory protection as a program uses it (workloads/barrier.h): protect a page, write to it; the handler takes note,
+ * the page is unprotected, the write goes on. lmbench's lat_sig prot, with the handler doing its work; Appel and Li's
+ * appel1.
  */
-#include <signal.h>
-#include <sys/mman.h>
-
-#include "workloads/region.h"
-
-#define PAGE 4096ul
+#include "workloads/barrier.h"
 
 static char *page;
 static volatile unsigned long caught;
 
-static void unprotect(int signal, siginfo_t *info, void *context)
+BARRIER_HANDLER static void note(char *address, unsigned long *rip)
 {
-    if (info->si_addr != page || mprotect(page, PAGE, PROT_READ | PROT_WRITE) != 0)
-        _Exit(1);
-    caught++;
+    caught += address == page;
 }
 
 static void protect_write(unsigned long ops)
 {
     for (unsigned long i = 0; i < ops; i++) {
-        require(mprotect(page, PAGE, PROT_READ) == 0, "mprotect");
+        require(barrier_protect(page, BARRIER_PAGE), "protect");
         *(volatile unsigned long *)page = i;
     }
 }
@@ -32,11 +25,9 @@ static void protect_write(unsigned long ops)
 int main(int argc, char **argv)
 {
     unsigned long ops = operations(argc, argv, "prot");
-    struct sigaction action = {.sa_sigaction = unprotect, .sa_flags = SA_SIGINFO};
 
-    page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    require(page != MAP_FAILED, "mmap");
-    require(sigaction(SIGSEGV, &action, NULL) == 0, "sigaction");
+    page = barrier_pages(1);
+    barrier_install(note);
     protect_write(32);
     caught = 0;
     region_begin();

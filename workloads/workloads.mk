@@ -15,13 +15,15 @@ BUSYBOX ?= /bin/busybox
 WORKLOAD_CFLAGS := -std=gnu17 -O2 -g -static $(WARNINGS) -D_GNU_SOURCE -I.
 
 WORKLOAD_SOURCES := $(filter-out workloads/sqlite.c,$(wildcard workloads/*.c))
+BARRIER_PROGRAMS := $(ROOT)/bin/trap $(ROOT)/bin/prot $(ROOT)/bin/prot100
 WORKLOAD_PROGRAMS := $(WORKLOAD_SOURCES:workloads/%.c=$(ROOT)/bin/%) $(ROOT)/bin/sqlite
 SHELL_APPLETS := awk cat cut grep head rm sed sha256sum sort tail tr uniq wc
 WORKLOAD_ROOT := $(WORKLOAD_PROGRAMS) $(ROOT)/bin/busybox $(BUILD)/programs/data.done
 
 $(WORKLOAD_SOURCES:workloads/%.c=$(ROOT)/bin/%): $(ROOT)/bin/%: workloads/%.c workloads/region.h workloads/workloads.def abi/probe.h
 	@mkdir -p $(@D)
-	$(MUSL_CC) $(WORKLOAD_CFLAGS) -o $@ $<
+	$(MUSL_CC) $(WORKLOAD_CFLAGS) -o $@ $(filter %.c %.S,$^)
+$(BARRIER_PROGRAMS): workloads/barrier.S workloads/barrier.h abi/exo.h
 
 # libsqlite3.a is built for glibc, which warns that a static program cannot use every shared library; none is used.
 $(ROOT)/bin/sqlite: workloads/sqlite.c workloads/region.h workloads/workloads.def abi/probe.h
