@@ -53,7 +53,7 @@ void calls_init(void)
 #define CALL(number, name, service) route_set(number, SERVICE_##service);
 #include "abi/calls.def"
 #undef CALL
-    route_set(CALL_FAULT, SERVICE_VM);
+    library.routes[CALL_FAULT] = (struct route){pages_fault, &library.services[SERVICE_VM]};
     route_set(CALL_SYNC_ALL, SERVICE_FS);
     library.routes[CALL_alarm] = library.routes[CALL_setitimer] = (struct route){call_timer, proc};
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/housekeeper.c: what is nobody's call: consoles, timers, and processes whose env is no more.
+ * arch-exo/lib/housekeeper.c: what is nobody's call: consoles, timers, memory that the kernel wants back, and processes whose
+ * env is no more.
  *
  * An env of its own, in a space with nothing but the library, which sleeps in the kernel for these events. When a timer
  * is due the kernel is told by whoever changes it.
@@ -68,13 +69,15 @@ static void housekeeper_begin(struct task *self)
             tty_event(library.tty);
         if (happened & EVENT_ALARM)
             timers();
+        if (happened & EVENT_REVOKE)
+            pages_revoke();
         if (happened & EVENT_ABORT)
             find_crashed();
         while (!list_empty(&library.crashed))
             bury(LIST_MEMBER(library.crashed.next, struct task, link));
         pages_flush();
         lock_release();
-        happened = exo_call(EXO_SLEEP, CALL_FOREVER, EVENT_CONSOLE | EVENT_ALARM | EVENT_ABORT, 0);
+        happened = exo_call(EXO_SLEEP, CALL_FOREVER, EVENT_CONSOLE | EVENT_ALARM | EVENT_ABORT | EVENT_REVOKE, 0);
     }
 }
 

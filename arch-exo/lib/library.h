@@ -241,10 +241,19 @@ static inline void *page_window(frame_t frame)
 {
     return (void *)(LIB_WINDOW + frame);
 }
-/* The kernel wants frames back. */
-void pages_revoke(void);
 /* All free frames go back to the kernel. */
 void pages_shrink(void);
+/* The free ones among these are gone. */
+void pages_forget(const frame_t *frames, size_t count);
+
+/* ---- mend.c ---- */
+
+/* PENDING_REVOKE: the kernel wants frames back, or has taken some. */
+void pages_revoke(void);
+/* Does without what was taken by force: whether there was any. */
+bool pages_mend(void);
+/* CALL_FAULT; `self`: vm. A page that was taken is not there for vm either. */
+long pages_fault(void *self, struct call *call);
 
 /* ---- memory.c ---- */
 

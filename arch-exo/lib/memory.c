@@ -8,7 +8,8 @@
  * is the address again (all arithmetic is modulo 2^64).
  *
  * Free pages are in runs, on a list by address; neighbours are joined. The list lies in the free pages themselves. What
- * is free beyond FREE_MAX pages goes back to the kernel.
+ * is free beyond FREE_MAX pages goes back to the kernel. The kernel promises not to take any by force: the library cannot
+ * do without what it knows.
  */
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
@@ -78,9 +79,20 @@ static void give_back(struct run **link)
     }
 }
 
+static long take(size_t pages)
+{
+    return exo_call(EXO_PAGES_TAKE, (uint64_t)memory.frame, pages | EXO_IN_A_ROW | EXO_KEPT, 0);
+}
+
 static struct run **grow(size_t pages)
 {
-    if (pages > TAKE_MAX || exo_call(EXO_PAGES_TAKE, (uint64_t)memory.frame, pages | EXO_IN_A_ROW, 0) < (long)pages)
+    long taken = pages <= TAKE_MAX ? take(pages) : -ENOMEM;
+
+    while (taken == -EAGAIN) {
+        pages_mend();
+        taken = take(pages);
+    }
+    if (taken < (long)pages)
         return NULL;
     return insert(page_window(memory.frame[0]), pages);
 }

@@ -72,14 +72,15 @@ static void give_all(void)
         ;
 }
 
-/* The kernel has no memory for a table: it gets the reserve. Each change may be made twice. */
+/* The kernel has no memory for a table: it gets the reserve. Each change may be made twice. If a frame is not
+ * the library's any more, mending has dealt with whose it was. */
 static void send_again(void)
 {
     give_all();
     for (size_t i = 0; i < pages.change_count; i++) {
         long result = send(&pages.change[i]);
 
-        if (result < 0)
+        if (result < 0 && !pages_mend())
             panic("change %lx of space %lu at %lx: error %ld", pages.change[i].op, pages.change[i].space,
                   pages.change[i].address, -result);
     }
@@ -141,7 +142,10 @@ static void put_off_range(const struct exo_batch *change)
 
 static bool refill(void)
 {
-    long count = exo_call(EXO_PAGES_TAKE, (uint64_t)(pages.free + pages.free_count), TAKE_BATCH, 0);
+    long count;
+
+    while ((count = exo_call(EXO_PAGES_TAKE, (uint64_t)(pages.free + pages.free_count), TAKE_BATCH, 0)) == -EAGAIN)
+        pages_mend();
 
     if (count > 0)
         pages.free_count += (size_t)count;
@@ -172,12 +176,23 @@ void pages_shrink(void)
     give_all();
 }
 
-void pages_revoke(void)
+static bool is_among(frame_t frame, const frame_t *frames, size_t count)
 {
-    vm_shrink(library.vm);
-    tasks_reap();
-    memory_shrink();
-    pages_shrink();
+    size_t i = 0;
+
+    while (i < count && frames[i] != frame)
+        i++;
+    return i < count;
+}
+
+void pages_forget(const frame_t *frames, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pages.free_count; i++)
+        if (!is_among(pages.free[i], frames, count))
+            pages.free[kept++] = pages.free[i];
+    pages.free_count = kept;
 }
 
 /* ---- struct vm_host ---- */

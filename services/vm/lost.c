@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * services/vm/lost.c: frames that the placement had lent and has taken back without asking.
+ *
+ * What a file holds, and nobody has changed, will be read again: the page is forgotten. Anything else was the only copy:
+ * every process that could have seen it is hurt, and must not run on as if it were zeros. Nothing here allocates, and a
+ * space's leaf of entries stays though it may be empty now: the caller may be in the middle of filling it.
+ */
+#include "services/vm/space.h"
+
+struct loss {
+    struct vm *vm;
+    const frame_t *frames; /* lowest first */
+    size_t count;
+};
+
+static bool is_lost(const struct loss *l, frame_t frame)
+{
+    size_t low = 0, high = l->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (l->frames[middle] == frame)
+            return true;
+        if (l->frames[middle] < frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static bool any_lost(const struct loss *l, struct vm_pages *pages, uint64_t flags)
+{
+    uint64_t page = 0, entry;
+
+    for (; (entry = vm_page_next(pages, &page, UINT64_MAX)); page++)
+        if ((entry & flags) == flags && is_lost(l, entry_frame(entry)))
+            return true;
+    return false;
+}
+
+/* Pages of its own, or of memory that it shares with others. */
+static bool is_hurt(const struct loss *l, struct vm_space *space)
+{
+    if (any_lost(l, &space->pages, PAGE_PRIVATE))
+        return true;
+    for (struct vm_area *area = vm_area_after(space, 0); area; area = vm_area_next(area))
+        if (area->object && area->object->kind == OBJECT_SHARED && any_lost(l, &area->object->pages, 0))
+            return true;
+    return false;
+}
+
+static void forget(const struct loss *l, struct vm_pages *pages, bool trim)
+{
+    uint64_t page = 0, entry;
+
+    for (; (entry = vm_page_next(pages, &page, UINT64_MAX)); page++) {
+        if (!is_lost(l, entry_frame(entry)))
+            continue;
+        vm_page_set(pages, page, 0);
+        if (trim)
+            vm_page_trim(l->vm, pages, page);
+    }
+}
+
+static void forget_in_space(const struct loss *l, struct vm_space *space)
+{
+    forget(l, &space->pages, false);
+    for (struct vm_area *area = vm_area_after(space, 0); area; area = vm_area_next(area))
+        if (area->object && area->object->kind == OBJECT_SHARED)
+            forget(l, &area->object->pages, true);
+}
+
+void vm_lost(struct vm *vm, const frame_t *frames, size_t count, void (*hurt)(int pid))
+{
+    const struct loss l = {vm, frames, count};
+
+    for (unsigned i = 0; i < MEMBER_BUCKETS; i++)
+        for (struct vm_member *member = vm->members[i]; member; member = member->next)
+            if (is_hurt(&l, member->space))
+                hurt(member->pid);
+    for (unsigned i = 0; i < MEMBER_BUCKETS; i++)
+        for (struct vm_member *member = vm->members[i]; member; member = member->next)
+            forget_in_space(&l, member->space);
+    for (struct vm_object *object = vm->files; object; object = object->next)
+        forget(&l, &object->pages, true);
+}
