@@ -240,7 +240,7 @@ static void decode_last(struct block *b, const cs_insn *insn)
     bool moves = false;
     unsigned element;
 
-    b->special = (uint8_t)special_of(insn);
+    b->special = special_of(insn) & 15;
     if (!has_rep(insn) || (element = string_element(insn->id, &moves)) == 0)
         return;
     b->special = SPECIAL_REP;
@@ -303,7 +303,7 @@ struct block *block_decode(struct block_table *table, uint64_t address, const ui
     *b = (struct block){.address = (uint32_t)address,
                         .size = (uint16_t)size,
                         .cause = place->cause,
-                        .event = place->event & 3,
+                        .event = place->event & 7,
                         .in_copy_routine = place->in_copy_routine & 1};
     decode_into(table, b, code, size, pc);
     return b;

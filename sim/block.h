@@ -34,6 +34,7 @@ enum block_event {
     BLOCK_EVENT_NONE,
     BLOCK_EVENT_COPY,    /* first block of a copy routine */
     BLOCK_EVENT_MESSAGE, /* an activation of a message transfer routine */
+    BLOCK_EVENT_SHADOW,  /* an activation of a routine that writes a shadow page table */
     BLOCK_EVENT_SPIN,    /* nothing but a jump to itself: spin.c */
 };
 
@@ -45,10 +46,10 @@ struct block {
     uint32_t next[2];      /* numbers of the two blocks that last followed it: a guess, to be verified */
     uint16_t size;         /* bytes; 0: dropped */
     uint16_t instructions;
-    uint8_t special;       /* enum special */
+    uint8_t special : 4;   /* enum special */
+    uint8_t event : 3;     /* enum block_event */
     uint8_t cause;         /* enum cause of its base cost */
     uint8_t last_bytes;    /* of the last instruction */
-    uint8_t event : 2;     /* enum block_event */
     uint8_t is_copy : 1;   /* REP MOVS outside a copy routine */
     uint8_t in_copy_routine : 1;
     uint8_t reloads : 1;   /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */

@@ -70,10 +70,14 @@ static struct block_place place_of(const struct cpu *cpu, uint64_t pc, uint32_t 
         place = (struct block_place){CAUSE_copy, role & ROLE_ENTRY ? BLOCK_EVENT_COPY : BLOCK_EVENT_NONE, true};
     else if (symbols_enters(symbols, pc, size, ROLE_MESSAGE))
         place.event = BLOCK_EVENT_MESSAGE;
+    else if (symbols_enters(symbols, pc, size, ROLE_SHADOW_WRITE))
+        place.event = BLOCK_EVENT_SHADOW;
     if (role & ROLE_SCHEDULE)
         place.cause = CAUSE_schedule;
     else if (role & ROLE_EMULATION)
         place.cause = CAUSE_emulation;
+    else if (role & ROLE_SHADOW)
+        place.cause = CAUSE_shadow;
     return place;
 }
 
@@ -121,6 +125,8 @@ static void slow block_event(struct cpu *cpu, const struct block *b)
         spin_forward(cpu, b);
     if (b->event == BLOCK_EVENT_MESSAGE && cpu->cpl == 0)
         count(cpu, COUNTER_messages);
+    if (b->event == BLOCK_EVENT_SHADOW && cpu->cpl == 0)
+        count(cpu, COUNTER_shadow_updates);
     if (b->event != BLOCK_EVENT_COPY || cpu->in_copy_routine)
         return;
     bytes = engine_get(&cpu->engine, UC_X86_REG_RDX);

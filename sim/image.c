@@ -26,7 +26,7 @@ struct symbols {
     size_t count;
     char *names;
     size_t name_bytes;
-    uint64_t schedule_begin, schedule_end, emulation_begin, emulation_end;
+    uint64_t schedule_begin, schedule_end, emulation_begin, emulation_end, shadow_begin, shadow_end;
 };
 
 static int refuse(char *error, const char *what)
@@ -110,23 +110,24 @@ int image_parse(struct image *image, const void *elf, size_t bytes, char error[I
 
 static unsigned role_of_name(const char *name)
 {
-    static const char *const copies[] = {
-#define COPY_ROUTINE(routine) #routine,
+    static const struct {
+        const char *name;
+        unsigned role;
+    } routines[] = {
+#define COPY_ROUTINE(routine) {#routine, ROLE_COPY},
 #include "abi/copy_routines.def"
 #undef COPY_ROUTINE
-        NULL};
-    static const char *const messages[] = {
-#define MESSAGE_ROUTINE(routine) #routine,
+#define MESSAGE_ROUTINE(routine) {#routine, ROLE_MESSAGE},
 #include "abi/message_routines.def"
 #undef MESSAGE_ROUTINE
-        NULL};
+#define SHADOW_ROUTINE(routine) {#routine, ROLE_SHADOW_WRITE},
+#include "abi/shadow_routines.def"
+#undef SHADOW_ROUTINE
+    };
 
-    for (size_t i = 0; copies[i]; i++)
-        if (strcmp(name, copies[i]) == 0)
-            return ROLE_COPY;
-    for (size_t i = 0; messages[i]; i++)
-        if (strcmp(name, messages[i]) == 0)
-            return ROLE_MESSAGE;
+    for (size_t i = 0; i < sizeof routines / sizeof routines[0]; i++)
+        if (strcmp(name, routines[i].name) == 0)
+            return routines[i].role;
     return ROLE_NONE;
 }
 
@@ -151,6 +152,8 @@ static void take_mark(struct symbols *s, const char *name, uint64_t value)
         {"__cause_schedule_end", &s->schedule_end},
         {"__cause_emulation_begin", &s->emulation_begin},
         {"__cause_emulation_end", &s->emulation_end},
+        {"__cause_shadow_begin", &s->shadow_begin},
+        {"__cause_shadow_end", &s->shadow_end},
     };
 
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
@@ -270,6 +273,8 @@ unsigned symbols_role(const struct symbols *symbols, uint64_t pc)
         return ROLE_SCHEDULE;
     if (pc >= symbols->emulation_begin && pc < symbols->emulation_end)
         return ROLE_EMULATION;
+    if (pc >= symbols->shadow_begin && pc < symbols->shadow_end)
+        return ROLE_SHADOW;
     symbol = find(symbols, pc);
     if (!symbol || !symbol->role)
         return ROLE_NONE;

@@ -45,7 +45,9 @@ enum symbol_role {
     ROLE_MESSAGE = 1 << 1,  /* in a routine of abi/message_routines.def */
     ROLE_ENTRY = 1 << 2,    /* at its first instruction */
     ROLE_SCHEDULE = 1 << 3, /* in __cause_schedule_begin…end */
-    ROLE_EMULATION = 1 << 4,
+    ROLE_EMULATION = 1 << 4, /* in __cause_emulation_begin…end */
+    ROLE_SHADOW = 1 << 5,    /* in __cause_shadow_begin…end */
+    ROLE_SHADOW_WRITE = 1 << 6, /* in a routine of abi/shadow_routines.def */
 };
 unsigned symbols_role(const struct symbols *symbols, uint64_t pc);
 /* Does a routine of this role begin in pc … pc + bytes? Code may run into one from what stands before it. */

@@ -82,6 +82,8 @@ SNIPPET(monitor,
     X(p_loop, "1: jmp 1b")                                                                                             \
     X(p_work, "mov ecx, 100; 1: dec ecx; jnz 1b; syscall")
 
+#define WORK (1 + 200 + 1) /* instructions of p_work */
+
 #define PIECE(name, text) SNIPPET(name, text);
 PIECES(PIECE)
 #undef PIECE
@@ -268,7 +270,6 @@ static void test_domains(void **state)
             RUN(ROOT(3), p_work),
             MARK(ROOT(3), 1, CR3(1)), RUN(ROOT(3), p_work), MARK(ROOT(3), 2, CR3(0)), RUN(ROOT(3), p_work), {STEP_END},
         };
-        const uint64_t work = 1 + 200; /* SYSCALL is charged to where it is */
         struct guest guest;
 
         open_with(&guest, steps, COUNT(steps));
@@ -276,10 +277,10 @@ static void test_domains(void **state)
         guest.model = model;
         guest_must_run(&guest, monitor, monitor_end, 0);
         assert_int_equal(instructions(&guest, "kernel"), 3 * 2);
-        assert_int_equal(instructions(&guest, "init"), 3 * (work + 1));
-        assert_int_equal(instructions(&guest, "sh"), work + 1);
+        assert_int_equal(instructions(&guest, "init"), 3 * WORK);
+        assert_int_equal(instructions(&guest, "sh"), WORK);
         assert_int_equal(instructions(&guest, "g2:kernel"), 2 * 2);
-        assert_int_equal(instructions(&guest, "g2:init"), work + 1);
+        assert_int_equal(instructions(&guest, "g2:init"), WORK);
         assert_non_null(domain(&guest, "monitor", 0));
         assert_int_equal(machine_result(guest.machine)->domain_count, 6);
         guest_close(&guest);
@@ -298,8 +299,8 @@ static void test_space_gone(void **state)
     struct guest guest;
 
     run(&guest, steps, COUNT(steps));
-    assert_int_equal(instructions(&guest, "init"), 3 * 202);
-    assert_int_equal(instructions(&guest, "sh"), 202);
+    assert_int_equal(instructions(&guest, "init"), 3 * WORK);
+    assert_int_equal(instructions(&guest, "sh"), WORK);
     assert_int_equal(machine_result(guest.machine)->domain_count, 4); /* ring 0, the guest's kernel, and these */
     guest_close(&guest);
 }
@@ -317,6 +318,77 @@ static void test_context_switches(void **state)
 
     run(&guest, steps, COUNT(steps));
     assert_int_equal(guest_counter(&guest, COUNTER_context_switches), 5);
+    guest_close(&guest);
+}
+
+/* ---- symbols ---- */
+
+/* A guest's kernel has the symbols of the boot module that it names itself after, whatever the guest's number; what else
+ * bears the name has not. */
+static void test_kernel_symbols(void **state)
+{
+    static const struct {
+        uint64_t who, name, ring;
+        bool has_symbols;
+    } rows[] = {
+        {1 | GUEST_KERNEL, NAME(0), 0, true}, {3 | GUEST_KERNEL, NAME(0), 0, true}, {1 | GUEST_KERNEL, NAME(1), 0, false},
+        {1, NAME(0), 3, false},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct step steps[] = {
+            MARK(ROOT(0), rows[i].who | GUEST_KERNEL, CR3(0)), MARK(ROOT(1), rows[i].who, CR3(0)),
+            ASK(ROOT(0), PROBE_DOMAIN, CR3(0), rows[i].name, rows[i].ring), RUN(ROOT(1), p_work),
+            RUN(ROOT(1), p_work), {STEP_END},
+        };
+        struct guest guest;
+
+        open_with(&guest, steps, COUNT(steps));
+        guest.ram_bytes = 16ul << 20;
+        guest.module = "kernel";
+        guest_symbol(&guest, "__cause_schedule_begin", piece_at(AT_p_work), 0, false);
+        guest_symbol(&guest, "__cause_schedule_end", piece_at(AT_p_work) + PIECE_BYTES, 0, false);
+        guest_must_run(&guest, monitor, monitor_end, 0);
+        const uint64_t cycles = machine_result(guest.machine)->causes[CAUSE_schedule];
+        assert_int_equal(cycles, rows[i].has_symbols ? 2 * WORK * guest.cpu.instruction_cost_256 >> 8 : 0);
+        guest_close(&guest);
+    }
+}
+
+/* Shadow updates are ring 0's: 5 calls and one that runs into the routine from before. */
+SNIPPET(updates,
+        "mov ecx, 5; 1: call update; dec ecx; jnz 1b; call into; jmp over; shadow_from: into: nop; update: nop; ret;"
+        "shadow_to: over: xor eax, eax; ret");
+extern const uint8_t shadow_from[], update[], shadow_to[];
+
+static uint64_t in_updates(const uint8_t *label)
+{
+    return GUEST_TEST + (uint64_t)(label - updates);
+}
+
+static void test_shadow_updates(void **state)
+{
+    static const struct step steps[] = {
+        MARK(ROOT(0), 1 | GUEST_KERNEL, CR3(0)), ASK(ROOT(0), PROBE_DOMAIN, 0, NAME(0), 0), RUN(ROOT(0), p_work),
+        {STEP_END},
+    };
+    struct guest guest;
+
+    guest_open(&guest, "tiny");
+    guest_symbol(&guest, "shadow_write", in_updates(update), (uint64_t)(shadow_to - update), false);
+    guest_symbol(&guest, "__cause_shadow_begin", in_updates(shadow_from), 0, false);
+    guest_symbol(&guest, "__cause_shadow_end", in_updates(shadow_to), 0, false);
+    guest_must_run(&guest, updates, updates_end, 0);
+    assert_int_equal(guest_counter(&guest, COUNTER_shadow_updates), 6);
+    assert_int_equal(machine_result(guest.machine)->causes[CAUSE_shadow], 13 * guest.cpu.instruction_cost_256 >> 8);
+    guest_close(&guest);
+
+    open_with(&guest, steps, COUNT(steps)); /* the same name in a guest's kernel */
+    guest.ram_bytes = 16ul << 20;
+    guest.module = "kernel";
+    guest_symbol(&guest, "shadow_write", piece_at(AT_p_work), PIECE_BYTES, false);
+    guest_must_run(&guest, monitor, monitor_end, 0);
+    assert_int_equal(guest_counter(&guest, COUNTER_shadow_updates), 0);
     guest_close(&guest);
 }
 
@@ -386,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_domains),
         cmocka_unit_test(test_space_gone),
         cmocka_unit_test(test_context_switches),
+        cmocka_unit_test(test_kernel_symbols),
+        cmocka_unit_test(test_shadow_updates),
         cmocka_unit_test(test_forged),
         cmocka_unit_test(test_free_frames),
     };
