@@ -7,7 +7,8 @@
  * opcode, say what an instruction is and what follows its opcode; a form that is not listed is unknown.
  *
  * Prefixes that an instruction has no use for are ignored, as processors do, unless it would be another instruction
- * with them (F3 0F 09 is WBNOINVD, F2 0F 01 CA is ERETS). CS, DS, ES and SS overrides mean nothing in 64-bit mode.
+ * with them (F3 0F 09 is WBNOINVD, F2 0F 01 CA is ERETS). CS, DS, ES and SS overrides mean nothing in 64-bit mode; beside
+ * one of FS or GS they do to some decoders, the last one counting, so that is unknown.
  */
 #include "arch-vmm/decode.h"
 
@@ -219,9 +220,10 @@ static const struct form *read_form(struct reader *r)
 /* Whether the prefixes leave the instruction what it is. */
 static bool prefixes_allow(const struct reader *r, uint32_t flags)
 {
-    bool operand16 = r->prefixes & OPERAND16, fs_and_gs = (r->prefixes & FS) && (r->prefixes & GS);
+    unsigned segments = r->prefixes & (FS | GS | NULL_SEGMENT);
+    bool operand16 = r->prefixes & OPERAND16, several_segments = segments & (segments - 1);
 
-    return !(r->prefixes & LOCK) && !fs_and_gs && !(flags & NO_REPEAT && r->prefixes & REPEAT) &&
+    return !(r->prefixes & LOCK) && !several_segments && !(flags & NO_REPEAT && r->prefixes & REPEAT) &&
            !(flags & NO_66 && operand16) && !(flags & NEEDS_66 && !operand16) &&
            !(flags & NO_16_BITS && operand16 && !(r->rex & REX_W));
 }

@@ -92,8 +92,8 @@ struct decoded {
  * The instruction at `code`, of which `bytes` can be read: fewer than 15 if the next page cannot be. False: unknown, or
  * it does not fit. `*out` is zero but for what was decoded.
  *
- * Unknown on purpose: LOCK, which makes each of these #UD (or a MOV of CR8, on AMD); FS and GS at once; IRET and MOVSXD
- * of 16 bits, the latter of another width on AMD than on Intel; moves between registers, which do not trap.
+ * Unknown on purpose: LOCK, which makes each of these #UD (or a MOV of CR8, on AMD); FS or GS beside another segment; IRET
+ * and MOVSXD of 16 bits, the latter of another width on AMD than on Intel; moves between registers, which do not trap.
  */
 bool decode(const uint8_t *code, size_t bytes, struct decoded *out);
 
