@@ -22,9 +22,17 @@ void clock_init(void)
     ns_per_cycle_32 = (NS_PER_SECOND << 32) / hz;
 }
 
+uint64_t clock_cycles(void)
+{
+    return mmio_read64(CLOCK_REGISTERS + CLOCK_CYCLES);
+}
+
 uint64_t clock_ns(void)
 {
-    uint64_t cycles = mmio_read64(CLOCK_REGISTERS + CLOCK_CYCLES);
+    return (uint64_t)((unsigned __int128)clock_cycles() * ns_per_cycle_32 >> 32);
+}
 
-    return (uint64_t)((unsigned __int128)cycles * ns_per_cycle_32 >> 32);
+uint64_t clock_ns_of(uint64_t cycles)
+{
+    return (uint64_t)((unsigned __int128)cycles * ns_per_cycle_32 >> 32) + 1;
 }

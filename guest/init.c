@@ -41,11 +41,12 @@ void guest_main(uint64_t boot_physical)
         panic("no boot information");
     options.isolated = settings_on(boot->settings, "pti", false);
     options.pcid = settings_on(boot->settings, "pcid", true);
+    options.ram_bytes = boot->ram_bytes;
     cpu_init(0, options.isolated);
     frames_init(boot);
     paging_init(&options);
     clock_init();
-    lapic_init();
+    lapic_start();
     sched_init();
     start_main_thread(boot);
     panic("the boot thread was resumed");

@@ -25,7 +25,7 @@ enum lapic_register {
 #define DIVIDE_BY_1 0xbu
 #define MEASURE_NS 5000
 
-static uint64_t ticks_per_ns_32; /* set once by lapic_init: 32.32 fixed point */
+static uint64_t ticks_per_ns_32; /* set once by lapic_start: 32.32 fixed point */
 
 static void write_register(enum lapic_register which, uint32_t value)
 {
@@ -56,7 +56,7 @@ static void measure(void)
     ticks_per_ns_32 = ((uint64_t)(from - to) << 32) / (end - begin);
 }
 
-void lapic_init(void)
+void lapic_start(void)
 {
     write_register(LAPIC_TPR, 0);
     write_register(LAPIC_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);

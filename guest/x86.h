@@ -67,6 +67,14 @@ static inline void write_cr3(uint64_t value)
     __asm__ volatile("movq %0, %%cr3" : : "r"(value) : "memory");
 }
 
+static inline uint64_t read_cr3(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("movq %%cr3, %0" : "=r"(value));
+    return value;
+}
+
 static inline uint64_t read_cr4(void)
 {
     uint64_t value;
@@ -83,6 +91,22 @@ static inline void write_cr4(uint64_t value)
 static inline void invlpg(uint64_t address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* SDM vol. 2A, INVPCID: `descriptor` is a PCID and an address. */
+#define INVPCID_ADDRESS 0
+#define INVPCID_ALL_BUT_GLOBAL 3
+static inline void invpcid(uint64_t type, const void *descriptor)
+{
+    __asm__ volatile("invpcid (%0), %1" : : "r"(descriptor), "r"(type) : "memory");
+}
+
+static inline uint64_t read_msr(uint32_t msr)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+    return low | (uint64_t)high << 32;
 }
 
 static inline void write_msr(uint32_t msr, uint64_t value)
