@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/micro_boot.c: see micro_boot.h. The disk has the program and nothing else.
+ * tests/arch/micro_boot.c: see micro_boot.h. The disk (each slice of it) has the program and nothing else.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,19 +62,32 @@ static void *read_file(const char *path, size_t *bytes)
     return data;
 }
 
-static void *make_disk(const char *program, size_t *bytes)
+static void *repeat(void *disk, size_t *bytes, unsigned slices)
+{
+    struct disk_error error = {""};
+    void *copies = disk_repeat(disk, *bytes, slices, &error);
+
+    disk_free(disk, *bytes);
+    *bytes *= slices;
+    if (!copies)
+        fail_msg("%s", error.text);
+    return copies;
+}
+
+static void *make_disk(const struct micro_boot *boot, size_t *bytes)
 {
     struct disk_file file = {.path = "/program", .mode = 0755};
-    struct disk_spec spec = {.files = &file, .file_count = 1, .free_bytes = DISK_FREE};
+    struct disk_spec spec = {
+        .files = &file, .file_count = 1, .free_bytes = boot->disk_free ? boot->disk_free : DISK_FREE};
     struct disk_error error = {""};
     void *disk;
 
-    file.data = read_file(program, &file.bytes);
+    file.data = read_file(boot->program, &file.bytes);
     disk = disk_build(&spec, bytes, &error);
     free((void *)file.data);
     if (!disk)
         fail_msg("%s", error.text);
-    return disk;
+    return boot->slices > 1 ? repeat(disk, bytes, boot->slices) : disk;
 }
 
 static void load_libraries(struct machine *machine, const struct boot_library *library)
@@ -121,6 +134,7 @@ static void keep_result(struct micro_boot *boot, struct machine *machine)
     boot->exit_status = result->exit_status;
     boot->free_frames_before = result->free_frames_before;
     boot->free_frames_after = result->free_frames_after;
+    boot->revocations = result->revocations;
     if (boot->end != END_POWER_OFF)
         keep_report(boot, machine);
 }
@@ -150,7 +164,8 @@ void micro_boot(struct micro_boot *boot)
         argv[i + 1] = boot->arguments[i];
     if (cpu_model_read(&cpu, "sim/cpus/skylake.ini", error) != 0)
         fail_msg("%s", error);
-    config.disk = make_disk(boot->program, &disk_bytes);
+    config.disk = make_disk(boot, &disk_bytes);
+    config.disk_slices = boot->slices;
     config.disk_bytes = disk_bytes;
     config.time_limit_cycles = boot->limit_ms * (cpu.hz / 1000);
     machine = machine_create(&config, error);

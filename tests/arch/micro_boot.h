@@ -20,11 +20,14 @@ struct micro_boot {
     const char *program;          /* of the host; its path in the guest is /program */
     const char *arguments[4];     /* NULL ends */
     const char *settings;         /* NULL: the defaults */
+    unsigned slices;              /* of the disk: as many systems; 0: 1 */
+    uint64_t disk_free;           /* bytes that programs can write, a slice; 0: 4 MiB */
     uint64_t limit_ms;            /* simulated; it is an error to meet it, which the caller sees in `end` */
     /* the outcome */
     enum machine_end end;
     int exit_status;
     uint64_t free_frames_before, free_frames_after;
+    struct revocation_result revocations;
     char log[1 << 17], output[1 << 14], report[1 << 14]; /* of kernel and servers; of programs; of a crash */
 };
 
