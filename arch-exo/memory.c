@@ -270,6 +270,17 @@ static long take_pages(struct env *self, uint64_t array, uint64_t count)
     return -EFAULT;
 }
 
+/* A transfer that has ended holds no frame, though nobody has asked for its result. */
+static long give_patiently(struct group *group, uint64_t frame)
+{
+    long result = give_one(group, frame);
+
+    if (result != -EBUSY)
+        return result;
+    disk_collect(group);
+    return give_one(group, frame);
+}
+
 static long give_pages(struct env *self, uint64_t array, uint64_t count)
 {
     uint64_t frame[BATCH_MAX];
@@ -280,7 +291,7 @@ static long give_pages(struct env *self, uint64_t array, uint64_t count)
     if (move_user_words(frame, (const void *)array, count))
         return -EFAULT;
     for (uint64_t i = 0; i < count && result == 0; i++)
-        result = give_one(self->group, frame[i]);
+        result = give_patiently(self->group, frame[i]);
     drop_translations(self->group);
     frames_given();
     return result;

@@ -5,8 +5,8 @@
  * Each group can have a fair share of the frames at any time; what nobody else wants it may have besides. Who finds no frame
  * (the asker) makes the kernel ask another group (the victim): the one that holds most, if that is more than its
  * fair share and more than the asker holds. Which frames it gives back is the victim's choice. Until the asker has what it
- * needs, or the victim's time is over, nobody else gets a frame: not the victim, which could take again what it gives, nor
- * a third one, which waits. So there is one revocation at a time.
+ * needs, or the victim's time is over, that much is for nobody else: not for the victim, which could take again what it gives,
+ * nor for a third one, which waits. So there is one revocation at a time.
  *
  * Abort. A victim that has not given enough in time loses the rest by force: frames that nothing maps first, then others,
  * lowest first; never those that it was promised to keep, nor those that its envs stand on or a device moves. It reads
@@ -198,13 +198,15 @@ static size_t seize(struct group *victim, size_t count)
 
 size_t frames_for(const struct group *group, size_t count)
 {
-    size_t free = frames_available();
+    size_t free = frames_available(), others = RESERVE;
 
     if (kernel.groups == 1)
         return count;
-    if ((revocation.victim && revocation.asker->group != group) || free <= RESERVE)
+    if (revocation.victim && revocation.asker->group != group)
+        others += revocation.count;
+    if (free <= others)
         return 0;
-    return free - RESERVE < count ? free - RESERVE : count;
+    return free - others < count ? free - others : count;
 }
 
 static struct group *victim_for(const struct group *asker)

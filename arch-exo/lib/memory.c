@@ -19,6 +19,7 @@
 #define GROW_PAGES 32 /* at least so many at once */
 #define TAKE_MAX 128  /* the kernel's limit */
 #define FREE_MAX 256
+#define DISK_NS 1000000ul
 
 struct run {
     struct run *next;
@@ -60,6 +61,14 @@ static struct run **insert(void *address, size_t pages)
     return previous;
 }
 
+/* What the disk still writes to, for a reader that is no more, can be given when it has. The others have been. */
+static void give_one_by_one(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        while (exo_call(EXO_PAGES_GIVE, (uint64_t)&memory.frame[i], 1, 0) == -EBUSY)
+            exo_call(EXO_SLEEP, clock_ns() + DISK_NS, EVENT_DISK, 0);
+}
+
 /* A run, off the list, to the kernel. */
 static void give_back(struct run **link)
 {
@@ -74,7 +83,7 @@ static void give_back(struct run **link)
         for (size_t i = 0; i < count; i++, frame += PAGE_BYTES)
             memory.frame[i] = frame;
         if (exo_call(EXO_PAGES_GIVE, (uint64_t)memory.frame, count, 0) < 0)
-            panic("the kernel does not take pages of the heap back");
+            give_one_by_one(count);
         pages -= count;
     }
 }
