@@ -25,6 +25,10 @@
 #define BOOT_MODULES_MAX 16
 #define BOOT_TEXT_MAX 4096
 
+/* Of a machine for `guests` virtual machines: what it has besides their memory, for the monitor. */
+#define BOOT_GUESTS_MAX 8
+#define BOOT_MONITOR_RAM(guests) ((16ul << 20) + (guests) * (16ul << 20))
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
@@ -38,7 +42,7 @@ struct boot_module {
 struct boot_info {
     uint64_t magic;
     uint64_t ram_bytes;
-    uint64_t free_start; /* physical; all RAM from here on is free. Below it: images, this, boot tables */
+    uint64_t free_start; /* physical; all RAM from here to free_end is free. Below it: images, this, boot tables */
     uint64_t clock_hz;
     uint64_t wall_ns; /* CLOCK_REALTIME at power on, ns since 1970: the same in every run */
     uint64_t seed;    /* for getrandom */
@@ -54,6 +58,9 @@ struct boot_info {
     char settings[512];        /* "pcid=on pti=off", from --set */
     char text[BOOT_TEXT_MAX];  /* path of the first program, then argc arguments, envc variables, each NUL-terminated */
     char cwd[256];             /* working directory of the first program */
+    uint64_t free_end;         /* physical; from here to ram_bytes: the memory of guests, one behind the other */
+    uint64_t guest_ram_bytes;  /* of each: a multiple of 2 MiB, as is free_end then; 0 without guests */
+    uint32_t guests;           /* virtual machines that a monitor is to run; 0: this kernel is no monitor */
 };
 #endif
 

@@ -101,11 +101,11 @@ static void range_free(size_t from, size_t to)
 
 void frames_init(const struct boot_info *boot)
 {
-    size_t first = (boot->free_start + PAGE_BYTES - 1) / PAGE_BYTES, end = boot->ram_bytes / PAGE_BYTES;
+    size_t first = (boot->free_start + PAGE_BYTES - 1) / PAGE_BYTES, end = boot->free_end / PAGE_BYTES;
     size_t map_frames = (end + PAGE_BYTES - 1) / PAGE_BYTES;
 
     if (first + map_frames >= end)
-        panic("frames: %lu bytes of RAM are too few", boot->ram_bytes);
+        panic("frames: %lu bytes of RAM are too few", boot->free_end);
     for (unsigned o = 0; o < ORDERS; o++)
         list_init(&frames.free[o]);
     frames.order_of = direct(first * PAGE_BYTES);

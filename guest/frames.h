@@ -23,7 +23,7 @@ void frame_free(uint64_t frame);
 uint64_t frames_alloc(size_t count);
 void frames_free(uint64_t first, size_t count);
 size_t frames_available(void);
-/* The number of frames the machine has. */
+/* The number of frames up to the last that was ever free: with guests' memory above them, not all the machine has. */
 size_t frames_total(void);
 
 static inline void *direct(uint64_t physical)

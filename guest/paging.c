@@ -76,9 +76,8 @@ static void kernel_map(uint64_t root, uint64_t address, uint64_t frame, unsigned
     *entry = frame | PTE_P | flags;
 }
 
-static void map_direct(void)
+static void map_direct(uint64_t ram)
 {
-    uint64_t ram = frames_total() * PAGE_BYTES;
     uint64_t flags = PTE_W | PTE_NX | PTE_LARGE | paging.global;
 
     for (uint64_t at = 0; at < ram; at += LARGE_BYTES)
@@ -141,7 +140,7 @@ void paging_init(const struct paging_options *options)
     paging.isolated = options->isolated;
     paging.global = options->isolated ? 0 : PTE_G;
     paging.root = table_create();
-    map_direct();
+    map_direct(options->ram_bytes);
     map_image();
     prepare_stacks();
     prepare_spaces();

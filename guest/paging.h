@@ -30,6 +30,7 @@ struct space {
 struct paging_options {
     bool pcid;     /* tag translations by space, if the CPU can */
     bool isolated; /* page-table isolation */
+    uint64_t ram_bytes; /* what is mapped at DIRECT_MAP; more than frames.h manages, if it holds guests' memory */
 };
 
 /* Builds the kernel's own tables and switches to them. After frames_init and cpu_init. */

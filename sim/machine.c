@@ -14,6 +14,7 @@
 #include "sim/cpu.h"
 
 #define DEFAULT_RAM (128ul << 20)
+#define RAM_MAX (3ul << 30)
 
 static bool refuse(char error[MACHINE_ERROR_MAX], const char *what)
 {
@@ -21,12 +22,30 @@ static bool refuse(char error[MACHINE_ERROR_MAX], const char *what)
     return false;
 }
 
+static uint64_t ram_of_each(const struct machine_config *c)
+{
+    return c->ram_bytes ? c->ram_bytes : DEFAULT_RAM;
+}
+
+/* Where the memory of guests begins. */
+static uint64_t free_end(const struct machine_config *c)
+{
+    return c->guests ? BOOT_MONITOR_RAM(c->guests) : ram_of_each(c);
+}
+
+static uint64_t all_ram(const struct machine_config *c)
+{
+    return free_end(c) + c->guests * ram_of_each(c);
+}
+
 static bool check_config(const struct machine_config *c, char error[MACHINE_ERROR_MAX])
 {
     if (c->cpus < 1 || c->cpus > MACHINE_CPUS_MAX)
         return refuse(error, "a machine has 1 to 8 CPUs");
-    if (c->ram_bytes % (2ul << 20) || c->ram_bytes > 3ul << 30)
-        return refuse(error, "RAM is a multiple of 2 MiB and at most 3 GiB");
+    if (c->guests > BOOT_GUESTS_MAX)
+        return refuse(error, "a machine has at most 8 guests");
+    if (c->ram_bytes % (2ul << 20) || c->ram_bytes > RAM_MAX || all_ram(c) > RAM_MAX)
+        return refuse(error, "RAM is a multiple of 2 MiB and at most 3 GiB, that of all guests together");
     if (c->disk && (c->disk_bytes == 0 || c->disk_bytes % 512))
         return refuse(error, "a disk is a multiple of 512 bytes");
     if (c->disk && c->disk_slices && c->disk_bytes % (512ul * c->disk_slices))
@@ -91,7 +110,7 @@ struct machine *machine_create(const struct machine_config *config, char error[M
     m->model = *config->cpu;
     m->timing = config->model == MODEL_TIMING;
     m->cpu_count = config->cpus;
-    m->ram_bytes = config->ram_bytes ? config->ram_bytes : DEFAULT_RAM;
+    m->ram_bytes = all_ram(config);
     if (open_all(m, error))
         return m;
     machine_destroy(m);
@@ -140,7 +159,7 @@ static uint64_t page_up(uint64_t address)
 static bool place_segment(struct machine *m, const struct image_segment *s, const void *elf, const char *path,
                           char error[MACHINE_ERROR_MAX])
 {
-    if (s->physical < BOARD_LOW_END || s->physical + s->memory_bytes > m->ram_bytes) {
+    if (s->physical < BOARD_LOW_END || s->physical + s->memory_bytes > free_end(&m->config)) {
         snprintf(error, MACHINE_ERROR_MAX, "%s: a segment at physical %#llx does not fit into RAM", path,
                  (unsigned long long)s->physical);
         return false;
@@ -195,7 +214,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
 
     if (!elf)
         return -1;
-    if (m->boot->module_count == BOOT_MODULES_MAX || m->load_end + bytes > m->ram_bytes) {
+    if (m->boot->module_count == BOOT_MODULES_MAX || m->load_end + bytes > free_end(&m->config)) {
         snprintf(error, MACHINE_ERROR_MAX, "%s: no room for this boot module", path);
         free(elf);
         return -1;
@@ -272,6 +291,9 @@ static bool make_boot_info(struct machine *m)
     b->magic = BOOT_MAGIC;
     b->ram_bytes = m->ram_bytes;
     b->free_start = m->load_end;
+    b->free_end = free_end(c);
+    b->guests = c->guests;
+    b->guest_ram_bytes = c->guests ? ram_of_each(c) : 0;
     b->clock_hz = m->model.hz;
     b->wall_ns = c->wall_ns;
     b->seed = c->seed;

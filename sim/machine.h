@@ -32,6 +32,7 @@ struct machine_config {
     unsigned cpus;             /* 1…MACHINE_CPUS_MAX */
     enum machine_model model;
     uint64_t ram_bytes;        /* 0: 128 MiB; a multiple of 2 MiB, at most 3 GiB */
+    unsigned guests;           /* ram_bytes for each of these, and BOOT_MONITOR_RAM; at most BOOT_GUESTS_MAX; 0: none */
     void *disk;                /* the caller's; NULL: no disk */
     uint64_t disk_bytes;
     unsigned disk_slices;      /* the kernel is told that so many equal parts are disks of their own (sim/disk.h); 0: 1 */
@@ -83,6 +84,12 @@ struct domain_result {
     uint64_t cycles, instructions;
 };
 
+/* What a kernel said of memory that it had back from those it had lent it to (PROBE_REVOKED). */
+struct revocation_result {
+    uint64_t visible, visible_frames; /* given back when asked */
+    uint64_t forced, forced_frames;   /* taken: not all was given in time */
+};
+
 struct machine_result {
     int exit_status;         /* of the first program; valid after END_POWER_OFF */
     bool region;             /* a measured region was seen: counters are of the region, else of the whole run */
@@ -98,6 +105,7 @@ struct machine_result {
     size_t warning_count;
     struct fault_result *faults; /* the machine's; in the order asked for */
     size_t fault_count;
+    struct revocation_result revocations; /* of the whole run */
     uint64_t free_frames_before, free_frames_after; /* PROBE_FREE_FRAMES; 0 if never said */
     uint64_t total_instructions; /* of the whole run, for MIPS */
     uint64_t total_cycles;

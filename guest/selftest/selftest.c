@@ -53,6 +53,17 @@ static void check_frames(void)
     check("frames: all back", frames_available() == before);
 }
 
+static void check_ends(const struct boot_info *boot)
+{
+    uint64_t *last = direct(boot->ram_bytes - sizeof(*last)), before = *last;
+
+    print("guests: %u of %lu MiB above %lu\n", boot->guests, boot->guest_ram_bytes >> 20, boot->free_end >> 20);
+    check("frames: end where they are to end", frames_total() * PAGE_BYTES == boot->free_end);
+    *last = ~before;
+    check("ram: mapped to its end", *last == ~before && boot->ram_bytes == boot->free_end + boot->guests * boot->guest_ram_bytes);
+    *last = before;
+}
+
 /* Every frame once, then all back: the buddies must join again to give a large run. */
 static void check_exhaustion(void)
 {
@@ -324,6 +335,7 @@ void kernel_main(const struct boot_info *boot)
 {
     if (settings_on(boot->settings, "overflow", false))
         overflow(100);
+    check_ends(boot);
     check_frames();
     check_heap();
     check_exhaustion();

@@ -18,12 +18,15 @@ static void keep_line(void *ctx, const char *line)
     snprintf(boot->log + used, sizeof boot->log - used, "%s\n", line);
 }
 
-void boot_image(struct boot *boot, const char *image, const char *cpu, const char *settings)
+static void boot_machine(struct boot *boot, const char *image, const char *cpu, struct machine_config config)
 {
     char path[128], error[MACHINE_ERROR_MAX] = "";
-    struct machine_config config = {.cpu = &boot->cpu, .cpus = 1, .settings = settings, .log = keep_line, .ctx = boot};
 
     memset(boot, 0, sizeof *boot);
+    config.cpu = &boot->cpu;
+    config.cpus = 1;
+    config.log = keep_line;
+    config.ctx = boot;
     snprintf(path, sizeof path, "sim/cpus/%s.ini", cpu);
     if (cpu_model_read(&boot->cpu, path, error) != 0)
         fail_msg("%s", error);
@@ -32,6 +35,16 @@ void boot_image(struct boot *boot, const char *image, const char *cpu, const cha
         fail_msg("%s", error);
     boot->end = machine_run(boot->machine);
     boot->result = machine_result(boot->machine);
+}
+
+void boot_image(struct boot *boot, const char *image, const char *cpu, const char *settings)
+{
+    boot_machine(boot, image, cpu, (struct machine_config){.settings = settings});
+}
+
+void boot_with_guests(struct boot *boot, const char *image, const char *cpu, unsigned guests)
+{
+    boot_machine(boot, image, cpu, (struct machine_config){.guests = guests, .ram_bytes = 16ul << 20});
 }
 
 void boot_close(struct boot *boot)

@@ -19,6 +19,8 @@ struct boot {
 
 /* Runs `image` to its end. Fails the test if it cannot start. */
 void boot_image(struct boot *boot, const char *image, const char *cpu, const char *settings);
+/* The same on a machine with 16 MiB for each of so many guests. */
+void boot_with_guests(struct boot *boot, const char *image, const char *cpu, unsigned guests);
 void boot_close(struct boot *boot);
 
 #endif

@@ -55,6 +55,21 @@ static void test_all_cpus(void **state)
     expect_success("zen4", "");
 }
 
+/* Their memory is mapped, and the allocator's ends before it. */
+static void test_memory_of_guests(void **state)
+{
+    struct boot *boot = malloc(sizeof *boot);
+
+    (void)state;
+    assert_non_null(boot);
+    boot_with_guests(boot, IMAGE, "skylake", 3);
+    if (boot->end != END_POWER_OFF || boot->result->exit_status != 0)
+        fail_msg("%s", boot->log);
+    assert_non_null(strstr(boot->log, "guests: 3 of 16 MiB above 64\n"));
+    assert_non_null(strstr(boot->log, "ok frames: end where they are to end\nok ram: mapped to its end\n"));
+    end(boot);
+}
+
 /* Every mapping that changed was flushed where it could be cached. */
 static void test_stale_translations(void **state)
 {
@@ -91,7 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_settings),       cmocka_unit_test(test_all_cpus),
         cmocka_unit_test(test_stale_translations), cmocka_unit_test(test_stack_overflow),
-        cmocka_unit_test(test_same_twice),
+        cmocka_unit_test(test_same_twice),         cmocka_unit_test(test_memory_of_guests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

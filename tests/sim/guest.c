@@ -302,6 +302,7 @@ enum machine_end guest_run(struct guest *guest, const uint8_t *test, const uint8
                                     .cpus = guest->cpus,
                                     .model = guest->model,
                                     .ram_bytes = guest->ram_bytes,
+                                    .guests = guest->guests,
                                     .time_limit_cycles = guest->time_limit,
                                     .faults = guest->faults,
                                     .fault_count = guest->fault_count,

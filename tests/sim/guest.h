@@ -83,7 +83,7 @@ struct guest {
     uint8_t *image; /* of GUEST_BASE … GUEST_END */
     uint64_t table_end;
     struct cpu_model cpu;
-    unsigned cpus;
+    unsigned cpus, guests;
     enum machine_model model;
     uint64_t ram_bytes, time_limit;
     struct guest_symbol symbols[GUEST_SYMBOLS_MAX];

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "abi/probe.h"
+#include "sim/cpu.h"
 #include "tests/sim/guest.h"
 
 #define CODE GUEST_USER
@@ -392,6 +393,49 @@ static void test_shadow_updates(void **state)
     guest_close(&guest);
 }
 
+/* ---- memory ---- */
+
+static void test_memory(void **state)
+{
+    static const struct step nothing[] = {{STEP_END}};
+    struct guest guest;
+
+    open_with(&guest, nothing, COUNT(nothing));
+    for (guest.guests = 0; guest.guests <= 2; guest.guests++) {
+        const uint64_t own = guest.guests ? BOOT_MONITOR_RAM(guest.guests) : 8ul << 20;
+
+        guest_must_run(&guest, monitor, monitor_end, 0);
+        const struct boot_info *boot = guest.machine->boot;
+        assert_int_equal(boot->guests, guest.guests);
+        assert_int_equal(boot->guest_ram_bytes, guest.guests ? 8ul << 20 : 0);
+        assert_int_equal(boot->free_end, own);
+        assert_int_equal(boot->ram_bytes, own + guest.guests * (8ul << 20));
+        assert_int_equal(boot->free_start, GUEST_END);
+    }
+    guest_close(&guest);
+}
+
+static void test_memory_is_limited(void **state)
+{
+    static const struct {
+        unsigned guests;
+        uint64_t ram_bytes;
+        bool fits;
+    } rows[] = {{8, 0, true}, {9, 0, false}, {8, 366ul << 20, true}, {8, 368ul << 20, false}, {0, 3ul << 30, true}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char error[MACHINE_ERROR_MAX] = "";
+        struct cpu_model cpu;
+        struct machine_config config = {.cpu = &cpu, .cpus = 1, .guests = rows[i].guests, .ram_bytes = rows[i].ram_bytes};
+
+        assert_int_equal(cpu_model_read(&cpu, "sim/cpus/tiny.ini", error), 0);
+        struct machine *machine = machine_create(&config, error);
+        if (!machine == rows[i].fits)
+            fail_msg("row %zu: %s", i, error);
+        machine_destroy(machine);
+    }
+}
+
 /* ---- who is believed ---- */
 
 /* Ring 3 cannot make itself a guest, nor a guest's kernel. A guest's programs cannot speak for its kernel. */
@@ -460,6 +504,8 @@ int main(void)
         cmocka_unit_test(test_context_switches),
         cmocka_unit_test(test_kernel_symbols),
         cmocka_unit_test(test_shadow_updates),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory_is_limited),
         cmocka_unit_test(test_forged),
         cmocka_unit_test(test_free_frames),
     };
