@@ -142,6 +142,16 @@ static void probe_back(struct cpu *cpu, uint64_t name_address, uint64_t calls_fa
     inject_back(cpu, name, calls_failed, lost);
 }
 
+/* One that ended by force is not a visible one, whatever was given back before. */
+static void probe_revoked(struct machine *m, uint64_t given, uint64_t taken)
+{
+    struct revocation_result *r = &m->result.revocations;
+
+    *(taken ? &r->forced : &r->visible) += 1;
+    r->visible_frames += given;
+    r->forced_frames += taken;
+}
+
 static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uint64_t rsi, uint64_t rdi)
 {
     struct machine *m = cpu->machine;
@@ -184,6 +194,10 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
         return 0;
     case PROBE_GUEST_ROOT:
         probe_guest_root(cpu, rdx, rsi, rdi);
+        return 0;
+    case PROBE_REVOKED:
+        if (cpu->cpl == 0)
+            probe_revoked(m, rdx, rdi);
         return 0;
     default:
         return 0;

@@ -48,6 +48,7 @@ bool record_take(struct record *r, const struct machine_result *result)
     r->exits = copy_of(result->exits, result->exit_count * sizeof *result->exits);
     r->warning_count = result->warning_count;
     r->warnings = copy_of(result->warnings, result->warning_count * sizeof *result->warnings);
+    r->revocations = result->revocations;
     r->fault_count = result->fault_count;
     if (r->fault_count)
         memcpy(r->faults, result->faults, r->fault_count * sizeof *r->faults);

@@ -36,6 +36,7 @@ struct record {
     size_t exit_count;
     char (*warnings)[160];
     size_t warning_count;
+    struct revocation_result revocations;
     struct fault_result faults[FAULTS_MAX]; /* --inject */
     size_t fault_count;
 

@@ -76,6 +76,15 @@ static json_t *exits_json(const struct record *r)
     return object;
 }
 
+static json_t *revocations_json(const struct record *r)
+{
+    const struct revocation_result *all = &r->revocations;
+
+    return json_pack("{s:o, s:o, s:o, s:o}", "visible", number(all->visible), "visible_frames",
+                     number(all->visible_frames), "forced", number(all->forced), "forced_frames",
+                     number(all->forced_frames));
+}
+
 static json_t *causes_json(const struct record *r)
 {
     json_t *object = json_object();
@@ -130,6 +139,8 @@ json_t *record_json(const struct record *r)
 
     if (r->not_applicable)
         json_object_set_new(json, "not_applicable", json_true());
+    if (r->revocations.visible || r->revocations.forced)
+        json_object_set_new(json, "revocations", revocations_json(r));
     if (r->fault_count)
         json_object_set_new(json, "faults", record_faults_json(r));
     return json;
