@@ -6,9 +6,11 @@
 #   kernel   exo/kernel     0     blk virtio (the disk's driver)
 #   app      (the program)  3     none; with it in its space:
 #            exo/libos      3     fs proc vm pipe tty virtio
+#            exo/copier     3     fs proc pipe tty virtio (instead, for one program that moves files)
 
 IMAGES += exo/kernel
 IMAGE_SERVICES_exo/kernel := blk virtio
 IMAGE_SOURCES_exo/kernel := $(wildcard arch-exo/*.c)
 
 -include arch-exo/lib/lib.mk
+-include arch-exo/copier/copier.mk

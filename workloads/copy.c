@@ -19,7 +19,7 @@
 #define BUFFER 65536
 #define TARGET "tmp/copy.out"
 
-static char buffer[BUFFER];
+static char buffer[BUFFER] __attribute__((aligned(4096))); /* so that whole pages can be moved, where that helps */
 
 static int open_source(const char *name)
 {

@@ -8,6 +8,22 @@
 #include <stddef.h>
 
 #include "abi/regs.h"
+#include "services/requests.h"
+
+#define VECTOR_DEBUG 1
+#define VECTOR_PAGE_FAULT 14
+#define VECTOR_ALIGNMENT 17
+#define RFLAGS_AC 0x40000
+#define FAULT_WRITE 2
+#define FAULT_FETCH 16
+
+/* What a page fault with this error code wanted: VM_READ, VM_WRITE or VM_EXEC_ACCESS. */
+static inline uint64_t access_of(uint64_t error)
+{
+    if (error & FAULT_FETCH)
+        return VM_EXEC_ACCESS;
+    return error & FAULT_WRITE ? VM_WRITE : VM_READ;
+}
 
 /* Of a program that has not begun. */
 void context_init(struct user_context *context);

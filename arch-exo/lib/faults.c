@@ -8,23 +8,10 @@
  * service what vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is
  * ended by the housekeeper, the others go on.
  */
+#include "arch-exo/lib/context.h"
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
 #include "guest/x86.h"
-
-#define VECTOR_DEBUG 1
-#define VECTOR_PAGE_FAULT 14
-#define VECTOR_ALIGNMENT 17
-#define FAULT_WRITE 2
-#define FAULT_FETCH 16
-#define RFLAGS_AC 0x40000
-
-static uint64_t access_of(uint64_t error)
-{
-    if (error & FAULT_FETCH)
-        return VM_EXEC_ACCESS;
-    return error & FAULT_WRITE ? VM_WRITE : VM_READ;
-}
 
 /* ---- the program's ---- */
 

@@ -83,7 +83,7 @@ static long host_take(void *ctx, struct request *rq, void *to, size_t offset, si
     return 0;
 }
 
-static long host_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
+long payload_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
 {
     if (beyond(rq, offset, bytes))
         return -EFAULT;
@@ -127,7 +127,7 @@ void machine_init(struct host *host)
         .free = host_free,
         .now = host_now,
         .take = host_take,
-        .give = host_give,
+        .give = payload_give,
         .dma = host_dma,
     };
 }
