@@ -4,11 +4,16 @@
  *
  * A program's registers are read from the kernel when proc first looks at them, changed here, and written back before
  * the program is answered. Few are looked at in one operation: the caller's, a new child's.
+ *
+ * A signal interrupts a call that waits, but it is the server where it waits that ends it. If that does not, whatever
+ * its reasons, SIGKILL ends the process all the same: KILL_NS later its thread is taken from that server, which
+ * then hears that it is gone.
  */
 #include "arch-micro/server/proc_part.h"
 
 #define CONTEXTS 4
 #define NAME_BYTES 24
+#define KILL_NS 1000000000ul
 
 static struct {
     int pid; /* 0: free */
@@ -85,6 +90,51 @@ void task_name(int pid, const char *path)
     kcall4(IPC_TASK_NAME, (uint64_t)pid, name.word[0], name.word[1], name.word[2]);
 }
 
+/* ---- who is killed and does not come ---- */
+
+/* Its memory is out of reach, as it is not us whom it waits for: robust futexes stay locked. */
+static long end_killed(void *self, struct call *call)
+{
+    if (!(call->flags & CALL_TIMED_OUT))
+        return call_wait(call, 0, call->until);
+    return proc_killed(proc_placement.proc, call->pid) ? proc_deliver(proc_placement.proc, call, 0) : 0;
+}
+
+static struct reply killed_ended(struct entry *entry, long result)
+{
+    entry_release(entry);
+    return NO_REPLY;
+}
+
+static bool ends_killed(const struct entry *entry, uint64_t pid)
+{
+    return entry->op == end_killed && entry->call.pid == (int)pid;
+}
+
+/* Without memory for it, it takes another signal. */
+static void end_if_killed(int pid)
+{
+    struct entry *job;
+
+    if (!proc_killed(proc_placement.proc, pid) || entry_find(ends_killed, (uint64_t)pid))
+        return;
+    job = entry_create(end_killed, killed_ended);
+    if (!job)
+        return;
+    job->call.nr = CALL_rt_sigreturn;
+    job->call.pid = pid;
+    job->call.until = server_now() + KILL_NS;
+    entry_keep(job);
+}
+
+static void forget_killed(int pid)
+{
+    struct entry *job = entry_find(ends_killed, (uint64_t)pid);
+
+    if (job)
+        entry_forget(job);
+}
+
 /* ---- struct proc_host ---- */
 
 static bool serves(int pid)
@@ -119,6 +169,7 @@ static void thread_exit(void *ctx, int pid)
     kcall(IPC_TASK_EXIT, (uint64_t)pid, 0, 0);
     if (waits)
         entry_forget(waits);
+    forget_killed(pid);
     if (serves(pid))
         server.current->gone = true;
     server.attention |= ATTENTION_CONTEXT;
@@ -144,6 +195,7 @@ static void thread_interrupt(void *ctx, int pid)
         entry_interrupt(waits);
     else
         kcall(IPC_TASK_INTERRUPT, (uint64_t)pid, 0, 0);
+    end_if_killed(pid);
 }
 
 static void thread_yield(void *ctx)

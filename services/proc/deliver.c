@@ -204,3 +204,10 @@ int proc_pending(const struct proc *proc, int pid)
 
     return p && p->attention;
 }
+
+int proc_killed(const struct proc *proc, int pid)
+{
+    const struct process *p = proc_find(proc, pid);
+
+    return p && p->pending & signal_bit(SIGKILL);
+}

@@ -61,6 +61,9 @@ long proc_deliver(struct proc *proc, struct call *call, long result);
 /* 1 when proc_deliver has anything to do beyond writing rax. Cheap: once for each return to user mode. Also worth a
  * look when a call has just answered CALL_WAIT: if 1, hand the call in again with CALL_INTERRUPTED before sleeping. */
 int proc_pending(const struct proc *proc, int pid);
+/* 1 when SIGKILL is pending: the next proc_deliver ends the process. A placement whose thread does not come back from
+ * where its call waits may call it in the thread's stead. */
+int proc_killed(const struct proc *proc, int pid);
 
 /* The vector proc leaves in a context that it has replaced as a whole (a signal frame was built, rt_sigreturn, execve).
  * Return to it by IRETQ: RCX and R11 are the program's, and RAX must not be overwritten with a result. */
