@@ -53,7 +53,10 @@ enum ipc_call {
     IPC_ALARM,  /* ns since power on: NOTIFY_ALARM at that time; replaces the one before; UINT64_MAX: none */
     IPC_YIELD,  /* lets others run */
     IPC_LOG,    /* address, bytes: one line to the machine's log, the server's name before it */
-    IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; 1: SERVER_REFUSED */
+    IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; while there are programs that is its death,
+                   SERVER_LEFT. 1: SERVER_REFUSED */
+    IPC_KEEP,   /* handle: its call waits here, and will be answered: 0, -ESRCH, or -EPERM: a request is not to be kept. 0: that was
+                   all: calls that the caller serves and has not named are answered -EIO, requests -EPIPE. See NOTIFY_BEAT */
 
     /* with CAP_MEMORY (vmd): frames and mappings */
     IPC_FRAMES_TAKE = IPC_CALL_BASE + 32, /* address of an array, count: physical addresses of frames; how many, or -ENOMEM. Each
@@ -83,6 +86,8 @@ enum ipc_call {
     IPC_SERVER_STATE = IPC_CALL_BASE + 64, /* server: SERVER_*, | number of messages received << 8; RDX: ns of CPU time (sampled) */
     IPC_SERVER_STOP,    /* server: as if it had faulted with vector SERVER_HUNG; MSG_DEATH follows */
     IPC_SERVER_RESTART, /* server, RESTART_*: from its image: how many calls of programs failed by that */
+    IPC_SERVER_BEAT,    /* server: NOTIFY_BEAT, if it serves anybody: how many it has forgotten since it was asked last (IPC_KEEP), or
+                           -EPIPE: it has received that question and goes on without having answered it */
     IPC_CALLS_END,
 };
 
@@ -128,8 +133,8 @@ enum message_kind {
 #define NOTIFY_POLL (1ul << 8)          /* CHANNEL_POLL */
 #define NOTIFY_IRQ(n) (1ul << (16 + (n))) /* the n-th interrupt of the server */
 #define NOTIFY_ALARM (1ul << 24)
-#define NOTIFY_BEAT (1ul << 25)         /* the supervisor asks for a sign of life: notify it with NOTIFY_ALIVE(server) */
-#define NOTIFY_ALIVE(server) (1ul << (32 + (server)))
+#define NOTIFY_BEAT (1ul << 25)         /* the supervisor asks whose calls wait here: IPC_KEEP for each, and for 0, before the next message */
+#define NOTIFY_ALIVE(server) (1ul << (32 + (server))) /* to the supervisor: it was restarted and is back */
 #define NOTIFY_FREE(server) (1ul << (48 + (server)))
 
 /* ---- what a call grants ---- */
@@ -156,6 +161,7 @@ enum message_kind {
 enum server_state { SERVER_WAITING, SERVER_BUSY, SERVER_DEAD };
 #define SERVER_HUNG 0x100 /* "vector" of one that was stopped */
 #define SERVER_REFUSED 0x101 /* it restarted with its memory and found that this cannot be used (IPC_EXIT 1) */
+#define SERVER_LEFT 0x102 /* it ended its services, and nobody had asked for that (IPC_EXIT 0) */
 
 enum { RESTART_FRESH, RESTART_KEEP /* with the data and heap it had; text is new from the image, the stack is empty */ };
 

@@ -202,6 +202,8 @@ static bool call_request(struct task *self, struct user_regs *regs)
     }
     if (to->owner == self || ipc_cycle(self, to))
         return result_in_rax(self, regs, -EDEADLK);
+    if (to->owner->image->ended)
+        return result_in_rax(self, regs, -EPIPE);
     self->kind = MSG_REQUEST;
     self->nr = (uint16_t)message_page(self)->op;
     ipc_send(self, to);
@@ -242,6 +244,11 @@ static bool call_yield(struct task *self, struct user_regs *regs)
 {
     sched_yield_later();
     return result_in_rax(self, regs, 0);
+}
+
+static bool call_keep(struct task *self, struct user_regs *regs)
+{
+    return result_in_rax(self, regs, server_keep(self->image, regs->rdi));
 }
 
 static bool call_log(struct task *self, struct user_regs *regs)
@@ -298,10 +305,11 @@ static const struct kernel_call kernel_calls[CALLS] = {
     CALL(IPC_ALARM, call_alarm, SERVER_ONLY),
     CALL(IPC_YIELD, call_yield, SERVER_ONLY),
     CALL(IPC_EXIT, call_server, SERVER_ONLY),
+    CALL(IPC_KEEP, call_keep, SERVER_ONLY),
     CALL(IPC_LOG, call_log, SERVER_ONLY),
     [IPC_FRAMES_TAKE - IPC_CALL_BASE ... IPC_PROTECT - IPC_CALL_BASE] = {call_memory, CAP_MEMORY},
     [IPC_TASK_CREATE - IPC_CALL_BASE ... IPC_POWER_OFF - IPC_CALL_BASE] = {call_task, CAP_TASKS},
-    [IPC_SERVER_STATE - IPC_CALL_BASE ... IPC_SERVER_RESTART - IPC_CALL_BASE] = {call_server, CAP_SUPERVISE},
+    [IPC_SERVER_STATE - IPC_CALL_BASE ... IPC_SERVER_BEAT - IPC_CALL_BASE] = {call_server, CAP_SUPERVISE},
 };
 
 static bool allowed(const struct task *self, uint8_t needs)

@@ -3,7 +3,7 @@
  * arch-micro/caps.c: capabilities: what a task may name, by index into its own table (Dennis and Van Horn, CACM 1966).
  *
  * A server's table is part of it and filled when it starts. A program has none until it makes an endpoint; a fork
- * copies the parent's. An endpoint that programs made ends with the last capability to it.
+ * copies the parent's. An endpoint that programs made ends with the last capability to it, a server's with its server.
  */
 #include "arch-micro/kernel.h"
 #include "guest/heap.h"
@@ -15,6 +15,30 @@ const struct capability *cap_find(const struct task *task, uint64_t cap, enum ca
     return found && found->kind == kind && (found->rights & rights) == rights ? found : NULL;
 }
 
+/* ---- endpoints ---- */
+
+void endpoint_init(struct endpoint *endpoint, struct task *owner)
+{
+    *endpoint = (struct endpoint){.owner = owner};
+    list_init(&endpoint->senders);
+    if (kernel.mach)
+        mach_port_create(endpoint);
+}
+
+void endpoint_fail_senders(struct endpoint *endpoint)
+{
+    while (!list_empty(&endpoint->senders))
+        ipc_fail(LIST_MEMBER(endpoint->senders.next, struct task, link), -EPIPE);
+}
+
+/* Nobody sends to it any more. */
+void endpoint_fini(struct endpoint *endpoint)
+{
+    endpoint_fail_senders(endpoint);
+    if (kernel.mach)
+        mach_port_destroy(endpoint);
+}
+
 static void endpoint_release(struct endpoint *endpoint)
 {
     if (endpoint->owner || --endpoint->capabilities)
@@ -22,6 +46,8 @@ static void endpoint_release(struct endpoint *endpoint)
     endpoint_fini(endpoint);
     heap_free(endpoint, sizeof(*endpoint));
 }
+
+/* ---- tables ---- */
 
 static bool table_make(struct task *task)
 {

@@ -12,23 +12,6 @@
 #include "arch-micro/kernel.h"
 #include "guest/print.h"
 
-void endpoint_init(struct endpoint *endpoint, struct task *owner)
-{
-    *endpoint = (struct endpoint){.owner = owner};
-    list_init(&endpoint->senders);
-    if (kernel.mach)
-        mach_port_create(endpoint);
-}
-
-/* Nobody sends to it any more. */
-void endpoint_fini(struct endpoint *endpoint)
-{
-    while (!list_empty(&endpoint->senders))
-        ipc_fail(LIST_MEMBER(endpoint->senders.next, struct task, link), -EPIPE);
-    if (kernel.mach)
-        mach_port_destroy(endpoint);
-}
-
 /* ---- moving ---- */
 
 /* `to` serves `from` from now on. */
@@ -317,6 +300,8 @@ static void give_bits(struct task *self, struct endpoint *endpoint)
 
     endpoint->notified = 0;
     give_label(self, LABEL(MSG_NOTIFY, 0, 0, 0), bits);
+    if (bits & NOTIFY_BEAT && self->image)
+        server_was_asked(self->image);
 }
 
 /* ---- receiving ---- */
@@ -366,6 +351,15 @@ static bool take(struct task *self, struct endpoint *endpoint)
         return true;
     }
     return false;
+}
+
+/* Its wait ends as if a signal had come. */
+void ipc_leave(struct task *receiver)
+{
+    receiver->at->waiting = NULL;
+    receiver->at = NULL;
+    receiver->state = IPC_NONE;
+    receiver->result = -EINTR;
 }
 
 /* A sender that finds the receiver waiting moves its message and hands the CPU over; whoever else wakes it lets it look. */

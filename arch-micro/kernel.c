@@ -38,7 +38,8 @@ void kernel_main(const struct boot_info *boot)
     kernel.mach = settings_on(boot->settings, "mach", false);
     kernel.fastpath = !kernel.mach && settings_on(boot->settings, "fastpath", true);
     count_frames(false);
-    if (!lend_init())
+    kernel.nowhere = space_create();
+    if (!kernel.nowhere || !lend_init())
         panic("not enough memory");
     servers_start();
     while (!kernel.done)
@@ -46,6 +47,7 @@ void kernel_main(const struct boot_info *boot)
     tasks_end();
     servers_end();
     lend_fini();
+    space_destroy(kernel.nowhere);
     sched_reap();
     count_frames(true);
     power_off(kernel.status);

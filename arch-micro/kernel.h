@@ -5,7 +5,7 @@
  * Files: kernel.c starts the servers and ends the machine; calls.c is the way in of every SYSCALL and the way back to ring 3;
  * faults.c turns exceptions and interrupts into messages; ipc.c moves messages, fastpath.c moves the common ones, mach.c all
  * of them as the first generation did; copy.c moves bulk data under a grant; tasks.c is programs' threads, servers.c the
- * servers' images, memory.c frames and mappings.
+ * servers' images, supervise.c what is seen of servers, memory.c frames and mappings.
  *
  * Who waits for whom. A task that sends is IPC_SENDING, in the queue of an endpoint, until a receiver takes its message; then
  * IPC_SERVED, on the receiver's list `serving`, until that answers. A receiver without a message is IPC_RECEIVING, as
@@ -103,6 +103,7 @@ struct task {
     long result;
     uint64_t answer[3];
     bool delivered, yield;     /* REPLY_* */
+    bool kept;                 /* IPC_SERVED: its server has said so, and is still saying (IPC_KEEP) */
 
     /* receiving */
     struct list serving; /* those whose messages were taken and not answered */
@@ -140,7 +141,10 @@ struct server {
     struct heap_hole hole[HEAP_HOLES];
     unsigned holes;
     struct alarm alarm;
+    uint64_t asked;     /* messages it had received with NOTIFY_BEAT, which it has not answered yet; 0: nothing to answer */
+    unsigned forgotten; /* since the supervisor asked last: messages that it took and did not answer, nor keep */
     bool dead;
+    bool ended; /* IPC_EXIT: it is never heard of again */
     uint64_t death_vector, death_rip, death_address;
     uint64_t *old_frames; /* of the heap before a restart: kept until the new instance waits */
     size_t old_count, old_pages;
@@ -158,6 +162,7 @@ struct kernel {
     unsigned next_handle;
     struct task *tasks[TASK_BUCKETS]; /* programs, by pid */
     unsigned task_count;
+    struct space *nowhere; /* of tasks without memory: empty */
     bool done;
     int status;
 };
@@ -205,8 +210,8 @@ void ipc_tell_free(struct endpoint *endpoint);
 struct task *ipc_served(const struct task *self, uint64_t handle);
 /* Would `from` wait for itself, if it waited for the owner of `to`? */
 bool ipc_cycle(const struct task *from, const struct endpoint *to);
-void endpoint_init(struct endpoint *endpoint, struct task *owner);
-void endpoint_fini(struct endpoint *endpoint);
+/* A receiver that is sent elsewhere waits no more. It must be resumed. */
+void ipc_leave(struct task *receiver);
 /* For those who move messages: `to` serves `from` from now on. */
 void ipc_taken(struct task *to, struct task *from);
 static inline uint64_t ipc_label(const struct task *from)
@@ -247,6 +252,10 @@ long copy_call(struct task *self, struct user_regs *regs);
 /* ---- caps.c ---- */
 
 const struct capability *cap_find(const struct task *task, uint64_t cap, enum capability_kind kind, unsigned rights);
+void endpoint_init(struct endpoint *endpoint, struct task *owner);
+void endpoint_fini(struct endpoint *endpoint);
+/* Those that queue there get -EPIPE. */
+void endpoint_fail_senders(struct endpoint *endpoint);
 /* A new endpoint's capability, or -errno. */
 long cap_new_endpoint(struct task *task);
 long cap_close(struct task *task, uint64_t cap);
@@ -261,6 +270,8 @@ long task_call(struct task *self, struct user_regs *regs);
 /* A handle for a new task; 0: none left. */
 uint16_t handle_take(struct task *task);
 void handle_drop(struct task *task);
+/* Are there programs? */
+bool tasks_any(void);
 void tasks_end(void);
 void task_dispose(struct task *task);
 
@@ -283,10 +294,22 @@ void servers_start(void);
 void servers_end(void);
 /* The server can go no further: the supervisor is told. Of the current thread: it returns when the server was restarted. */
 void server_die(struct server *server, uint64_t vector, uint64_t rip, uint64_t address);
-long server_call(struct task *self, struct user_regs *regs);
+/* From its image: how many calls of programs failed by that, or -EBUSY: it is not dead. */
+long server_restart(struct server *server, bool keep);
+/* Whom it serves gets an error. How many calls of programs. */
+long server_fail_served(struct server *server);
 /* For ipc_receive: a restarted server waits for messages, so all of its old memory may go. */
 void server_is_up(struct server *server);
 void server_interrupt(unsigned vector);
+
+/* ---- supervise.c ---- */
+
+/* Calls of the supervisor, and IPC_EXIT. */
+long server_call(struct task *self, struct user_regs *regs);
+/* IPC_KEEP. */
+long server_keep(struct server *server, uint64_t handle);
+/* It has received NOTIFY_BEAT, and is to answer before the next message. */
+void server_was_asked(struct server *server);
 
 /* ---- faults.c ---- */
 

@@ -65,12 +65,13 @@ static long give_frames(struct task *self, uint64_t array, uint64_t count)
 
 /* ---- spaces ---- */
 
+/* Who lives in it, and what runs as it: with no space of its own it would run in that of whoever ran before. */
 static void destroy(struct space *space)
 {
     for (unsigned i = 0; i < TASK_BUCKETS; i++)
         for (struct task *task = kernel.tasks[i]; task; task = task->next)
             if (task->thread.space == space)
-                task->thread.space = NULL;
+                task->thread.space = kernel.nowhere;
     lend_space_destroy(space);
 }
 

@@ -259,8 +259,7 @@ void server_is_up(struct server *server)
     server->old_count = 0;
 }
 
-/* How many calls of programs. */
-static long fail_served(struct server *server)
+long server_fail_served(struct server *server)
 {
     struct task *self = &server->task;
     long failed = 0;
@@ -283,14 +282,14 @@ static long fail_served(struct server *server)
     return failed;
 }
 
-static long restart(struct server *server, bool keep)
+long server_restart(struct server *server, bool keep)
 {
     long failed = 0;
 
     if (!server->dead)
         return -EBUSY;
     if (!keep) {
-        failed = fail_served(server);
+        failed = server_fail_served(server);
         alarm_cancel(&server->alarm);
         server->endpoint.notified = 0;
         heap_abandon(server);
@@ -298,51 +297,10 @@ static long restart(struct server *server, bool keep)
     load_image(server, keep);
     map_stack(server);
     set_context(server, keep ? START_KEEP : START_FRESH);
+    server->asked = 0;
     server->dead = false;
     sched_resume(&server->task.thread);
     return failed;
-}
-
-/* One that runs, or could: nothing else can be stuck. */
-static long stop(struct server *server)
-{
-    if (server->dead || server->task.state != IPC_NONE || server->task.thread.state != THREAD_READY)
-        return -EBUSY;
-    sched_suspend(&server->task.thread);
-    server_die(server, SERVER_HUNG, thread_context_read(&server->task.thread)->regs.rip, 0);
-    return 0;
-}
-
-static long state(const struct server *server)
-{
-    enum server_state state = server->dead ? SERVER_DEAD : server->task.state == IPC_NONE ? SERVER_BUSY : SERVER_WAITING;
-
-    return (long)(state | server->task.received << 8);
-}
-
-/* 0: its services have ended; it is never heard of again. 1: it does not trust the memory that it was restarted with. */
-static long exit_server(struct server *server, uint64_t status)
-{
-    if (status)
-        server_die(server, SERVER_REFUSED, server->death_rip, 0);
-    else
-        sched_block();
-    return 0;
-}
-
-long server_call(struct task *self, struct user_regs *regs)
-{
-    struct server *server = regs->rdi < kernel.servers ? kernel.server[regs->rdi] : NULL;
-
-    if (regs->error == IPC_EXIT)
-        return exit_server(self->image, regs->rdi);
-    if (!server || server == self->image)
-        return -EINVAL;
-    if (regs->error == IPC_SERVER_STATE) {
-        regs->rdx = sched_used_ns(&server->task.thread);
-        return state(server);
-    }
-    return regs->error == IPC_SERVER_STOP ? stop(server) : restart(server, regs->rsi == RESTART_KEEP);
 }
 
 /* ---- interrupts ---- */

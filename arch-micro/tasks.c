@@ -80,6 +80,7 @@ static bool task_prepare(struct task *task, struct task *parent)
         handle_drop(task);
         return false;
     }
+    task->thread.space = kernel.nowhere;
     if (!parent)
         return true;
     if (!caps_copy(task, parent)) {
@@ -290,6 +291,14 @@ long task_call(struct task *self, struct user_regs *regs)
         task = task_find((int)regs->rdi);
         return task ? call_on_task(self, regs, task) : -ESRCH;
     }
+}
+
+bool tasks_any(void)
+{
+    for (unsigned i = 0; i < TASK_BUCKETS; i++)
+        if (kernel.tasks[i])
+            return true;
+    return false;
 }
 
 /* What is left when the servers have ended, and those that waited for a server that will not hear of their end. */

@@ -229,6 +229,27 @@ struct reply calls_release_held(void)
     return reply;
 }
 
+/* ---- the account ---- */
+
+static void keep_all(const struct list *list)
+{
+    for (const struct list *link = list->next; link != list; link = link->next) {
+        const struct entry *entry = LIST_MEMBER(link, struct entry, link);
+
+        if (entry->handle)
+            kcall(IPC_KEEP, entry->handle, 0, 0);
+    }
+}
+
+/* Between two messages nothing is owed but by entries that are kept. */
+void calls_account(void)
+{
+    keep_all(&server.waiting);
+    keep_all(&server.ready);
+    keep_all(&server.held);
+    kcall(IPC_KEEP, 0, 0, 0);
+}
+
 /* ---- waking ---- */
 
 static void tell_waiters(unsigned service)

@@ -141,7 +141,7 @@ static struct reply message_notify(const struct ipc_message *m)
     if (bits & NOTIFY_ALARM)
         calls_alarm();
     if (bits & NOTIFY_BEAT)
-        kcall(IPC_NOTIFY, CAP_SERVER(server_supervisor()), NOTIFY_ALIVE(server.number), 0);
+        calls_account();
     return NO_REPLY;
 }
 

@@ -3,13 +3,18 @@
  * arch-micro/server/rsd.c: the reincarnation server, as MINIX 3 calls it: sees servers fail and starts them again.
  *
  * Death is told by the kernel. Hanging is seen by a heartbeat: every BEAT_NS, a server that has received no message
- * since the beat before and has used the CPU for BEAT_NS meanwhile is asked for a sign of life; one that gives none for
+ * since the beat before and has used the CPU for BEAT_NS meanwhile is sent a message; one that does not receive it for
  * MISSED_MAX times that is stopped. What counts is its own time: a server that others keep from the CPU, or that waits
- * for another server, does not hang.
+ * for another server, does not hang. And nothing that it says counts, only what it receives.
+ *
+ * Silence is seen by an account: every ACCOUNT_BEATS beats each server is asked whose calls wait in it, and the kernel
+ * answers the others with an error (supervise.c). Who takes the question and gives no answer is stopped.
  *
  * A dead server starts again with its memory if it finds that this can be trusted (main.c), else from nothing if what
  * it held can be had again: of procd, vmd and osd it cannot, so the machine stops. So it does for a server that dies
  * DEATHS_MAX times within a second.
+ *
+ * It serves nobody: who asks it for anything is refused, since it would wait for ever, and its callers with it.
  */
 #include <stdbool.h>
 
@@ -22,6 +27,8 @@
 
 #define BEAT_NS 10000000ul
 #define MISSED_MAX 2
+#define ACCOUNT_BEATS 100 /* a second */
+#define EPERM 1
 #define DEATHS_MAX 8
 #define DEATHS_NS 1000000000ul
 
@@ -31,6 +38,7 @@ struct subject {
     unsigned missed;   /* suspicions since it was asked; 0: it was not */
     unsigned deaths;   /* in the second since `first_death` */
     uint64_t first_death;
+    bool keeps;   /* restarted with its memory: it may refuse that, once */
     bool returns; /* restarted, and not yet heard of */
     long failed;  /* calls in flight that were answered -EIO */
     const char *lost;
@@ -40,6 +48,7 @@ static struct {
     int number;
     const struct boot_info *boot;
     struct subject subject[SERVERS_MAX];
+    unsigned beats; /* since the last account */
 } rs;
 
 /* Who can start from nothing, and what is lost by that. */
@@ -90,11 +99,30 @@ static void beat(int n)
     }
 }
 
-static void beat_all(void)
+static void account(int n)
+{
+    long forgotten = kcall(IPC_SERVER_BEAT, (uint64_t)n, 0, 0);
+
+    if (forgotten > 0)
+        log_line("%s has forgotten %ld calls: they failed", name_of(n), forgotten);
+    if (forgotten < 0)
+        stop(n);
+}
+
+static void each(void (*what)(int n))
 {
     for (int n = 0; n < (int)rs.boot->module_count && n < SERVERS_MAX; n++)
         if (n != rs.number)
-            beat(n);
+            what(n);
+}
+
+static void beat_all(void)
+{
+    each(beat);
+    if (++rs.beats < ACCOUNT_BEATS)
+        return;
+    rs.beats = 0;
+    each(account);
 }
 
 /* ---- death ---- */
@@ -127,6 +155,7 @@ static void restart(int n, unsigned how, const char *lost)
 
     if (failed < 0)
         give_up(n, "cannot be started again");
+    s->keeps = how == RESTART_KEEP;
     s->returns = true;
     s->missed = 0;
     s->failed = failed;
@@ -144,13 +173,16 @@ static void restart_fresh(int n)
 
 static void death(int n, uint64_t vector)
 {
-    if (vector == SERVER_REFUSED) {
-        restart_fresh(n);
-        return;
+    bool refused = vector == SERVER_REFUSED;
+
+    if (!refused || !rs.subject[n].keeps) {
+        probe(PROBE_DOMAIN_DIED, vector, (uint64_t)name_of(n), 0);
+        count_death(n);
     }
-    probe(PROBE_DOMAIN_DIED, vector, (uint64_t)name_of(n), 0);
-    count_death(n);
-    restart(n, RESTART_KEEP, NULL);
+    if (refused)
+        restart_fresh(n);
+    else
+        restart(n, RESTART_KEEP, NULL);
 }
 
 /* ---- messages ---- */
@@ -159,10 +191,10 @@ static void alive(int n)
 {
     struct subject *s = &rs.subject[n];
 
-    s->missed = 0;
     if (s->returns)
         probe(PROBE_DOMAIN_BACK, (uint64_t)s->failed, (uint64_t)name_of(n), (uint64_t)s->lost);
     s->returns = false;
+    s->keeps = false;
 }
 
 static void notified(uint64_t bits)
@@ -176,14 +208,24 @@ static void notified(uint64_t bits)
     }
 }
 
+/* The handle of who waits for an answer, which is no. */
+static uint64_t refuse(uint64_t label)
+{
+    ((volatile struct message *)SERVER_MESSAGE_PAGE)->result = -EPERM;
+    return LABEL_HANDLE(label);
+}
+
 void server_main(int number, enum server_why why, uint64_t died_at)
 {
+    uint64_t asker = 0;
+
     rs.number = number;
     rs.boot = (const struct boot_info *)SERVER_BOOT_INFO;
     kcall(IPC_ALARM, server_now() + BEAT_NS, 0, 0);
     for (;;) {
-        uint64_t word[6], label = ipc_reply_wait(0, 0, word);
+        uint64_t word[6], label = ipc_reply_wait(asker, -EPERM, word);
 
+        asker = refuse(label);
         if (LABEL_KIND(label) == MSG_NOTIFY)
             notified(word[0]);
         else if (LABEL_KIND(label) == MSG_DEATH)

@@ -208,6 +208,9 @@ struct reply entry_answer(struct entry *entry, long result);
 /* Answers what was held back. */
 struct reply calls_release_held(void);
 
+/* Names to the kernel who waits for an answer (NOTIFY_BEAT). */
+void calls_account(void);
+
 void wake_channel(uint64_t channel);
 /* All of a service's channels, in another server. */
 void wake_service(unsigned service);

@@ -16,16 +16,24 @@
 #include "tests/arch/images/hostile.h"
 #include "tests/arch/micro_boot.h"
 
-static const struct {
+struct expected {
     const char *name;
-    long expected;
-} attacks[] = {
+    long result;
+};
+
 #define LIST(when)
 #define ATTACK(name, expected) {#name, expected},
 #define END
+static const struct expected of_fsd[] = {
 #include "tests/arch/images/attacks.def"
 };
-#define ATTACKS (sizeof attacks / sizeof *attacks)
+static const struct expected of_ttyd[] = {
+#include "tests/arch/images/attacks_ttyd.def"
+};
+static const struct expected of_vmd[] = {
+#include "tests/arch/images/attacks_vmd.def"
+};
+#define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
 static struct micro_boot boot;
 
@@ -51,30 +59,30 @@ static void ends_well(void)
 }
 
 /* All are reported before it is a failure. */
-static void all_refused(void)
+static void all_refused(const char *server, const struct expected *attacks, size_t count)
 {
     unsigned wrong = 0;
 
-    for (size_t i = 0; i < ATTACKS; i++) {
+    for (size_t i = 0; i < count; i++) {
         char start[64], *line;
         long result = 0;
 
-        snprintf(start, sizeof start, "fsd: attack %s: ", attacks[i].name);
+        snprintf(start, sizeof start, "%s: attack %s: ", server, attacks[i].name);
         line = strstr(boot.log, start);
-        if (line && sscanf(line + strlen(start), "%ld", &result) == 1 && result == attacks[i].expected)
+        if (line && sscanf(line + strlen(start), "%ld", &result) == 1 && result == attacks[i].result)
             continue;
         print_error("attack %s: %s %ld, expected %ld\n", attacks[i].name, line ? "answered" : "was not made", result,
-                    attacks[i].expected);
+                    attacks[i].result);
         wrong++;
     }
     if (wrong)
-        fail_msg("%u attacks of %zu\n%s%s%s", wrong, ATTACKS, boot.output, boot.log, boot.report);
+        fail_msg("%u attacks of %zu\n%s%s%s", wrong, count, boot.output, boot.log, boot.report);
 }
 
 static void hostile_fsd(const char *settings)
 {
     run(settings, "fsd", "build/images/tests/hostile_fsd.elf", "fsd", NULL);
-    all_refused();
+    all_refused("fsd", of_fsd, COUNT(of_fsd));
     ends_well();
     assert_null(strstr(boot.log, "\npanic: forged"));
     assert_string_equal(boot.output, "damaged: 0\n"
@@ -88,7 +96,7 @@ static void hostile_fsd(const char *settings)
 static void test_fsd_attacks(void **state)
 {
     (void)state;
-    assert_true(ATTACKS >= 60);
+    assert_true(COUNT(of_fsd) >= 60);
     hostile_fsd(NULL);
 }
 
@@ -102,6 +110,48 @@ static void test_fsd_attacks_the_first_generation(void **state)
 {
     (void)state;
     hostile_fsd("mach=on fastpath=off");
+}
+
+/* ---- silence ---- */
+
+/* What fsd forgets is an error of the caller, or of who asked fsd for it; what it says to keep, and does not, only SIGKILL
+ * ends. In the end it goes while procd waits for it. */
+static void silent_fsd(const char *settings)
+{
+    run(settings, "fsd", "build/images/tests/hostile_fsd.elf", "silence", NULL);
+    ends_well();
+    assert_string_equal(boot.output, "a call is forgotten: EIO\n"
+                                     "a request is forgotten: EIO\n"
+                                     "a call is kept for ever: waits, signal 9\n"
+                                     "bystander: all right\n");
+    assert_non_null(strstr(boot.log, "rsd: fsd has forgotten 1 calls: they failed\n"));
+}
+
+static void test_fsd_is_silent(void **state)
+{
+    (void)state;
+    silent_fsd(NULL);
+    silent_fsd("fastpath=off");
+    silent_fsd("mach=on fastpath=off");
+}
+
+/* It is started again from nothing, and who had called it gets an error. */
+static void test_fsd_is_deaf(void **state)
+{
+    (void)state;
+    run(NULL, "fsd", "build/images/tests/hostile_fsd.elf", "deaf", NULL);
+    ends_well();
+}
+
+/* ---- vmd ---- */
+
+static void test_vmd_attacks(void **state)
+{
+    (void)state;
+    run(NULL, "vmd", "build/images/tests/hostile_vmd.elf", "vmd", NULL);
+    all_refused("vmd", of_vmd, COUNT(of_vmd));
+    ends_well();
+    assert_string_equal(boot.output, "without a space: ended\nbystander: all right\n");
 }
 
 /* ---- ttyd ---- */
@@ -147,6 +197,7 @@ static void test_ttyd_attacks_whom_fsd_serves(void **state)
     hostile_ttyd(0);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         assert_log(lines[i]);
+    all_refused("ttyd", of_ttyd, COUNT(of_ttyd));
     assert_string_equal(boot.output, "damaged: 0\nbystander: all right\n");
 }
 
@@ -171,14 +222,32 @@ static void test_ttyd_does_what_kills_it(void **state)
     }
 }
 
+/* Who does not trust the memory of a fresh start either is not started for ever. */
+static void test_ttyd_refuses_to_start(void **state)
+{
+    (void)state;
+    boot = (struct micro_boot){.replaced = "ttyd",
+                               .image = "build/images/tests/hostile_ttyd.elf",
+                               .program = "build/programs/arch/victim",
+                               .arguments = {"ttyd", "32768", HOSTILE_REFUSES},
+                               .limit_ms = 20000};
+    micro_boot(&boot);
+    if (boot.end == END_POWER_OFF || !strstr(boot.log, "rsd: ttyd dies again and again\n"))
+        fail_msg("end %d\n%s%s", boot.end, boot.output, boot.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fsd_attacks),
         cmocka_unit_test(test_fsd_attacks_the_general_path),
         cmocka_unit_test(test_fsd_attacks_the_first_generation),
+        cmocka_unit_test(test_fsd_is_silent),
+        cmocka_unit_test(test_fsd_is_deaf),
+        cmocka_unit_test(test_vmd_attacks),
         cmocka_unit_test(test_ttyd_attacks_whom_fsd_serves),
         cmocka_unit_test(test_ttyd_does_what_kills_it),
+        cmocka_unit_test(test_ttyd_refuses_to_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

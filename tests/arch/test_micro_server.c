@@ -863,11 +863,40 @@ static void a_request_is_served_again_after_a_death(void **state)
     assert_int_equal(page()->done, 4);
 }
 
-static void a_beat_is_answered(void **state)
+/* Whoever is not named is taken to be forgotten: so all that wait, and those whose answers are held back. */
+static void a_beat_is_answered_with_an_account(void **state)
 {
+    fake.behave = door;
+    say_call(4, 10, 0);
+    say_call(5, 11, 0);
+    run();
+    fake.behave = sends_signal;
+    k.request[0].status = -EAGAIN;
+    k.requests = 1;
+    say_call(6, 12, 0);
+    run();
     say_notify(NOTIFY_BEAT);
     run();
-    expect(0, IPC_NOTIFY, CAP_SERVER(RSD), NOTIFY_ALIVE(FSD));
+    assert_int_equal(k.events, 4);
+    expect(0, IPC_KEEP, 4, 0);
+    expect(1, IPC_KEEP, 5, 0);
+    expect(2, IPC_KEEP, 6, 0);
+    expect(3, IPC_KEEP, 0, 0);
+    say_notify(NOTIFY_FREE(PROCD));
+    run();
+    expect(1, IPC_REPLY, 6, (uint64_t)-EPIPE);
+}
+
+/* What a call wakes is in the account only as long as it has not been answered. */
+static void an_account_of_nobody(void **state)
+{
+    fake.behave = door;
+    say_call(4, 10, 0);
+    say_call(5, 11, 1);
+    say_notify(NOTIFY_BEAT);
+    run();
+    assert_int_equal(k.events, 3);
+    expect(2, IPC_KEEP, 0, 0);
 }
 
 /* ---- memory ---- */
@@ -933,7 +962,8 @@ int main(void)
         TEST(a_death_in_a_call_that_had_waited),
         TEST(an_answer_that_was_owed_is_not_lost),
         TEST(a_request_is_served_again_after_a_death),
-        TEST(a_beat_is_answered),
+        TEST(a_beat_is_answered_with_an_account),
+        TEST(an_account_of_nobody),
         TEST(memory_is_disjoint_and_comes_back),
     };
 

@@ -4,7 +4,7 @@
  * call.
  *
  * A program asks for attack n of a list, by a call that a real server would refuse. The attack runs while the call is
- * served; its name and its result go to the log, where the test holds them against what the list (attacks.def) expects.
+ * served; its name and its result go to the log, where the test holds them against what the list (attacks*.def) expects.
  */
 #ifndef RINGSIDE_TESTS_ARCH_IMAGES_ATTACK_H
 #define RINGSIDE_TESTS_ARCH_IMAGES_ATTACK_H
@@ -32,6 +32,8 @@ long attack_run(const struct attack *attacks, size_t count, uint64_t n, const st
 #define LIST(name)
 #define END
 #include "tests/arch/images/attacks.def"
+#include "tests/arch/images/attacks_ttyd.def"
+#include "tests/arch/images/attacks_vmd.def"
 #undef ATTACK
 #undef LIST
 #undef END

@@ -198,7 +198,7 @@ AS(linux_number, number(39, 0))
 
 long attack_numbers_beyond(const struct target *t)
 {
-    static const uint64_t numbers[] = {IPC_NOTIFY + 1, IPC_EXIT + 1, IPC_CALLS_END, 0xffffffff, -1ul, 1ul << 63, 0};
+    static const uint64_t numbers[] = {IPC_NOTIFY + 1, IPC_KEEP + 1, IPC_CALLS_END, 0xffffffff, -1ul, 1ul << 63, 0};
     long accepted = 0;
 
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
@@ -300,10 +300,11 @@ static uint64_t next_random(void)
 
 static const int nobody[] = {-1, -77, 0, 8000000, 0x7fffffff, -0x7fffffff - 1};
 
-/* All words of the page are random, but that the request is about nobody who lives, and is none that peers obey whoever
- * asks: the end of a service, a transfer of the disk, a new space. */
+/* All words of the page are random, but that the request is about nobody who lives. The disk obeys fsd: from that, none of its
+ * transfers. */
 static void write_garbage(int to)
 {
+    bool obeyed = to == server.where[SERVICE_BLK] && server.number == server.where[SERVICE_FS];
     volatile uint64_t *words = (volatile uint64_t *)SERVER_MESSAGE_PAGE;
     volatile struct message *page = MESSAGE_PAGE;
 
@@ -312,8 +313,8 @@ static void write_garbage(int to)
     page->service = next_random() % (SERVICE_COUNT + 2);
     page->op = next_random() % 2 ? next_random() % 16 : next_random() % 2 ? 0x100 + next_random() % 8 : next_random();
     page->pid = nobody[next_random() % 6];
-    if ((uint16_t)page->op == OP_QUIT || to == server.where[SERVICE_BLK] || to == server.where[SERVICE_VM])
-        page->op = next_random() % 2 ? 16 + next_random() % 200 : OP_FAULT;
+    if (obeyed && (uint16_t)page->op < OP_FAULT)
+        page->op = 16 + next_random() % 200;
 }
 
 long attack_request_garbage(const struct target *t)
@@ -330,6 +331,74 @@ long attack_request_garbage(const struct target *t)
         }
     return strange;
 }
+
+/* The answer, or what the kernel answered. Who is busy is given time. */
+static long request_of(enum service_id service, unsigned op)
+{
+    volatile struct message *page = MESSAGE_PAGE;
+    long r = -EAGAIN;
+
+    for (unsigned tries = 0; r == -EAGAIN && tries < 100; tries++) {
+        write_garbage(server.where[service]);
+        page->service = service;
+        page->op = op;
+        r = kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server.where[service]), REQUEST_TRY, 0);
+        if (r == -EAGAIN)
+            kcall(IPC_YIELD, 0, 0, 0);
+    }
+    return r ? r : page->result;
+}
+
+/* How many operations of [first, end) the server of that service does not refuse. */
+static long not_refused(enum service_id service, unsigned first, unsigned end)
+{
+    long accepted = 0;
+
+    for (unsigned op = first; op < end; op++)
+        accepted += request_of(service, op) != -EPERM;
+    return accepted;
+}
+
+AS(request_vm, not_refused(SERVICE_VM, 1, VM_RESERVE + 1))
+AS(request_vm_shrink, not_refused(SERVICE_VM, OP_SHRINK, OP_SHRINK + 1))
+AS(request_blk, not_refused(SERVICE_BLK, 1, BLK_FORGET + 1))
+
+/* Of all but who asks us: that one waits. */
+long attack_request_quit(const struct target *t)
+{
+    long accepted = 0;
+
+    for (enum service_id service = SERVICE_FS; service < SERVICE_COUNT; service++)
+        if (server.where[service] != NOWHERE && server.where[service] != server.number &&
+            (t->entry || server.where[service] != server.requester))
+            accepted += not_refused(service, OP_QUIT, OP_QUIT + 1);
+    return accepted;
+}
+
+/* It answers nothing but no. */
+long attack_request_supervisor(const struct target *t)
+{
+    volatile struct message *page = MESSAGE_PAGE;
+    long r;
+
+    write_garbage(server_supervisor());
+    r = kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server_supervisor()), 0, 0);
+    return r ? r : page->result;
+}
+
+/* ---- what is kept ---- */
+
+long attack_keep_any_handle(const struct target *t)
+{
+    long accepted = 0;
+
+    for (uint64_t handle = 1; handle < HANDLES; handle++)
+        if (!is_mine(t, handle))
+            accepted += kcall(IPC_KEEP, handle, 0, 0) != -ESRCH;
+    return accepted;
+}
+
+AS(keep_huge_handle, kcall(IPC_KEEP, t->handle + (1ul << 32), 0, 0))
 
 /* ---- while another server asks ---- */
 
@@ -355,4 +424,5 @@ long attack_request_serves_no_call(const struct target *t)
     return r != -ESRCH && r != -EPERM;
 }
 
+AS(request_kept, kcall(IPC_KEEP, t->handle, 0, 0))
 AS(request_back, kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server.where[SERVICE_VM]), 0, 0))

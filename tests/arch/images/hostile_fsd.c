@@ -2,8 +2,9 @@
  *
  * tests/arch/images/hostile_fsd.c: fsd that attacks. pwrite64 and pread64 of descriptor HOSTILE_FD ask for it: the
  * attack's number is the offset, the argument after it the address of a secret. Offset HOSTILE_WHO answers the caller's
- * handle; HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered. A request
- * of vmd for a page of a file is attacked once, after the first attack on a program.
+ * handle; HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered; the others
+ * are ways not to answer (hostile.h). A request of vmd for a page of a file is attacked once, after the first attack on a
+ * program.
  */
 #include "tests/arch/images/attack.h"
 
@@ -20,7 +21,7 @@
 
 static struct {
     long (*request)(void *self, struct request *rq); /* the real one */
-    bool attacked;
+    bool attacked, forgets, leaves;
     uint64_t stale; /* handle of the call that was held */
     call_op *pwrite64, *pread64;
 } hostile;
@@ -29,6 +30,11 @@ static long request(void *self, struct request *rq)
 {
     struct target target = {.handle = server.request_entry.handle, .address = (uint64_t)rq->data, .bytes = rq->size};
 
+    if (hostile.forgets) {
+        hostile.forgets = false;
+        server.request_entry.handle = 0; /* whom the runtime answers */
+        return 0;
+    }
     if (!hostile.attacked && rq->op == FS_READ_AT && server.requester == server.where[SERVICE_VM]) {
         hostile.attacked = true;
         for (unsigned n = 0; n < COUNT(request_attacks); n++)
@@ -57,6 +63,43 @@ static long try_stale(void)
     return kcall(IPC_REPLY, hostile.stale, 4711, 0) == -ESRCH ? (long)hostile.stale : 2;
 }
 
+/* ---- silence ---- */
+
+/* The runtime does not answer who is gone. */
+static long forget(struct entry *entry)
+{
+    entry->gone = true;
+    return CALL_WAIT;
+}
+
+static _Noreturn void be_deaf(void)
+{
+    uint64_t word[6];
+
+    for (;;)
+        ipc_reply_wait(0, 0, word);
+}
+
+static long not_answer(struct call *call)
+{
+    switch (call->arg[3]) {
+    case HOSTILE_SILENT:
+        return call_wait(call, CHANNEL(SERVICE_FS, 0x667), CALL_FOREVER);
+    case HOSTILE_FORGETS:
+        return forget((struct entry *)call);
+    case HOSTILE_FORGETS_REQUEST:
+        hostile.forgets = true;
+        return 0;
+    case HOSTILE_LEAVES:
+        hostile.leaves = true;
+        return 0;
+    default:
+        be_deaf();
+    }
+}
+
+/* ---- */
+
 static long attack(const struct attack *attacks, size_t count, struct call *call)
 {
     struct entry *entry = (struct entry *)call;
@@ -77,6 +120,8 @@ static long attack(const struct attack *attacks, size_t count, struct call *call
         return call_wait(call, CHANNEL(SERVICE_FS, 0x666), CALL_FOREVER);
     case HOSTILE_STALE:
         return try_stale();
+    case HOSTILE_SILENT ... HOSTILE_DEAF:
+        return not_answer(call);
     default:
         return attack_run(attacks, count, call->arg[3], &target);
     }
@@ -110,8 +155,11 @@ static void destroy(void)
     fs_part.destroy();
 }
 
+/* What is written at the end is the last that procd asks for but the end itself. */
 static long operation(struct request *rq)
 {
+    if (rq->op == OP_SYNC && hostile.leaves)
+        kcall(IPC_EXIT, 0, 0, 0);
     return fs_part.operation(rq);
 }
 

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * tests/arch/images/hostile_ttyd.c: ttyd that attacks the program which fsd serves by asking it, and that does, when
- * asked by an ioctl, what no server survives (deadly.def).
+ * asked by an ioctl, what no server survives (deadly.def). If the program was started with the argument HOSTILE_REFUSES,
+ * it does not start again either.
  */
 #include "tests/arch/images/attack.h"
 
 #include "tests/arch/images/hostile.h"
 
 #define KERNEL_TEXT 0xffffffff80100000ul
+#define LIST(when) static const struct attack when##_attacks[] = {
+#define ATTACK(name, expected) {#name, attack_##name},
+#define END                                                                                                            \
+    }                                                                                                                  \
+    ;
+#include "tests/arch/images/attacks_ttyd.def"
+#define COUNT(list) (sizeof(list) / sizeof(*list))
 
 static struct {
     long (*request)(void *self, struct request *rq); /* the real one */
@@ -99,6 +107,27 @@ static void hang(void)
         __asm__ volatile("");
 }
 
+/* It lives, as the supervisor is told again and again; but it receives nothing. */
+static void forge_life(void)
+{
+    for (;;)
+        kcall(IPC_NOTIFY, CAP_SERVER((uint64_t)server_supervisor()), NOTIFY_ALIVE(server.number), 0);
+}
+
+/* It receives everything, and does nothing about it. */
+static void deaf(void)
+{
+    uint64_t word[6];
+
+    for (;;)
+        ipc_reply_wait(0, 0, word);
+}
+
+static void leave(void)
+{
+    kcall(IPC_EXIT, 0, 0, 0);
+}
+
 #define DEADLY(name, text)                                                                                             \
     static void name(void)                                                                                             \
     {                                                                                                                  \
@@ -165,6 +194,14 @@ static void attack_served(const struct request *rq)
     log_line("request back: %ld", kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server.where[SERVICE_FS]), 0, 0));
 }
 
+static void attack_others(const struct request *rq)
+{
+    const struct target target = {.handle = server.request_entry.handle, .address = rq->arg[2], .bytes = 64};
+
+    for (unsigned n = 0; n < COUNT(ioctl_attacks); n++)
+        attack_run(ioctl_attacks, COUNT(ioctl_attacks), n, &target);
+}
+
 static void drain_serves_nobody(void)
 {
     uint64_t absent;
@@ -180,17 +217,30 @@ static long request(void *self, struct request *rq)
         drain_serves_nobody();
     if (rq->op != TTY_IOCTL || (rq->arg[1] & 0xffff0000) != HOSTILE_IOCTL)
         return hostile.request(self, rq);
-    if (rq->arg[1] & HOSTILE_DEADLY)
+    if (rq->arg[1] & HOSTILE_DEADLY) {
         die(rq->arg[1] & ~(HOSTILE_IOCTL | HOSTILE_DEADLY));
-    else
-        attack_served(rq);
+        return 0;
+    }
+    attack_served(rq);
+    attack_others(rq);
     return 0;
 }
 
 /* ---- tty_part, and this in front ---- */
 
+static bool refuses(void)
+{
+    const char *last = server.boot->text; /* the path, then the arguments */
+
+    for (unsigned n = 0; n < server.boot->argc; n++)
+        last += str_len(last) + 1;
+    return str_eq(last, HOSTILE_REFUSES);
+}
+
 static void create(enum server_why why)
 {
+    if (why == START_FRESH && refuses())
+        kcall(IPC_EXIT, 1, 0, 0);
     tty_part.create(why);
     hostile.request = server.services[SERVICE_TTY].request;
     server.services[SERVICE_TTY].request = request;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * victim fsd | ttyd N: calls a hostile server (tests/arch/images) until it has tried all its attacks, and looks after
- * each one whether its memory is what it was. A bystander works with a file and a pipe meanwhile.
+ * victim fsd | ttyd N | vmd: calls a hostile server (tests/arch/images) until it has tried all its attacks, and looks
+ * after each one whether its memory is what it was. A bystander works with a file and a pipe meanwhile.
+ *
+ * victim silence | deaf: calls a hostile fsd that does not answer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +27,8 @@ static char memory[3 * PAGE] __attribute__((aligned(PAGE)));
 static char secret[64];
 static char *const granted = memory + PAGE + 256;
 static volatile int *stop;
+static unsigned nap_us = 500; /* of the bystander */
+static unsigned number;       /* of ttyd's attack */
 
 static long hostile(long nr, uint64_t offset)
 {
@@ -101,7 +105,7 @@ static void stand_by(void)
     do {
         if (!file_is_right(round) || !pipe_is_right(round))
             _exit(1);
-        usleep(500);
+        usleep(nap_us);
     } while (round++, !*stop);
     _exit(round > 2 ? 0 : 2);
 }
@@ -182,8 +186,6 @@ static void stale_handle(void)
     printf("whose it is now: exit %d\n", WEXITSTATUS(status));
 }
 
-/* ---- the whole ---- */
-
 static void report(pid_t by)
 {
     int status;
@@ -192,6 +194,64 @@ static void report(pid_t by)
     waitpid(by, &status, 0);
     printf("bystander: %s\n", WIFEXITED(status) && WEXITSTATUS(status) == 0 ? "all right" : "disturbed");
 }
+
+/* ---- silence ---- */
+
+static void say_result(const char *what, long result)
+{
+    printf("%s: %s\n", what, result >= 0 ? "done" : errno == EIO ? "EIO" : strerror(errno));
+}
+
+static int end_of(pid_t child)
+{
+    int status;
+
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* It asks procd for a child, and procd asks fsd. */
+static void forgotten_request(void)
+{
+    pid_t child;
+
+    hostile(SYS_pwrite64, HOSTILE_FORGETS_REQUEST);
+    child = fork();
+    if (child == 0)
+        _exit(0);
+    say_result("a request is forgotten", child);
+}
+
+/* SIGTERM is for the server to hear of, which does nothing. */
+static void kept_for_ever(void)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        child_calls(HOSTILE_SILENT);
+    usleep(3000000);
+    kill(child, SIGTERM);
+    usleep(3000000);
+    printf("a call is kept for ever: %s", waitpid(child, NULL, WNOHANG) == 0 ? "waits" : "ended");
+    kill(child, SIGKILL);
+    printf(", signal %d\n", end_of(child));
+}
+
+static void be_kept_waiting(void)
+{
+    say_result("a call is forgotten", hostile(SYS_pwrite64, HOSTILE_FORGETS));
+    forgotten_request();
+    kept_for_ever();
+    hostile(SYS_pwrite64, HOSTILE_LEAVES);
+}
+
+/* Nothing can be printed any more. */
+static int call_the_deaf(void)
+{
+    return hostile(SYS_pwrite64, HOSTILE_DEAF) < 0 && errno == EIO && write(1, "x", 1) < 0 && errno == EIO ? 0 : 3;
+}
+
+/* ---- the whole ---- */
 
 static void be_attacked_by_fsd(void)
 {
@@ -202,7 +262,7 @@ static void be_attacked_by_fsd(void)
 }
 
 /* What the call says does not matter, only that it comes back, and that there is a terminal afterwards. */
-static void be_attacked_by_ttyd(unsigned number)
+static void be_attacked_by_ttyd(void)
 {
     fill();
     usleep(3000); /* so that the bystander is at work */
@@ -211,21 +271,60 @@ static void be_attacked_by_ttyd(unsigned number)
     usleep(3000);
 }
 
+/* Who has no space does nothing until it is killed, or dies of that. */
+static void be_attacked_by_vmd(void)
+{
+    pid_t child;
+    int signal;
+
+    for (uint64_t n = 0; syscall(SYS_munmap, HOSTILE_ADDRESS, n + 1) == 0; n++)
+        ;
+    child = fork();
+    if (child == 0) {
+        usleep(1000);
+        syscall(SYS_munmap, HOSTILE_ADDRESS, HOSTILE_DESTROY + 1);
+        _exit(0);
+    }
+    usleep(3000);
+    kill(child, SIGKILL);
+    signal = end_of(child);
+    printf("without a space: %s\n", signal == SIGSEGV || signal == SIGKILL ? "ended" : "ran");
+}
+
+static const struct {
+    const char *name;
+    void (*be)(void);
+} modes[] = {
+    {"fsd", be_attacked_by_fsd},
+    {"ttyd", be_attacked_by_ttyd},
+    {"vmd", be_attacked_by_vmd},
+    {"silence", be_kept_waiting},
+};
+
+static void be(const char *name)
+{
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(name, modes[i].name) == 0)
+            modes[i].be();
+}
+
 int main(int argc, char **argv)
 {
     pid_t by;
 
     setvbuf(stdout, NULL, _IONBF, 0);
-    if (argc < 2 || (argc < 3 && strcmp(argv[1], "fsd") != 0))
+    if (argc < 2)
         return 2;
+    if (strcmp(argv[1], "deaf") == 0)
+        return call_the_deaf();
+    if (strcmp(argv[1], "silence") == 0)
+        nap_us = 50000;
+    number = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
     stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     by = fork();
     if (by == 0)
         stand_by();
-    if (strcmp(argv[1], "fsd") == 0)
-        be_attacked_by_fsd();
-    else
-        be_attacked_by_ttyd((unsigned)atoi(argv[2]));
+    be(argv[1]);
     report(by);
     return 0;
 }
