@@ -13,8 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/arch/decode_oracle.h"
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+#include "tests/arch/decode_rig.h"
 
 /* How Capstone calls registers of 1, 2, 4 and 8 bytes. */
 static const x86_reg registers_by_size[4][16] = {
@@ -330,9 +329,9 @@ static void sort_prefixes(uint8_t *code, size_t bytes)
         }
 }
 
-bool oracle_decode(struct oracle *o, const uint8_t code[ORACLE_BYTES], struct decoded *out)
+bool oracle_decode(struct oracle *o, const uint8_t code[LONGEST], struct decoded *out)
 {
-    uint8_t sorted[ORACLE_BYTES];
+    uint8_t sorted[LONGEST];
     const uint8_t *at = sorted;
     size_t left = sizeof sorted;
     uint64_t address = 0x1000;

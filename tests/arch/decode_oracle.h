@@ -7,9 +7,7 @@
 
 #include <capstone/capstone.h>
 
-#include "arch-vmm/decode.h"
-
-#define ORACLE_BYTES 15
+#include "tests/arch/decode_rig.h"
 
 struct oracle {
     csh cs;
@@ -18,7 +16,7 @@ struct oracle {
 
 struct oracle oracle_open(void);
 void oracle_close(struct oracle *o);
-/* As decode() of 15 bytes. */
-bool oracle_decode(struct oracle *o, const uint8_t code[ORACLE_BYTES], struct decoded *out);
+/* As decode() of so many bytes. */
+bool oracle_decode(struct oracle *o, const uint8_t code[LONGEST], struct decoded *out);
 
 #endif
