@@ -257,6 +257,8 @@ long pages_fault(void *self, struct call *call);
 
 /* ---- memory.c ---- */
 
+/* How other frames of this library's that the kernel took by force are dealt with: it gives none before. */
+void memory_mends(bool (*mend)(void));
 /* Gives all free pages of the heap back to the kernel; how many are left, in use. */
 size_t memory_shrink(void);
 

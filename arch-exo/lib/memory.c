@@ -30,6 +30,7 @@ static struct {
     struct run *free; /* lowest address first */
     size_t free_pages, used_pages;
     uint64_t frame[TAKE_MAX]; /* for one kernel call */
+    bool (*mend)(void);
 } memory;
 
 static char *end_of(const struct run *run)
@@ -97,10 +98,8 @@ static struct run **grow(size_t pages)
 {
     long taken = pages <= TAKE_MAX ? take(pages) : -ENOMEM;
 
-    while (taken == -EAGAIN) {
-        pages_mend();
+    if (taken == -EAGAIN && memory.mend && memory.mend())
         taken = take(pages);
-    }
     if (taken < (long)pages)
         return NULL;
     return insert(page_window(memory.frame[0]), pages);
@@ -151,6 +150,11 @@ uint64_t frame_alloc(void)
 void frame_free(uint64_t frame)
 {
     frames_free(frame, 1);
+}
+
+void memory_mends(bool (*mend)(void))
+{
+    memory.mend = mend;
 }
 
 size_t memory_shrink(void)

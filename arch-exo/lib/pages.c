@@ -303,6 +303,7 @@ static void protect(void *ctx, long space, uint64_t address, size_t count, unsig
 
 void pages_init(struct vm_host *host)
 {
+    memory_mends(pages_mend);
     *host = (struct vm_host){
         .frame_alloc = frame_take,
         .frame_free = frame_give,

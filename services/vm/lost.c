@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * services/vm/lost.c: frames that the placement had lent and has taken back without asking.
+ * services/vm/lost.c: frames that the placement wants back although they are in use, or has taken back without asking.
  *
  * What a file holds, and nobody has changed, will be read again: the page is forgotten. Anything else was the only copy:
  * every process that could have seen it is hurt, and must not run on as if it were zeros. Nothing here allocates, and a
@@ -86,4 +86,38 @@ void vm_lost(struct vm *vm, const frame_t *frames, size_t count, void (*hurt)(in
             forget_in_space(&l, member->space);
     for (struct vm_object *object = vm->files; object; object = object->next)
         forget(&l, &object->pages, true);
+}
+
+/* ---- before it comes to that ---- */
+
+static size_t unmap_clean(struct vm *vm, struct vm_space *space, size_t wanted)
+{
+    uint64_t page = 0, entry;
+    size_t n = 0;
+
+    for (; n < wanted && (entry = vm_page_next(&space->pages, &page, UINT64_MAX)); page++) {
+        struct vm_area *area = vm_area_find(space, page << PAGE_SHIFT);
+
+        if (entry & PAGE_PRIVATE || area->object->kind != OBJECT_FILE)
+            continue;
+        vm->mmu->unmap(vm->mmu->ctx, space->id, page << PAGE_SHIFT, 1);
+        vm_page_set(&space->pages, page, 0);
+        vm_frame_drop(vm, entry_frame(entry));
+        n++;
+    }
+    return n;
+}
+
+size_t vm_reclaim(struct vm *vm, size_t wanted)
+{
+    size_t dropped = vm_shrink(vm), unmapped = 1;
+
+    while (dropped < wanted && unmapped) {
+        unmapped = 0;
+        for (unsigned i = 0; i < MEMBER_BUCKETS; i++)
+            for (struct vm_member *member = vm->members[i]; member; member = member->next)
+                unmapped += unmap_clean(vm, member->space, wanted - dropped);
+        dropped += vm_shrink(vm);
+    }
+    return dropped;
 }

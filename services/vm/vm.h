@@ -68,6 +68,9 @@ struct service vm_service(struct vm *vm);
 /* Gives cached file pages that no space maps back to the placement, and the file handles that only they needed to
  * fs; returns how many pages. Before the last CALL_SYNC_ALL and before counting free frames. */
 size_t vm_shrink(struct vm *vm);
+/* The same, and then, until `wanted` pages have been given back, pages of files that programs have mapped and not changed:
+ * they are read again when they are touched. */
+size_t vm_reclaim(struct vm *vm, size_t wanted);
 /* Frames, lowest first, that the placement has taken back as they were in use, and has unmapped everywhere. Pages of files are
  * read again; hurt(pid) for each process that had something else in them, which vm has not got any more. */
 void vm_lost(struct vm *vm, const frame_t *frames, size_t count, void (*hurt)(int pid));
