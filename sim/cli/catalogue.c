@@ -18,21 +18,25 @@ const struct arch archs[] = {
     {name, variant, image, modules, settings, description},
 #define SETTING(arch, key, values, initial, description)
 #define SLICES(arch, key, values, initial, description)
+#define GUESTS(arch, key, values, initial, description)
 #include "sim/cli/archs.def"
 #undef ARCH
 #undef SETTING
 #undef SLICES
+#undef GUESTS
 };
 const size_t arch_count = COUNT(archs);
 
 const struct setting settings[] = {
 #define ARCH(name, variant, image, modules, settings, description)
-#define SETTING(arch, key, values, initial, description) {arch, key, values, initial, description, false},
-#define SLICES(arch, key, values, initial, description) {arch, key, values, initial, description, true},
+#define SETTING(arch, key, values, initial, description) {arch, key, values, initial, description, USE_KERNEL},
+#define SLICES(arch, key, values, initial, description) {arch, key, values, initial, description, USE_SLICES},
+#define GUESTS(arch, key, values, initial, description) {arch, key, values, initial, description, USE_GUESTS},
 #include "sim/cli/archs.def"
 #undef ARCH
 #undef SETTING
 #undef SLICES
+#undef GUESTS
 };
 const size_t setting_count = COUNT(settings);
 
@@ -209,15 +213,26 @@ static const char *value_in(const char *text, const char *key)
     return NULL;
 }
 
-unsigned slices_wanted(const struct arch *arch, const char *settings_text)
+/* The number that a setting of this use, or of a later one, has; else `otherwise`. */
+static unsigned number_for(enum setting_use use, const struct arch *arch, const char *settings_text, unsigned otherwise)
 {
     for (size_t i = 0; i < setting_count; i++) {
-        const char *value = settings[i].slices && strcmp(settings[i].arch, arch->name) == 0
+        const char *value = settings[i].use >= use && strcmp(settings[i].arch, arch->name) == 0
                                 ? value_in(settings_text, settings[i].key)
                                 : NULL;
 
         if (value)
             return (unsigned)strtoul(value, NULL, 10);
     }
-    return 1;
+    return otherwise;
+}
+
+unsigned slices_wanted(const struct arch *arch, const char *settings_text)
+{
+    return number_for(USE_SLICES, arch, settings_text, 1);
+}
+
+unsigned guests_wanted(const struct arch *arch, const char *settings_text)
+{
+    return number_for(USE_GUESTS, arch, settings_text, 0);
 }

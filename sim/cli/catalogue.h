@@ -24,12 +24,19 @@ struct arch {
     const char *description;
 };
 
+/* Who wants to know a setting; each also what those before it do. */
+enum setting_use {
+    USE_KERNEL,
+    USE_SLICES, /* its value is the number of the disk's slices */
+    USE_GUESTS, /* and of virtual machines */
+};
+
 struct setting {
     const char *arch, *key;
     const char *values; /* "on|off" */
     const char *initial;
     const char *description;
-    bool slices; /* its value is the number of the disk's slices */
+    enum setting_use use;
 };
 
 struct workload {
@@ -58,6 +65,8 @@ bool resolve_settings(const struct arch *arch, const char *const *chosen, size_t
 
 /* In how many slices the disk is with these effective settings: 1, unless a setting says more. */
 unsigned slices_wanted(const struct arch *arch, const char *settings_text);
+/* For how many virtual machines the machine has memory with them: 0, unless a setting says more. */
+unsigned guests_wanted(const struct arch *arch, const char *settings_text);
 
 struct home {
     char path[PATH_MAX];

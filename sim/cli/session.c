@@ -67,6 +67,7 @@ bool session_open(struct session *s, const struct options *options, const char *
     if (!s->arch || !resolve_settings(s->arch, options->set, options->sets, s->settings, error))
         return false;
     s->disk_slices = slices_wanted(s->arch, s->settings);
+    s->guests = guests_wanted(s->arch, s->settings);
     return find_home(&s->home, error) &&
            load_cpu(&s->home, options->cpu ? options->cpu : DEFAULT_CPU, &s->cpu, error) &&
            check_image(&s->home, s->arch, s->arch->image, error) && for_modules(s->arch, check_module, &opening);
@@ -134,6 +135,7 @@ static bool make_machine(struct run *r)
         .cpu = &s->cpu,
         .cpus = s->options->cpus,
         .model = s->options->model,
+        .guests = s->guests,
         .disk = job->disk,
         .disk_bytes = job->disk_bytes,
         .disk_slices = job->disk_slices,

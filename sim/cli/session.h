@@ -17,7 +17,7 @@ struct session {
     const struct arch *arch;
     struct cpu_model cpu;
     char settings[SETTINGS_TEXT_MAX];
-    unsigned disk_slices; /* what the settings want */
+    unsigned disk_slices, guests; /* what the settings want */
 };
 
 /* One run: a first program on a disk. Everything stays the caller's. */
