@@ -7,8 +7,8 @@
  * opcode, say what an instruction is and what follows its opcode; a form that is not listed is unknown.
  *
  * Prefixes that an instruction has no use for are ignored, as processors do, unless it would be another instruction
- * with them (F3 0F 09 is WBNOINVD, F2 0F 01 CA is ERETS). CS, DS, ES and SS overrides mean nothing in 64-bit mode; beside
- * one of FS or GS they do to some decoders, the last one counting, so that is unknown.
+ * with them (F3 0F 09 is WBNOINVD, F2 0F 01 CA is ERETS). CS, DS, ES and SS overrides mean nothing in 64-bit mode;
+ * beside one of FS or GS they do to some decoders, the last one counting, so that is unknown.
  */
 #include "arch-vmm/decode.h"
 
@@ -40,19 +40,18 @@ enum {
     GROUP = 1 << 1,        /* … and chooses among several instructions */
     REG = 1 << 2,          /* its `reg` is an operand */
     MEMORY = 1 << 3,       /* its r/m is an operand, in memory */
-    REGISTER = 1 << 4,     /* … or in a register */
-    CONTROL = 1 << 5,      /* its r/m is a register, whatever its mode says */
-    OFFSET = 1 << 6,       /* an absolute address follows */
-    PORT = 1 << 7,         /* an immediate byte follows, unsigned */
-    VALUE = 1 << 8,        /* an immediate of the operand's width follows, of 4 bytes at most */
-    FROM_RSI = 1 << 9,     /* string instructions: where `memory` is */
-    TO_RDI = 1 << 10,
-    EXTENDS = 1 << 11,     /* the register that is loaded is as wide as the operand size */
-    SIGNED = 1 << 12,
-    NEEDS_66 = 1 << 13,    /* it is another instruction without … */
-    NO_66 = 1 << 14,       /* … or with that, even under REX.W */
-    NO_16_BITS = 1 << 15,  /* refused in 16 bits */
-    NO_REPEAT = 1 << 16,   /* it is another instruction under F2 or F3 */
+    REGISTER = 1 << 4,     /* … or in a register; without MEMORY, whatever its mode says */
+    OFFSET = 1 << 5,       /* an absolute address follows */
+    PORT = 1 << 6,         /* an immediate byte follows, unsigned */
+    VALUE = 1 << 7,        /* an immediate of the operand's width follows, of 4 bytes at most */
+    FROM_RSI = 1 << 8,     /* string instructions: where `memory` is */
+    TO_RDI = 1 << 9,
+    EXTENDS = 1 << 10,     /* the register that is loaded is as wide as the operand size */
+    SIGNED = 1 << 11,
+    NEEDS_66 = 1 << 12,    /* it is another instruction without … */
+    NO_66 = 1 << 13,       /* … or with that, even under REX.W */
+    NO_16_BITS = 1 << 14,  /* refused in 16 bits */
+    NO_REPEAT = 1 << 15,   /* it is another instruction under F2 or F3 */
 };
 
 #define NO_PREFIX (NO_66 | NO_REPEAT)
@@ -110,10 +109,10 @@ static const struct form two_byte[256] = {
     [0x08] = {OP_INVD, 0, 0},
     [0x09] = {OP_WBINVD, 0, NO_REPEAT},
     [0x0b] = {OP_UD, 0, 0},
-    [0x20] = {OP_READ_CR, 0, MODRM | REG | CONTROL},
-    [0x21] = {OP_READ_DR, 0, MODRM | REG | CONTROL},
-    [0x22] = {OP_WRITE_CR, 0, MODRM | REG | CONTROL},
-    [0x23] = {OP_WRITE_DR, 0, MODRM | REG | CONTROL},
+    [0x20] = {OP_READ_CR, 0, MODRM | REG | REGISTER},
+    [0x21] = {OP_READ_DR, 0, MODRM | REG | REGISTER},
+    [0x22] = {OP_WRITE_CR, 0, MODRM | REG | REGISTER},
+    [0x23] = {OP_WRITE_DR, 0, MODRM | REG | REGISTER},
     [0x30] = {OP_WRMSR, 0, 0},
     [0x31] = {OP_RDTSC, 0, 0},
     [0x32] = {OP_RDMSR, 0, 0},
@@ -304,17 +303,15 @@ static void read_memory(struct reader *r, uint32_t flags, struct memory_operand 
     }
 }
 
-/* False: it needs the other kind. */
+/* The operand that is in memory or in register `rm`. False: it is in a register and must not be. */
 static bool read_rm(struct reader *r, uint32_t flags, struct decoded *out)
 {
-    bool in_register = r->modrm >= 0xc0 || flags & CONTROL;
-
-    if (flags & (STRING | OFFSET) || (flags & MEMORY && !in_register)) {
+    if (flags & (STRING | OFFSET) || (flags & MEMORY && r->modrm < 0xc0)) {
         out->has_memory = true;
         read_memory(r, flags, &out->memory);
         return true;
     }
-    if (flags & (REGISTER | CONTROL))
+    if (flags & REGISTER)
         out->rm = extended(r, REX_B, r->modrm);
     return !(flags & MEMORY) || flags & REGISTER;
 }

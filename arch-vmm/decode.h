@@ -66,24 +66,24 @@ struct memory_operand {
     uint8_t base, index; /* or NO_REGISTER */
     uint8_t scale;       /* 1, 2, 4, 8: what the index is multiplied by */
     bool rip_relative;   /* and no base, no index */
-    bool address32;      /* 67: cut to 32 bits before the segment's base is added; string instructions use ECX, ESI, EDI */
+    bool address32; /* 67: cut to 32 bits before the segment's base is added; string instructions use ECX, ESI, EDI */
     int64_t displacement;
 };
 
 struct decoded {
     uint8_t op;     /* enum vmm_op */
     uint8_t length; /* bytes of the instruction */
-    uint8_t width;  /* bytes accessed in memory or at the port: 1, 2, 4, 8, LGDT and LIDT 10, INVPCID 16; or a selector's in
-                     * a register, 2; or none, 0. One element of a string. */
+    uint8_t width; /* bytes accessed in memory or at the port: 1, 2, 4, 8, LGDT and LIDT 10, INVPCID 16; or a selector's
+                    * in a register, 2; or none, 0. One element of a string. */
     uint8_t target; /* LOAD: bytes of the register that are written. 4 clears the upper half, 1 and 2 leave the rest */
     bool sign;      /* LOAD: sign-extended to `target` bytes; else zero-extended */
     bool high_byte; /* LOAD, STORE: `reg` is 4 … 7 and means AH, CH, DH, BH: bits 8 … 15 of register `reg` - 4 */
     bool immediate_used; /* STORE: `immediate` is stored, not a register; IN, OUT: it is the port, not DX */
     bool rep;            /* a string instruction under F3 or F2 */
     bool wide;           /* REX.W */
-    bool has_memory;     /* an operand is at `memory`; else it is register `rm`, if the instruction has such an operand */
-    uint8_t reg;         /* ModRM.reg with REX.R: a general register, or the number of a CR or DR */
-    uint8_t rm;          /* without `has_memory` */
+    bool has_memory; /* an operand is at `memory`; else it is register `rm`, if the instruction has such an operand */
+    uint8_t reg;     /* ModRM.reg with REX.R: a general register, or the number of a CR or DR */
+    uint8_t rm;      /* without `has_memory` */
     struct memory_operand memory;
     int64_t immediate; /* a vector or port: zero-extended; a stored value: sign-extended from its bytes in the code */
 };
@@ -92,8 +92,9 @@ struct decoded {
  * The instruction at `code`, of which `bytes` can be read: fewer than 15 if the next page cannot be. False: unknown, or
  * it does not fit. `*out` is zero but for what was decoded.
  *
- * Unknown on purpose: LOCK, which makes each of these #UD (or a MOV of CR8, on AMD); FS or GS beside another segment; IRET
- * and MOVSXD of 16 bits, the latter of another width on AMD than on Intel; moves between registers, which do not trap.
+ * Unknown on purpose: LOCK, which makes each of these #UD (or a MOV of CR8, on AMD); FS or GS beside another segment;
+ * IRET and MOVSXD of 16 bits, the latter of another width on AMD than on Intel; moves between registers, which do not
+ * trap.
  */
 bool decode(const uint8_t *code, size_t bytes, struct decoded *out);
 

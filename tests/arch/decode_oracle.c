@@ -2,9 +2,9 @@
  *
  * tests/arch/decode_oracle.c: what Capstone says of the instructions that arch-vmm/decode.h lists, in its words.
  *
- * Written from Capstone's mnemonics and operands alone: opcodes are not looked at. The order of prefixes means nothing to
- * processors but something to Capstone 4 (it forgets a 66 or F0 before F2 or F3, and INVPCID with a 66 before 67): it gets
- * them in the order that it understands.
+ * Written from Capstone's mnemonics and operands alone: opcodes are not looked at. The order of prefixes means nothing
+ * to processors but something to Capstone 4 (it forgets a 66 or F0 before F2 or F3, and INVPCID with a 66 before 67):
+ * it gets them in the order that it understands.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,8 +252,8 @@ static const struct {
     {X86_INS_MOVSQ, OP_MOVE_STRING, want_string},
 };
 
-/* Where Capstone 4 is wrong by the manuals: MOVSXD without REX.W loads 32 bits; of 66 and REX.W at a port, 66 is ignored;
- * F2 before MOVSD is REP. */
+/* Where Capstone 4 is wrong by the manuals: MOVSXD without REX.W loads 32 bits; of 66 and REX.W at a port, 66 is
+ * ignored; F2 before MOVSD is REP. */
 static void correct(const cs_insn *in, struct decoded *want)
 {
     bool at_port = want->op == OP_IN || want->op == OP_OUT || want->op == OP_INS || want->op == OP_OUTS;

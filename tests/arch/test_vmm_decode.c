@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_vmm_decode.c: the monitor's decoder (arch-vmm/decode.c) on the host, by bytes written by hand with what
- * they mean, each cut off at every length, and by random ones: none is read that may not be.
+ * tests/arch/test_vmm_decode.c: the monitor's decoder (arch-vmm/decode.c) on the host, by bytes written by hand with
+ * what they mean, each cut off at every length, and by random ones: none is read that may not be.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -118,6 +118,7 @@ static const struct {
     {"8a 07", {.op = OP_LOAD, .width = 1, .target = 1, .reg = 0, AT(.base = 7)}},
     {"8a 27", {.op = OP_LOAD, .width = 1, .target = 1, .reg = 4, .high_byte = true, AT(.base = 7)}},
     {"40 8a 27", {.op = OP_LOAD, .width = 1, .target = 1, .reg = 4, AT(.base = 7)}},
+    {"f3 8b 07", {.op = OP_LOAD, .width = 4, .target = 4, AT(.base = 7)}}, /* repeats nothing */
     {"66 8b 07", {.op = OP_LOAD, .width = 2, .target = 2, AT(.base = 7)}},
     {"8b 07", {.op = OP_LOAD, .width = 4, .target = 4, AT(.base = 7)}},
     {"66 48 8b 07", {.op = OP_LOAD, .width = 8, .target = 8, .wide = true, AT(.base = 7)}},
@@ -157,7 +158,8 @@ static const struct {
     {"c7 42 f8 78 56 34 12",
      {.op = OP_STORE, .width = 4, .immediate_used = true, .immediate = 0x12345678, AT(.base = 2, .displacement = -8)}},
     {"48 c7 04 0a 00 00 00 80",
-     {.op = OP_STORE, .width = 8, .wide = true, .immediate_used = true, .immediate = INT32_MIN, AT(.base = 2, .index = 1)}},
+     {.op = OP_STORE, .width = 8, .wide = true, .immediate_used = true, .immediate = INT32_MIN,
+      AT(.base = 2, .index = 1)}},
     {"a2 ff ff ff ff ff ff ff ff", {.op = OP_STORE, .width = 1, AT(.displacement = -1)}},
     {"66 a3 01 00 00 00 00 00 00 00", {.op = OP_STORE, .width = 2, AT(.displacement = 1)}},
     {"2e 2e 2e 2e 48 c7 80 00 00 00 00 00 00 00 00", /* 15 bytes */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_vmm_decode_all.c: the monitor's decoder (arch-vmm/decode.c) beside Capstone (decode_oracle.c), for every
- * opcode with every prefix, ModRM and SIB that matters, and for random bytes: what one of the two takes for an instruction
- * that can trap, the other one does, and all fields agree. Where they do not on purpose, why_refused() says why.
+ * tests/arch/test_vmm_decode_all.c: the monitor's decoder (arch-vmm/decode.c) beside Capstone (decode_oracle.c), for
+ * every opcode with every prefix, ModRM and SIB that matters, for random bytes, and for the monolithic kernel: what one of
+ * the two takes for an instruction that can trap, the other one does, and all fields agree. Where they do not on
+ * purpose, why_refused() says why.
  */
 #include <fcntl.h>
 #include <setjmp.h>
