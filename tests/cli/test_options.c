@@ -167,6 +167,31 @@ static void settings_have_defaults_and_values(void **state)
     }
 }
 
+/* Groups of exo and guests of vmm are systems with a disk each; guests have memory too. */
+static void settings_size_the_machine(void **state)
+{
+    static const struct {
+        const char *arch, *set;
+        unsigned slices, guests;
+    } rows[] = {
+        {"monolithic", NULL, 1, 0}, {"micro", NULL, 1, 0},      {"exo", NULL, 1, 0},        {"exo", "groups=3", 3, 0},
+        {"vmm", NULL, 1, 1},        {"vmm", "guests=2", 2, 2}, {"vmm", "guests=8", 8, 8},
+        {"vmm", "shadow-cache=off", 1, 1},
+    };
+    char text[SETTINGS_TEXT_MAX];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct arch *arch = find_arch(rows[i].arch, &error);
+
+        assert_non_null(arch);
+        assert_true(resolve_settings(arch, &rows[i].set, rows[i].set != NULL, text, &error));
+        assert_int_equal(slices_wanted(arch, text), rows[i].slices);
+        assert_int_equal(guests_wanted(arch, text), rows[i].guests);
+    }
+    assert_false(resolve_settings(find_arch("vmm", &error), (const char *const[]){"guests=9"}, 1, text, &error));
+    assert_string_equal(error.text, "setting 'guests' cannot be '9'; it is one of 1|2|3|4|5|6|7|8");
+}
+
 static void distances_are_edit_distances(void **state)
 {
     static const struct {
@@ -227,6 +252,7 @@ int main(void)
         cmocka_unit_test(too_many_words_are_refused),
         cmocka_unit_test(names_are_found_or_suggested),
         cmocka_unit_test(settings_have_defaults_and_values),
+        cmocka_unit_test(settings_size_the_machine),
         cmocka_unit_test(distances_are_edit_distances),
         cmocka_unit_test(a_program_has_its_typed_path_in_the_guest),
         cmocka_unit_test(the_nearest_name_is_suggested_or_none),

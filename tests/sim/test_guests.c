@@ -46,9 +46,10 @@ SNIPPET(monitor,
         "mov edi, 0xfee00000; mov dword ptr [rdi + 0xf0], 0x1ff; mov r12d, " AT(STEPS) ";"
         "lea rax, [rip + next]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp; jmp first;"
         "next: add r12, 64; first: mov rbx, [r12]; mov rax, [r12 + 8]; mov rcx, [r12 + 16];"
-        "mov rdx, [r12 + 24]; mov rsi, [r12 + 32]; mov rdi, [r12 + 40]; cmp ebx, 1; jb done; je probe; cmp ebx, 3; je ipi;"
-        "mov rbx, [r12 + 48]; mov cr3, rbx; push " AT(GUEST_USER_SS) "; movabs rbx, " AT(STACK) "; push rbx; push 0x202;"
-        "push " AT(GUEST_USER_CS) "; push [r12 + 56]; xor ebx, ebx; iretq;"
+        "mov rdx, [r12 + 24]; mov rsi, [r12 + 32]; mov rdi, [r12 + 40];"
+        "cmp ebx, 1; jb done; je probe; cmp ebx, 3; je ipi;"
+        "mov rbx, [r12 + 48]; mov cr3, rbx; push " AT(GUEST_USER_SS) "; movabs rbx, " AT(STACK) "; push rbx;"
+        "push 0x202; push " AT(GUEST_USER_CS) "; push [r12 + 56]; xor ebx, ebx; iretq;"
         "probe: cpuid; jmp next;"
         "ipi: mov edi, 0xfee00000; mov dword ptr [rdi + 0x300], 0x40090; jmp next;"
         "done: mov eax, " AT(GUEST_TABLES) "; mov cr3, rax; xor eax, eax; ret");
@@ -324,15 +325,17 @@ static void test_context_switches(void **state)
 
 /* ---- symbols ---- */
 
-/* A guest's kernel has the symbols of the boot module that it names itself after, whatever the guest's number; what else
- * bears the name has not. */
+/* A guest's kernel has the symbols of the boot module that it names itself after, whatever the guest's number; what
+ * else bears the name has not. */
 static void test_kernel_symbols(void **state)
 {
     static const struct {
         uint64_t who, name, ring;
         bool has_symbols;
     } rows[] = {
-        {1 | GUEST_KERNEL, NAME(0), 0, true}, {3 | GUEST_KERNEL, NAME(0), 0, true}, {1 | GUEST_KERNEL, NAME(1), 0, false},
+        {1 | GUEST_KERNEL, NAME(0), 0, true},
+        {3 | GUEST_KERNEL, NAME(0), 0, true},
+        {1 | GUEST_KERNEL, NAME(1), 0, false},
         {1, NAME(0), 3, false},
     };
 
@@ -426,7 +429,8 @@ static void test_memory_is_limited(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         char error[MACHINE_ERROR_MAX] = "";
         struct cpu_model cpu;
-        struct machine_config config = {.cpu = &cpu, .cpus = 1, .guests = rows[i].guests, .ram_bytes = rows[i].ram_bytes};
+        struct machine_config config = {
+            .cpu = &cpu, .cpus = 1, .guests = rows[i].guests, .ram_bytes = rows[i].ram_bytes};
 
         assert_int_equal(cpu_model_read(&cpu, "sim/cpus/tiny.ini", error), 0);
         struct machine *machine = machine_create(&config, error);
