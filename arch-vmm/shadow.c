@@ -155,14 +155,22 @@ static void leaf_write(struct guest *guest, uint64_t *slot, uint64_t value)
         count_writable(guest, slot, value);
 }
 
-static void entry_clear(struct guest *guest, struct shadow_page *page, unsigned index)
+/* The monitor's own, in every root. */
+static bool is_ours(const struct shadow_page *page, unsigned index)
 {
-    if (!page->table[index])
-        return;
+    return page->level == 3 && index >= index_of(MONITOR_BEGIN, 3) && index < index_of(MONITOR_END, 3);
+}
+
+/* Whether there was something. */
+static bool entry_clear(struct guest *guest, struct shadow_page *page, unsigned index)
+{
+    if (!page->table[index] || is_ours(page, index))
+        return false;
     if (page->level == 0)
         leaf_write(guest, &page->table[index], 0);
     else
         shadow_write(&page->table[index], 0);
+    return true;
 }
 
 /* No translation is left that nobody vouches for: the guest may give a page more rights without flushing anything. */
@@ -180,13 +188,8 @@ static void entry_flush(struct guest *guest, const struct shadow_page *page, uns
 
 static void page_clear(struct guest *guest, struct shadow_page *page)
 {
-    unsigned entries = page->level == 3 ? ENTRIES / 2 : ENTRIES;
-
-    for (unsigned i = 0; i < entries; i++)
+    for (unsigned i = 0; i < ENTRIES; i++)
         entry_clear(guest, page, i);
-    for (unsigned i = entries; i < ENTRIES; i++)
-        if (i < index_of(MONITOR_BEGIN, 3) || i >= index_of(MONITOR_END, 3))
-            entry_clear(guest, page, i);
 }
 
 /* ---- guarding the guest's tables ---- */
@@ -246,10 +249,8 @@ void shadow_wrote(struct guest *guest, uint64_t address)
     unsigned index = address % PAGE_BYTES / 8;
 
     for (uint32_t n = f->tables; n; n = s->page[n].sibling)
-        if (s->page[n].table[index]) {
-            entry_clear(guest, &s->page[n], index);
+        if (entry_clear(guest, &s->page[n], index))
             entry_flush(guest, &s->page[n], index);
-        }
     if (++f->stores == STORES_MAX)
         shadow_release(guest, address);
 }
