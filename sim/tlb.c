@@ -414,3 +414,12 @@ void psc_insert(struct tlb *tlb, unsigned level, uint64_t page, uint16_t pcid, u
     *way = (struct psc_way){.key = key, .pcid = pcid, .table = table, .rights = rights};
     way->filled = way->used = ++tlb->front.clock;
 }
+
+void psc_forget(struct tlb *tlb, uint64_t page, uint16_t pcid)
+{
+    for (unsigned level = 1; level < PSC_LEVELS; level++) {
+        struct psc_way *way = psc_find(tlb, &tlb->psc[level], psc_key(level, page, pcid), pcid);
+        if (way)
+            way->filled = 0;
+    }
+}

@@ -74,6 +74,8 @@ const uint64_t *tlb_epoch(const struct tlb *tlb);
  * page is at *table, with these accumulated rights (USER, WRITE, NX). */
 bool psc_lookup(struct tlb *tlb, unsigned level, uint64_t page, uint16_t pcid, uint64_t *table, uint8_t *rights);
 void psc_insert(struct tlb *tlb, unsigned level, uint64_t page, uint16_t pcid, uint64_t table, uint8_t rights);
+/* A page fault: those that a walk for this page would use (SDM 4.10.4.1). */
+void psc_forget(struct tlb *tlb, uint64_t page, uint16_t pcid);
 
 /* One way of a first-level array, as tlb_recent() needs it. `filled` is unique for each filling; 0 is empty. */
 struct tlb_way {
