@@ -191,17 +191,6 @@ static bool access_ac(const struct cpu *cpu, uint8_t flags)
     return cpu->cr4 & CR4_SMAP && flags & TRANSLATION_USER && engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & FLAG_AC;
 }
 
-/* SDM 4.10.4.1: a page fault drops what the paging-structure caches hold for its address, so that it does not come again
- * when the tables in memory allow the access. It is dropped when that is so; what still holds stays. */
-static void drop_stale(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege)
-{
-    struct translation now;
-
-    if (cpu->machine->timing && mmu_peek(cpu, address, &now) &&
-        mmu_allowed(cpu, now.flags, access, privilege, access_ac(cpu, now.flags)))
-        tlb_flush_page(cpu->tlb, address >> 12 & ((1ul << 52) - 1), cpu->pcid);
-}
-
 /* A counted walk with its rights check, into the TLBs. */
 static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege, struct translation *out,
                          uint32_t *error)
@@ -216,7 +205,8 @@ static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, 
         leaf_translation(&w, out);
     if (!present || !mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags))) {
         *error = error_code(cpu, present, w.reserved, access, privilege);
-        drop_stale(cpu, address, access, privilege);
+        if (cpu->machine->timing)
+            psc_forget(cpu->tlb, address >> 12 & ((1ul << 52) - 1), cpu->pcid);
         return false;
     }
     set_bits(&w, w.entry_address, PTE_A | (w.write ? PTE_D : 0u));
