@@ -530,7 +530,7 @@ static void finish(struct execution *e, enum outcome outcome)
 void emulate_privileged(struct vcpu *v, unsigned vector, uint32_t error)
 {
     struct execution e = {.v = v};
-    uint8_t code[15];
+    uint8_t code[CODE_BYTES];
     size_t bytes = guest_fetch(v, code);
     enum outcome outcome = decode(code, bytes, &e.d) ? execute(&e) : UNKNOWN;
 
@@ -545,7 +545,7 @@ void emulate_privileged(struct vcpu *v, unsigned vector, uint32_t error)
 bool emulate_program(struct vcpu *v, uint32_t error)
 {
     struct execution e = {.v = v};
-    uint8_t code[15];
+    uint8_t code[CODE_BYTES];
 
     if (!decode(code, guest_fetch(v, code), &e.d) || (e.d.op != OP_IRET && e.d.op != OP_INT))
         return false;
@@ -585,7 +585,7 @@ static uint64_t register_read(struct vcpu *v, const struct decoded *d)
 void emulate_device_access(struct vcpu *v, uint64_t address, uint64_t physical)
 {
     struct decoded d;
-    uint8_t code[15];
+    uint8_t code[CODE_BYTES];
     size_t bytes = guest_fetch(v, code);
 
     if (!decode(code, bytes, &d) || (d.op != OP_LOAD && d.op != OP_STORE) || address_of(v, &d) != address)
@@ -600,7 +600,7 @@ void emulate_device_access(struct vcpu *v, uint64_t address, uint64_t physical)
 bool emulate_table_store(struct vcpu *v, uint64_t address, uint64_t physical)
 {
     struct decoded d;
-    uint8_t code[15], *to;
+    uint8_t code[CODE_BYTES], *to;
     uint64_t value;
 
     if (!decode(code, guest_fetch(v, code), &d) || d.op != OP_STORE || address_of(v, &d) != address)

@@ -2,8 +2,8 @@
  *
  * arch-vmm/kernel.c: the monitor's start and end.
  *
- * Each guest has an equal share of the memory that is for guests, a slice of the disk, and the same kernel image. The first
- * has the consoles; what others print goes to the log, line by line. The machine ends when all have ended; its exit status
+ * Each guest has an equal share of the memory that is for guests, a slice of the disk, and a kernel: the n-th boot module, or
+ * the last one. The first has the consoles; what others print goes to the log, line by line. The machine ends when all have ended; its exit status
  * is the first guest's, and it counts as crashed if the first did.
  */
 #include <stdarg.h>
@@ -136,7 +136,7 @@ static void start_guests(const struct boot_info *boot)
         panic("no kernel for guests, or no guests");
     monitor.guests = monitor.running = boot->guests;
     for (unsigned i = 0; i < monitor.guests; i++)
-        monitor.guest[i] = guest_make(i + 1, &boot->modules[0]);
+        monitor.guest[i] = guest_make(i + 1, &boot->modules[i < boot->module_count ? i : boot->module_count - 1]);
     for (unsigned i = 0; i < monitor.guests; i++)
         vcpu_start(&monitor.guest[i]->cpu);
 }

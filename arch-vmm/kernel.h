@@ -203,8 +203,10 @@ struct trouble {
 /* By virtual address. `user`: with the rights of CPL 3. */
 bool guest_read(struct vcpu *v, uint64_t address, void *to, size_t bytes, bool user, struct trouble *trouble);
 bool guest_write(struct vcpu *v, uint64_t address, const void *from, size_t bytes, bool user, struct trouble *trouble);
-/* Bytes of code at RIP, at most 15: how many can be fetched. */
-size_t guest_fetch(struct vcpu *v, uint8_t code[15]);
+/* The code at RIP: how many bytes of it, at most INSTRUCTION_MAX, can be fetched. */
+#define INSTRUCTION_MAX 15
+#define CODE_BYTES 16
+size_t guest_fetch(struct vcpu *v, uint8_t code[CODE_BYTES]);
 /* A device writes to guest-physical memory: prepares that, and says where. NULL: not RAM. */
 void *guest_memory_for_device(struct guest *guest, uint64_t address, uint64_t bytes);
 

@@ -164,19 +164,24 @@ bool guest_write(struct vcpu *v, uint64_t address, const void *from, size_t byte
     return true;
 }
 
-size_t guest_fetch(struct vcpu *v, uint8_t code[15])
+/* Mostly in one page: then two words, of which the last byte is too many. */
+size_t guest_fetch(struct vcpu *v, uint8_t code[CODE_BYTES])
 {
     uint64_t rip = vcpu_regs(v)->rip;
     struct trouble trouble;
     struct walk walk;
     size_t have = 0;
 
-    while (have < 15) {
+    while (have < INSTRUCTION_MAX) {
         const uint8_t *from = reach(v, rip + have, VM_EXECUTE, !v->kernel, &walk, &trouble);
-        size_t n = in_page(rip + have, 15 - have);
+        size_t n = in_page(rip + have, INSTRUCTION_MAX - have);
 
         if (!from)
             break;
+        if (in_page(rip, CODE_BYTES) == CODE_BYTES) {
+            __builtin_memcpy(code, from, CODE_BYTES);
+            return INSTRUCTION_MAX;
+        }
         for (size_t i = 0; i < n; i++)
             code[have + i] = from[i];
         have += n;

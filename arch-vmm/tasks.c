@@ -100,7 +100,7 @@ void vcpu_halt(struct vcpu *v)
  * sleep through what it waits for. */
 static bool halts_next(struct vcpu *v)
 {
-    uint8_t code[15];
+    uint8_t code[CODE_BYTES];
 
     return v->kernel && guest_fetch(v, code) && code[0] == OPCODE_HLT;
 }
