@@ -323,6 +323,64 @@ static void test_context_switches(void **state)
     guest_close(&guest);
 }
 
+/* The space of a guest's that another CPU ran last ends: what comes next on that root there is another space's. */
+static void test_space_gone_elsewhere(void **state)
+{
+    static const struct step steps[] = {
+        MARK(ROOT(0), 1 | GUEST_KERNEL, CR3(0)), MARK(ROOT(1), 1, CR3(0)), MARK(ROOT(2), 2, CR3(0)), {STEP_END},
+    };
+    static const struct {
+        uint64_t ran, gone;
+        bool forgotten;
+    } rows[] = {
+        {ROOT(1), CR3(0), true}, {ROOT(1), CR3(1), false}, {ROOT(0), CR3(0), false}, {ROOT(2), CR3(0), false},
+        {ROOT(3), CR3(0), false},
+    };
+    struct guest guest;
+
+    open_with(&guest, steps, COUNT(steps));
+    guest.cpus = 2;
+    guest_must_run(&guest, monitor, monitor_end, 0);
+    struct cpu *here = &guest.machine->cpus[0], *there = &guest.machine->cpus[1];
+    here->cpl = 3;
+    here->cr3 = ROOT(0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        there->user_space = rows[i].ran;
+        account_space_gone(here, rows[i].gone);
+        assert_true(there->user_space == (rows[i].forgotten ? UINT64_MAX : rows[i].ran));
+    }
+    guest_close(&guest);
+}
+
+/* ---- the table of roots ---- */
+
+static bool is_known(const struct guest_roots *roots, uint64_t n)
+{
+    struct guest_root root = guest_roots_find(roots, n << 12);
+
+    assert_int_equal(root.root, n << 12);
+    return root.guest == 1 + n % 7 && root.space == n << 13 && root.kernel == n % 2;
+}
+
+/* Thousands, of which some go and come back. */
+static void test_many_roots(void **state)
+{
+    enum { MANY = 20000 };
+    struct guest_roots roots = {0};
+
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint64_t n = 0; n < MANY; n++)
+            guest_roots_set(&roots, &(struct guest_root){n << 12, n << 13, (uint16_t)(1 + n % 7), n % 2, false});
+        for (uint64_t n = round; n < MANY; n += 3)
+            assert_int_equal(guest_roots_set(&roots, &(struct guest_root){.root = n << 12}).guest, 1 + n % 7);
+        for (uint64_t n = 0; n < MANY; n++)
+            assert_int_equal(is_known(&roots, n), n % 3 != round);
+    }
+    assert_int_equal(guest_roots_find(&roots, (uint64_t)MANY << 12).guest, 0);
+    assert_true(roots.room <= 4 * MANY);
+    guest_roots_close(&roots);
+}
+
 /* ---- symbols ---- */
 
 /* A guest's kernel has the symbols of the boot module that it names itself after, whatever the guest's number; what
@@ -506,6 +564,8 @@ int main(void)
         cmocka_unit_test(test_domains),
         cmocka_unit_test(test_space_gone),
         cmocka_unit_test(test_context_switches),
+        cmocka_unit_test(test_space_gone_elsewhere),
+        cmocka_unit_test(test_many_roots),
         cmocka_unit_test(test_kernel_symbols),
         cmocka_unit_test(test_shadow_updates),
         cmocka_unit_test(test_memory),
