@@ -48,7 +48,8 @@ enum ipc_call {
     IPC_COPY,   /* handle, own address, the other's address, bytes, flags (COPY_*): 0; -EPERM beyond the grant; -EFAULT own address
                    bad; or -EAGAIN: the other's page is not there: RDX = its address. Nothing was copied or a first part */
     IPC_GROW,   /* pages: zeroed pages at the end of the caller's heap: address, or -ENOMEM */
-    IPC_SHRINK, /* address, pages: gives pages of the heap back; their addresses are used again by IPC_GROW, last first */
+    IPC_SHRINK, /* address, pages: gives pages of the heap back; their addresses are used again by IPC_GROW, last first. -EBUSY: a device
+                   may still move one of them (IPC_DMA_OF) */
     IPC_DMA,    /* address: the physical address of that byte of the caller's heap, or -EFAULT */
     IPC_ALARM,  /* ns since power on: NOTIFY_ALARM at that time; replaces the one before; UINT64_MAX: none */
     IPC_YIELD,  /* lets others run */
@@ -57,6 +58,8 @@ enum ipc_call {
                    SERVER_LEFT. 1: SERVER_REFUSED */
     IPC_KEEP,   /* handle: its call waits here, and will be answered: 0, -ESRCH, or -EPERM: a request is not to be kept. 0: that was
                    all: calls that the caller serves and has not named are answered -EIO, requests -EPIPE. See NOTIFY_BEAT */
+    IPC_DMA_OF, /* for drivers: handle of a request, physical address, bytes: 0: that is heap of the server which asks, and stays so
+                   while the device moves it, or -EPERM. No bytes: of that server nothing is moved any more */
 
     /* with CAP_MEMORY (vmd): frames and mappings */
     IPC_FRAMES_TAKE = IPC_CALL_BASE + 32, /* address of an array, count: physical addresses of frames; how many, or -ENOMEM. Each

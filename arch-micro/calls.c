@@ -131,7 +131,7 @@ static bool wait_at(struct task *self, struct user_regs *regs, uint64_t cap)
         return result_in_rax(self, regs, -EBADF);
     if (endpoint->waiting)
         return result_in_rax(self, regs, -EBUSY);
-    if (unlikely(self->image && self->image->old_frames))
+    if (unlikely(self->image && self->image->fresh))
         server_is_up(self->image);
     ipc_receive(self, endpoint);
     return self->result < 0 ? result_in_rax(self, regs, self->result) : true;
@@ -234,6 +234,11 @@ static bool call_dma(struct task *self, struct user_regs *regs)
     return result_in_rax(self, regs, physical ? (long)physical : -EFAULT);
 }
 
+static bool call_dma_of(struct task *self, struct user_regs *regs)
+{
+    return result_in_rax(self, regs, heap_dma_of(self, regs->rdi, regs->rsi, regs->rdx));
+}
+
 static bool call_alarm(struct task *self, struct user_regs *regs)
 {
     alarm_set(&self->image->alarm, regs->rdi);
@@ -302,6 +307,7 @@ static const struct kernel_call kernel_calls[CALLS] = {
     CALL(IPC_GROW, call_grow, SERVER_ONLY),
     CALL(IPC_SHRINK, call_shrink, SERVER_ONLY),
     CALL(IPC_DMA, call_dma, SERVER_ONLY),
+    CALL(IPC_DMA_OF, call_dma_of, SERVER_ONLY),
     CALL(IPC_ALARM, call_alarm, SERVER_ONLY),
     CALL(IPC_YIELD, call_yield, SERVER_ONLY),
     CALL(IPC_EXIT, call_server, SERVER_ONLY),

@@ -140,12 +140,14 @@ struct server {
     uint64_t heap_top;
     struct heap_hole hole[HEAP_HOLES];
     unsigned holes;
+    bool moved; /* of its heap, what a driver was told to move: IPC_DMA_OF */
     struct alarm alarm;
     uint64_t asked;     /* messages it had received with NOTIFY_BEAT, which it has not answered yet; 0: nothing to answer */
     unsigned forgotten; /* since the supervisor asked last: messages that it took and did not answer, nor keep */
     bool dead;
     bool ended; /* IPC_EXIT: it is never heard of again */
     uint64_t death_vector, death_rip, death_address;
+    bool fresh;           /* started from nothing, and has not waited yet */
     uint64_t *old_frames; /* of the heap before a restart: kept until the new instance waits */
     size_t old_count, old_pages;
 };
@@ -280,6 +282,9 @@ void task_dispose(struct task *task);
 long memory_call(struct task *self, struct user_regs *regs);
 long heap_grow(struct server *server, uint64_t pages);
 long heap_shrink_by(struct server *server, uint64_t address, uint64_t pages);
+/* A page of the heap that is mapped no more. false: a device may still move it, so it is in use. */
+bool heap_frame_free(const struct server *server, uint64_t frame);
+long heap_dma_of(struct task *driver, uint64_t handle, uint64_t physical, uint64_t bytes);
 
 /* ---- servers.c ---- */
 

@@ -15,7 +15,9 @@
 #include "guest/x86.h"
 
 #define BATCH_MAX 256
-#define PAGER 1 /* the owner of what is lent */
+/* Owners of what is lent. */
+#define PAGER 1
+#define HEAP(server) (2 + (unsigned)(server)->task.badge)
 
 /* ---- frames ---- */
 
@@ -159,6 +161,17 @@ static void hole_put(struct server *server, uint64_t address, uint64_t pages)
         server->hole[server->holes++] = (struct heap_hole){address, pages};
 }
 
+/* What a device may still move has no new owner. */
+static bool is_moved(const struct server *server, uint64_t frame)
+{
+    return server->moved && lend_kept(frame);
+}
+
+bool heap_frame_free(const struct server *server, uint64_t frame)
+{
+    return !is_moved(server, frame) && lend_give(HEAP(server), frame) == 0;
+}
+
 static void heap_unmap(struct server *server, uint64_t address, uint64_t pages)
 {
     struct space *space = server->task.thread.space;
@@ -168,26 +181,24 @@ static void heap_unmap(struct server *server, uint64_t address, uint64_t pages)
 
         space_unmap(space, address + i * PAGE_BYTES, 1, NULL);
         if (frame)
-            frame_free(frame);
+            lend_give(HEAP(server), frame);
     }
 }
 
 /* In a row if possible: a device can then move several pages at once, as from any kernel's heap. */
 static bool heap_map(struct server *server, uint64_t address, uint64_t pages)
 {
-    uint64_t row = frames_alloc(pages);
+    uint64_t row = lend_take(HEAP(server), pages);
 
     for (uint64_t i = 0; i < pages; i++) {
-        uint64_t frame = row ? row + i * PAGE_BYTES : frame_alloc();
+        uint64_t frame = row ? row + i * PAGE_BYTES : lend_take(HEAP(server), 1);
 
         if (frame && space_map(server->task.thread.space, address + i * PAGE_BYTES, frame, PAGE_READ | PAGE_WRITE) == 0) {
             zero_quads(direct(frame), PAGE_BYTES / 8);
             continue;
         }
-        if (row)
-            frames_free(frame, pages - i);
-        else if (frame)
-            frame_free(frame);
+        for (uint64_t rest = row ? pages - i : frame != 0; rest; rest--, frame += PAGE_BYTES)
+            lend_give(HEAP(server), frame);
         heap_unmap(server, address, i);
         return false;
     }
@@ -214,22 +225,60 @@ long heap_grow(struct server *server, uint64_t pages)
 }
 
 /* Given back twice, they would be in two holes, and handed out twice. */
-static bool all_mapped(const struct space *space, uint64_t address, uint64_t pages)
+static long may_shrink(const struct server *server, uint64_t address, uint64_t pages)
 {
-    for (uint64_t i = 0; i < pages; i++)
-        if (!space_frame(space, address + i * PAGE_BYTES, PAGE_WRITE))
-            return false;
-    return true;
+    for (uint64_t i = 0; i < pages; i++) {
+        uint64_t frame = space_frame(server->task.thread.space, address + i * PAGE_BYTES, PAGE_WRITE);
+
+        if (!frame)
+            return -EINVAL;
+        if (is_moved(server, frame))
+            return -EBUSY;
+    }
+    return 0;
 }
 
 long heap_shrink_by(struct server *server, uint64_t address, uint64_t pages)
 {
+    long refused;
+
     if (address % PAGE_BYTES || address < SERVER_HEAP_BASE || address > server->heap_top ||
         pages > (server->heap_top - address) / PAGE_BYTES)
         return -EINVAL;
-    if (!all_mapped(server->task.thread.space, address, pages))
-        return -EINVAL;
+    refused = may_shrink(server, address, pages);
+    if (refused)
+        return refused;
     heap_unmap(server, address, pages);
     hole_put(server, address, pages);
+    return 0;
+}
+
+/* ---- devices ---- */
+
+/* The first frame that is another's ends it, so its length is bounded by what it has. */
+static bool is_heap_of(const struct server *server, uint64_t physical, uint64_t bytes)
+{
+    uint64_t end = physical + bytes;
+
+    if (end < physical)
+        return false;
+    for (uint64_t frame = physical & ~(PAGE_BYTES - 1); frame < end; frame += PAGE_BYTES)
+        if (!lend_owned(HEAP(server), frame))
+            return false;
+    return true;
+}
+
+/* A driver moves for others by physical addresses, which are not its own to check. */
+long heap_dma_of(struct task *driver, uint64_t handle, uint64_t physical, uint64_t bytes)
+{
+    struct task *asker = ipc_served(driver, handle);
+
+    if (!driver->image->role->device[0] || !asker || asker->kind != MSG_REQUEST || !is_heap_of(asker->image, physical, bytes))
+        return -EPERM;
+    for (uint64_t frame = physical & ~(PAGE_BYTES - 1); frame < physical + bytes; frame += PAGE_BYTES)
+        lend_keep(frame);
+    asker->image->moved = bytes;
+    if (!bytes)
+        server_is_up(asker->image);
     return 0;
 }

@@ -248,15 +248,23 @@ static void heap_abandon(struct server *server)
     space_unmap(space, SERVER_HEAP_BASE, pages, NULL);
     server->heap_top = SERVER_HEAP_BASE;
     server->holes = 0;
+    server->fresh = true;
 }
 
+/* Those that a device may still move go when its driver says that it does not, at the latest at the end. */
 void server_is_up(struct server *server)
 {
+    size_t left = 0;
+
+    server->fresh = false;
     for (size_t i = 0; i < server->old_count; i++)
-        frame_free(server->old_frames[i]);
+        if (!heap_frame_free(server, server->old_frames[i]))
+            server->old_frames[left++] = server->old_frames[i];
+    server->old_count = left;
+    if (left || !server->old_frames)
+        return;
     heap_free(server->old_frames, list_bytes(server->old_pages));
     server->old_frames = NULL;
-    server->old_count = 0;
 }
 
 long server_fail_served(struct server *server)
@@ -338,8 +346,8 @@ void servers_end(void)
         endpoint_fini(&server->endpoint);
         drop_request(&server->task);
         sched_kill(&server->task.thread);
-        if (server->old_frames)
-            server_is_up(server);
+        server->moved = false;
+        server_is_up(server);
         probe(PROBE_SPACE_GONE, space_user_root(server->task.thread.space), 0, 0);
         space_unmap(server->task.thread.space, 0, WINDOW_BASE / PAGE_BYTES, free_frame);
         space_destroy(server->task.thread.space);

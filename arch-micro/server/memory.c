@@ -10,6 +10,7 @@
  */
 #include "arch-micro/server/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arch-micro/server/kcall.h"
@@ -58,14 +59,17 @@ static struct run **insert(void *address, size_t pages)
     return previous;
 }
 
-static void give_back(struct run **link)
+/* false: a device may still move a page of it, so it stays. */
+static bool give_back(struct run **link)
 {
-    struct run *run = *link;
+    struct run *run = *link, *next = run->next;
     size_t pages = run->pages;
 
-    *link = run->next;
+    if (kcall(IPC_SHRINK, (uint64_t)run, pages, 0) < 0)
+        return false;
+    *link = next;
     memory.free_pages -= pages;
-    kcall(IPC_SHRINK, (uint64_t)run, pages, 0);
+    return true;
 }
 
 /* The first run that is long enough, or a new one. */
@@ -122,7 +126,7 @@ void frame_free(uint64_t frame)
 size_t memory_shrink(void)
 {
     heap_shrink();
-    while (memory.free)
-        give_back(&memory.free);
+    while (memory.free && give_back(&memory.free))
+        ;
     return memory.used_pages;
 }

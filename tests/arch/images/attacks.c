@@ -198,7 +198,7 @@ AS(linux_number, number(39, 0))
 
 long attack_numbers_beyond(const struct target *t)
 {
-    static const uint64_t numbers[] = {IPC_NOTIFY + 1, IPC_KEEP + 1, IPC_CALLS_END, 0xffffffff, -1ul, 1ul << 63, 0};
+    static const uint64_t numbers[] = {IPC_NOTIFY + 1, IPC_DMA_OF + 1, IPC_CALLS_END, 0xffffffff, -1ul, 1ul << 63, 0};
     long accepted = 0;
 
     for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
@@ -385,6 +385,55 @@ long attack_request_supervisor(const struct target *t)
     r = kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server_supervisor()), 0, 0);
     return r ? r : page->result;
 }
+
+/* ---- the disk as a way to memory ---- */
+
+static long transfer(unsigned op, uint64_t address, uint64_t bytes)
+{
+    volatile struct message *page = MESSAGE_PAGE;
+    long r;
+
+    write_garbage(server.where[SERVICE_BLK]);
+    page->service = SERVICE_BLK;
+    page->op = op;
+    page->arg[0] = 0;
+    page->arg[1] = bytes;
+    page->arg[2] = address;
+    r = kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server.where[SERVICE_BLK]), 0, 0);
+    return r ? r : page->result;
+}
+
+/* The zero page, the kernel, beyond memory, the end of all, a device. */
+long attack_transfer_others(const struct target *t)
+{
+    static const uint64_t addresses[] = {0, 0x100000, 0x101000, 1ul << 40, -512ul, MMIO_VIRTIO_BLK};
+    long accepted = 0;
+
+    for (unsigned i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
+        accepted += transfer(BLK_READ, addresses[i], 512) != -EFAULT;
+        accepted += transfer(BLK_WRITE, addresses[i], 512) != -EFAULT;
+    }
+    return accepted;
+}
+
+/* From its own page on through all memory. */
+long attack_transfer_beyond(const struct target *t)
+{
+    uint64_t own = (uint64_t)kcall(IPC_GROW, 1, 0, 0), address = (uint64_t)kcall(IPC_DMA, own, 0, 0);
+    long result = transfer(BLK_READ, address, 1ul << 30);
+
+    return kcall(IPC_SHRINK, own, 1, 0) ? 1000 : result;
+}
+
+/* The page would have a new owner while the device writes to it. */
+long attack_transfer_and_shrink(const struct target *t)
+{
+    uint64_t own = (uint64_t)kcall(IPC_GROW, 1, 0, 0), address = (uint64_t)kcall(IPC_DMA, own, 0, 0);
+
+    return transfer(BLK_READ, address, 512) > 0 ? kcall(IPC_SHRINK, own, 1, 0) : 1000;
+}
+
+AS(dma_of_no_driver, kcall(IPC_DMA_OF, t->handle, 0, 0))
 
 /* ---- what is kept ---- */
 

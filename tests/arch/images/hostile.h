@@ -24,5 +24,7 @@
 /* vmd: an munmap of this address; the length is the attack's number + 1 */
 #define HOSTILE_ADDRESS 0x666000ul
 #define HOSTILE_DESTROY 1000 /* the space of the process that was forked last */
+#define HOSTILE_WHERE 1001   /* the address of what no program but one in vmd's space can run: it exits with HOSTILE_RAN */
+#define HOSTILE_RAN 77
 
 #endif

@@ -2,7 +2,7 @@
  *
  * tests/arch/images/hostile_vmd.c: vmd that attacks. munmap of HOSTILE_ADDRESS asks for it: the attack's number is the
  * length less 1; HOSTILE_DESTROY takes the space from under the process that was forked last. Programs trust their pager,
- * but the kernel and the other servers do not.
+ * but the kernel and the other servers do not: nor may a program run in one of theirs.
  */
 #include "tests/arch/images/attack.h"
 
@@ -213,6 +213,17 @@ long attack_take_to_the_kernel(const struct target *t)
     return kcall(IPC_FRAMES_TAKE, KERNEL_TEXT, 1, 0);
 }
 
+/* ---- the space of another ---- */
+
+#define TEXT(n) #n
+#define NUMBER(n) TEXT(n)
+
+/* A program's call of exit. */
+__attribute__((naked)) static void ran_here(void)
+{
+    __asm__ volatile("mov $60, %eax; mov $" NUMBER(HOSTILE_RAN) ", %edi; syscall");
+}
+
 /* ---- vm_part, and these two in front ---- */
 
 static long munmap(void *self, struct call *call)
@@ -221,6 +232,8 @@ static long munmap(void *self, struct call *call)
 
     if (call->arg[0] != HOSTILE_ADDRESS)
         return hostile.munmap(self, call);
+    if (n == HOSTILE_WHERE)
+        return (long)ran_here;
     if (n == HOSTILE_DESTROY)
         return kcall(IPC_SPACE_DESTROY, hostile.newest, 0, 0);
     return attack_run(munmap_attacks, COUNT(munmap_attacks), n, &(struct target){.entry = (struct entry *)call});

@@ -154,7 +154,7 @@ static uint64_t endpoint(void)
 
 static void privileged(void)
 {
-    static const uint16_t first_last[][2] = {{IPC_REQUEST - IPC_CALL_BASE, IPC_KEEP - IPC_CALL_BASE},
+    static const uint16_t first_last[][2] = {{IPC_REQUEST - IPC_CALL_BASE, IPC_DMA_OF - IPC_CALL_BASE},
                                              {IPC_FRAMES_TAKE - IPC_CALL_BASE, IPC_PROTECT - IPC_CALL_BASE},
                                              {IPC_TASK_CREATE - IPC_CALL_BASE, IPC_POWER_OFF - IPC_CALL_BASE},
                                              {IPC_SERVER_STATE - IPC_CALL_BASE, IPC_SERVER_BEAT - IPC_CALL_BASE}};
@@ -169,7 +169,7 @@ static void privileged(void)
 static void unknown(void)
 {
     static const uint64_t numbers[] = {IPC_NOTIFY + 1,
-                                       IPC_KEEP + 1,
+                                       IPC_DMA_OF + 1,
                                        IPC_PROTECT + 1,
                                        IPC_POWER_OFF + 1,
                                        IPC_CALLS_END,
