@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# tests/arch/micro_server.mk: the servers' runtime on the host, over kernel calls that test_micro_server.c fakes.
+# tests/arch/micro_server.mk: the servers' runtime on the host, over kernel calls that tests/arch/server/rig.c fakes.
 
+MICRO_SERVER_TESTS := test_micro_server test_micro_requests test_micro_restart
 MICRO_SERVER_OBJECTS := $(patsubst %,$(BUILD)/host/arch-micro/server/%.o,main loop calls serve ask host memory clock log) \
-    $(BUILD)/host/guest/heap.o $(BUILD)/host/guest/format.o
+    $(BUILD)/host/guest/heap.o $(BUILD)/host/guest/format.o $(BUILD)/host/tests/arch/server/rig.o
 $(BUILD)/host/arch-micro/server/%.o: HOST_CFLAGS += -DSERVER_ON_HOST
-$(BUILD)/tests/arch/test_micro_server: $(MICRO_SERVER_OBJECTS)
+$(MICRO_SERVER_TESTS:%=$(BUILD)/tests/arch/%): $(MICRO_SERVER_OBJECTS)
