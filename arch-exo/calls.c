@@ -39,14 +39,14 @@ void env_leave(struct env *env)
     thread_load_user_state();
 }
 
-/* True: the short way, without a look at anything. */
+/* True: the short way. FPU and segment bases are this env's unless another has run. */
 static bool leave(struct env *env)
 {
-    if (likely(!this_cpu()->reschedule && !env->pending && !env->dying && !env->thread.changed) &&
-        likely(env->place->private_of == env)) {
-        thread_load_user_state();
+    const struct cpu *cpu = this_cpu();
+
+    if (likely(!cpu->reschedule && !env->pending && !env->dying && !env->thread.changed) &&
+        likely(cpu->user_state == &env->thread && env->place->private_of == env))
         return true;
-    }
     env_leave(env);
     return false;
 }

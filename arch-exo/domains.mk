@@ -10,7 +10,7 @@
 
 IMAGES += exo/kernel
 IMAGE_SERVICES_exo/kernel := blk virtio
-IMAGE_SOURCES_exo/kernel := $(wildcard arch-exo/*.c)
+IMAGE_SOURCES_exo/kernel := $(wildcard arch-exo/*.c arch-exo/*.S)
 
 -include arch-exo/lib/lib.mk
 -include arch-exo/copier/copier.mk

@@ -61,6 +61,64 @@ void upcall_pending(struct env *env)
         enter_from_program(env, regs, env->group->upcalls.interrupt);
 }
 
+/* ---- whose exception it is ---- */
+
+static unsigned access_of(uint64_t error)
+{
+    if (error & FAULT_FETCH)
+        return PAGE_EXEC;
+    return error & FAULT_WRITE ? PAGE_WRITE : PAGE_READ;
+}
+
+/* A page fault that only a limit caused? With `lift` a limit for once ends by it. */
+static bool is_limited(const struct env *env, const struct user_regs *regs, uint64_t address, bool lift)
+{
+    return env->place->limited && regs->vector == VECTOR_PAGE_FAULT && address < USER_TOP &&
+           space_limited(env->thread.space, address, access_of(regs->error), lift);
+}
+
+/* False: there is none, or the exception is its own. */
+static __attribute__((noinline)) bool to_library(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    if (is_limited(env, regs, address, false))
+        regs->error |= EXO_FAULT_LIMITED;
+    if (!env->group->has_upcalls || env->private->in_library)
+        return false;
+    env->private->address = address;
+    enter_from_program(env, regs, env->group->upcalls.exception);
+    return true;
+}
+
+/* To its own handler, if that wants it and is not at work already. */
+static bool to_handler(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    struct exo_trap *trap = &env->private->trap;
+
+    if (trap->busy || env->private->in_library)
+        return to_library(env, regs, address);
+    trap->address = address;
+    if (is_limited(env, regs, address, env->handled & EXO_LIMITS)) {
+        if (!(env->handled & EXO_LIMITS))
+            return to_library(env, regs, address);
+        regs->error |= EXO_FAULT_LIMITED;
+    } else if (!(env->handled >> regs->vector & 1))
+        return to_library(env, regs, address);
+    trap->busy = 1;
+    trap->vector = regs->vector;
+    trap->error = regs->error;
+    trap->rip = regs->rip;
+    trap->rflags = regs->rflags;
+    trap->rcx = regs->rcx;
+    trap->r11 = regs->r11;
+    resume_at(regs, env->handler);
+    return true;
+}
+
+static bool point_up(struct env *env, struct user_regs *regs, uint64_t address)
+{
+    return env->handled ? to_handler(env, regs, address) : to_library(env, regs, address);
+}
+
 /* Word by word: registers are no payload. */
 static void move_regs(struct user_regs *to, const struct user_regs *from)
 {
@@ -71,15 +129,18 @@ static void move_regs(struct user_regs *to, const struct user_regs *from)
         out[i] = in[i];
 }
 
-static void enter_from_library(struct env *env, struct user_regs *regs)
+/* Nested, on the stack that it was on. */
+static void fault_in_library(struct env *env, struct user_regs *regs, uint64_t address)
 {
     struct exo_private *private = env->private;
 
-    if (private->nested_busy) {
-        print("env %u: exception %lu in its library's fault handler, at %lx\n", env->number, regs->vector, regs->rip);
+    if (!env->group->has_upcalls || private->nested_busy) {
+        print("env %u: exception %lu at %lx, %s\n", env->number, regs->vector, regs->rip,
+              private->nested_busy ? "in its library's fault handler" : "and no library");
         env_abort(env);
         return;
     }
+    private->address = address;
     private->nested_busy = 1;
     move_regs(&private->nested, regs);
     resume_at(regs, env->group->upcalls.fault);
@@ -88,56 +149,19 @@ static void enter_from_library(struct env *env, struct user_regs *regs)
 
 /* ---- a program's own handler ---- */
 
-static unsigned access_of(uint64_t error)
-{
-    if (error & FAULT_FETCH)
-        return PAGE_EXEC;
-    return error & FAULT_WRITE ? PAGE_WRITE : PAGE_READ;
-}
-
-/* An exception as a bit of EXO_HANDLER's: a page fault that only a limit caused is another kind. With `lift` a limit for once
- * ends by it. */
-static uint64_t kind_of(const struct env *env, struct user_regs *regs, uint64_t address, bool lift)
-{
-    if (regs->vector != VECTOR_PAGE_FAULT || !env->place->limited || address >= USER_TOP)
-        return 1ul << regs->vector;
-    if (!space_limited(env->thread.space, address, access_of(regs->error), lift))
-        return 1ul << VECTOR_PAGE_FAULT;
-    regs->error |= EXO_FAULT_LIMITED;
-    return EXO_LIMITS;
-}
-
-static bool enter_handler(struct env *env, struct user_regs *regs, uint64_t address)
-{
-    struct exo_private *private = env->private;
-    struct exo_trap *trap = &private->trap;
-
-    if (private->in_library || trap->busy || !(env->handled & kind_of(env, regs, address, env->handled & EXO_LIMITS)))
-        return false;
-    trap->busy = 1;
-    trap->vector = regs->vector;
-    trap->error = regs->error;
-    trap->address = address;
-    trap->rip = regs->rip;
-    trap->rflags = regs->rflags;
-    trap->rcx = regs->rcx;
-    trap->r11 = regs->r11;
-    resume_at(regs, env->handler);
-    return true;
-}
-
 static long call_handler(struct env *self, uint64_t handler, uint64_t exceptions)
 {
     if (handler >= USER_TOP || exceptions >= EXO_LIMITS << 1)
         return -EINVAL;
     self->handler = handler;
     self->handled = handler ? exceptions : 0;
+    self->private->trap.busy = 0;
     return 0;
 }
 
 static long call_limit(struct env *self, uint64_t address, uint64_t pages, uint64_t rights)
 {
-    if (!memory_is_programs(address, pages) || rights > (EXO_RIGHTS_ALL | EXO_ONCE))
+    if (!is_programs(address, pages) || rights > (EXO_RIGHTS_ALL | EXO_ONCE))
         return -EINVAL;
     self->place->limited = true;
     space_limit(self->thread.space, address, pages, rights & EXO_RIGHTS_ALL, rights & EXO_ONCE);
@@ -153,12 +177,15 @@ long fault_call(struct env *self, struct user_regs *regs)
 
 /* ---- exceptions and interrupts ---- */
 
-static void fault_without_library(struct env *env, struct user_regs *regs)
+/* upcall.S. Callee-saved registers are not in `regs`. */
+bool upcall_page_fault(struct user_regs *regs)
 {
-    if (from_user(regs)) {
-        print("env %u: exception %lu at %lx, and no library\n", env->number, regs->vector, regs->rip);
-        env_abort(env);
-    } else if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
+    return point_up(*env_at(regs), regs, read_cr2());
+}
+
+static void fault_in_kernel(struct user_regs *regs)
+{
+    if (regs->vector == VECTOR_PAGE_FAULT && trap_in_user_access(regs))
         trap_abandon_user_access(regs);
     else
         trap_panic(regs);
@@ -167,21 +194,17 @@ static void fault_without_library(struct env *env, struct user_regs *regs)
 void fault_any(struct user_regs *regs)
 {
     struct env *env = env_current();
-    uint64_t address;
+    uint64_t address = regs->vector == VECTOR_PAGE_FAULT ? read_cr2() : regs->rip;
 
-    if (unlikely(!from_user(regs) || !env->group->has_upcalls)) {
-        fault_without_library(env, regs);
-        return;
-    }
-    address = regs->vector == VECTOR_PAGE_FAULT ? read_cr2() : regs->rip;
-    if (env->handled && enter_handler(env, regs, address))
-        return;
-    kind_of(env, regs, address, false);
-    env->private->address = address;
-    if (env->private->in_library)
-        enter_from_library(env, regs);
-    else
-        enter_from_program(env, regs, env->group->upcalls.exception);
+    if (!from_user(regs))
+        fault_in_kernel(regs);
+    else if (!point_up(env, regs, address))
+        fault_in_library(env, regs, address);
+}
+
+void faults_init(void)
+{
+    cpu_set_entry(VECTOR_PAGE_FAULT, upcall_entry);
 }
 
 void fault_interrupt(struct user_regs *regs)

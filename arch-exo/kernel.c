@@ -119,6 +119,7 @@ void kernel_main(const struct boot_info *boot)
     if (!lend_init())
         panic("not enough memory");
     disk_init();
+    faults_init();
     make_groups(boot);
     while (!systems_done())
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);

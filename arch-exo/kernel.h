@@ -127,6 +127,13 @@ static inline struct env *env_current(void)
     return (struct env *)this_cpu()->current;
 }
 
+/* The env whose context this is, as it tells itself: FXSAVE leaves the end of its image to software (SDM vol. 1 §10.5.1). */
+#define FX_SOFTWARE 464
+static inline struct env **env_at(struct user_regs *regs)
+{
+    return (struct env **)(((struct user_context *)regs)->fx + FX_SOFTWARE);
+}
+
 /* ---- calls.c ---- */
 
 /* The last thing before ring 3. Does not return to an env that dies. */
@@ -156,6 +163,10 @@ void group_revoke(struct group *group, size_t frames);
 /* ---- faults.c ---- */
 
 trap_handler fault_any, fault_interrupt, fault_disk;
+void faults_init(void);
+/* upcall.S: the way in of page faults, and what it asks: true: SYSRET with these registers. */
+extern char upcall_entry[];
+bool upcall_page_fault(struct user_regs *regs);
 /* To the interrupt upcall, if something is pending and the program runs. */
 void upcall_pending(struct env *env);
 long fault_call(struct env *self, struct user_regs *regs);
@@ -169,7 +180,11 @@ uint64_t group_load(struct group *group);
 struct space *group_space(struct group *group);
 long memory_call(struct env *self, struct user_regs *regs);
 /* Pages of a program's part of a space? */
-bool memory_is_programs(uint64_t address, uint64_t pages);
+static inline bool is_programs(uint64_t address, uint64_t pages)
+{
+    return address % PAGE_BYTES == 0 && address < USER_TOP && pages <= (USER_TOP - address) / PAGE_BYTES &&
+           (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
+}
 /* A page of the group's own region, for all of its spaces. */
 long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
 /* The group's region has changed: no space of it may know what was there. */

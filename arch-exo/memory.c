@@ -326,11 +326,6 @@ static bool may_grow(const struct group *group)
     return kernel.groups == 1 || group->tables + TABLES_EACH <= kernel.fair / 4;
 }
 
-bool memory_is_programs(uint64_t address, uint64_t pages)
-{
-    return lend_range(address, pages) && (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
-}
-
 /* Its tables are the kernel's frames, but count as the group's. */
 static long map_page(struct group *group, struct space *space, const struct exo_batch *b)
 {
@@ -352,7 +347,7 @@ static long change(struct env *self, const struct exo_batch *b)
 
     if (!space)
         return -EPERM;
-    if (!memory_is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
+    if (!is_programs(b->address, b->op == EXO_MAP ? 1 : b->frame_or_pages) || b->rights > 7)
         return -EINVAL;
     if (b->op == EXO_MAP)
         return map_page(self->group, space, b);

@@ -143,6 +143,7 @@ struct env *env_create(struct group *group, const uint64_t frames[1 + LIB_STACK_
         env->handled = parent->handled;
     }
     env->private->env = number;
+    *env_at(&env->thread.context->regs) = env;
     env->private->group = group->number;
     kernel.env[number] = env;
     group->envs++;

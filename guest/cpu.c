@@ -49,22 +49,29 @@ static struct gate idt[256] __attribute__((section(".percpu,\"aw\",@nobits#"), a
 extern char trap_stubs[], syscall_entry[], syscall_entry_isolated[];
 #define STUB_BYTES 16
 
+static struct gate gate_to(uint64_t entry)
+{
+    return (struct gate){
+        .offset_low = (uint16_t)entry,
+        .offset_middle = (uint16_t)(entry >> 16),
+        .offset_high = (uint32_t)(entry >> 32),
+        .selector = KERNEL_CS,
+        .type = GATE_INTERRUPT,
+    };
+}
+
 static void idt_fill(void)
 {
-    for (unsigned v = 0; v < 256; v++) {
-        uint64_t stub = (uint64_t)trap_stubs + v * STUB_BYTES;
-
-        idt[v] = (struct gate){
-            .offset_low = (uint16_t)stub,
-            .offset_middle = (uint16_t)(stub >> 16),
-            .offset_high = (uint32_t)(stub >> 32),
-            .selector = KERNEL_CS,
-            .type = GATE_INTERRUPT,
-        };
-    }
+    for (unsigned v = 0; v < 256; v++)
+        idt[v] = gate_to((uint64_t)trap_stubs + v * STUB_BYTES);
     idt[VECTOR_BREAKPOINT].type |= GATE_DPL3;
     idt[VECTOR_OVERFLOW].type |= GATE_DPL3;
     idt[VECTOR_DOUBLE_FAULT].ist = IST_DOUBLE_FAULT;
+}
+
+void cpu_set_entry(unsigned vector, const char *entry)
+{
+    idt[vector] = gate_to((uint64_t)entry);
 }
 
 static void gdt_fill(uint64_t *gdt, const struct tss *tss)

@@ -62,6 +62,8 @@ static inline struct cpu *this_cpu(void)
 void cpu_init(unsigned number, bool isolated);
 /* Where the next entry from ring 3 pushes. */
 void cpu_set_kernel_stack(uint64_t top);
+/* Another way in for a vector than guest/entry.S's, trap_stubs + 16 * vector, which it may go on to. */
+void cpu_set_entry(unsigned vector, const char *entry);
 
 bool cpu_has_pcid(void);
 

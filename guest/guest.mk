@@ -29,4 +29,4 @@ $(BUILD)/images/$(1).elf: $(2) $(3) $(GUEST_ARCHIVE) guest/image.ld
 	$(CC) $(IMAGE_LDFLAGS) -T guest/image.ld -o $$@ $(2) -Wl,--start-group $(3) $(GUEST_ARCHIVE) -Wl,--end-group
 ALL += $(BUILD)/images/$(1).elf
 endef
-$(foreach i,$(IMAGES),$(eval $(call guest_image,$(i),$(IMAGE_SOURCES_$(i):%.c=$(BUILD)/guest/%.o),$(IMAGE_SERVICES_$(i):%=$(BUILD)/lib/lib%.a))))
+$(foreach i,$(IMAGES),$(eval $(call guest_image,$(i),$(patsubst %,$(BUILD)/guest/%.o,$(basename $(IMAGE_SOURCES_$(i)))),$(IMAGE_SERVICES_$(i):%=$(BUILD)/lib/lib%.a))))

@@ -232,13 +232,24 @@ static uint64_t entry_changed(uint64_t entry, const struct change *change)
     return 0;
 }
 
-/* The entry of the lowest table that there is for an address, and its level: 0 for a page's own. */
+/* One step of a walk: from the entry of a level to that of the next one, if there is a table. */
+static inline bool descend(uint64_t **entry, uint64_t address, unsigned *level)
+{
+    if (!(**entry & PTE_P))
+        return false;
+    *entry = table_at(**entry) + index_of(address, --*level);
+    return true;
+}
+
+/* The entry of the lowest table that there is for an address, and its level: 0 for a page's own. Not a loop: every fault
+ * and every change comes by here. */
 static inline uint64_t *lowest_entry(const struct space *space, uint64_t address, unsigned *level)
 {
     uint64_t *entry = (uint64_t *)direct(space->root) + index_of(address, 3);
 
-    for (*level = 3; *level > 0 && *entry & PTE_P; --*level)
-        entry = table_at(*entry) + index_of(address, *level - 1);
+    *level = 3;
+    if (descend(&entry, address, level) && descend(&entry, address, level))
+        descend(&entry, address, level);
     return entry;
 }
 

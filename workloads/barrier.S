@@ -3,7 +3,8 @@
  * workloads/barrier.S: a program's handler of its own exceptions, called by an exokernel (abi/exo.h; workloads/barrier.h).
  *
  * Registers are those of the instruction that trapped but for RCX and R11; these, RIP and the flags are in the private
- * page's trap, at a fixed address. On the stack, below the red zone: the address to return to, then what C may change.
+ * page's trap, at a fixed address. On the stack, below the red zone: the address to return to, then what C may change. The stack is as
+ * aligned as the program had it, which is enough for code that uses integer registers only.
  */
 #include "abi/exo.h"
 
@@ -24,13 +25,8 @@ barrier_upcall:
     pushq %r8
     pushq %r9
     pushq %r10
-    pushq %rbp
-    movq %rsp, %rbp
-    andq $-16, %rsp
     movabsq $LIB_TRAP, %rdi
     call barrier_trap
-    movq %rbp, %rsp
-    popq %rbp
     popq %r10
     popq %r9
     popq %r8

@@ -126,8 +126,11 @@ static void private_init(struct task *task, const struct task *parent)
 
     __builtin_memset(private, 0, sizeof(*private));
     if (context)
-    private->context = *context;
-    else context_init(&private->context);
+        private->context = *context;
+    else
+        context_init(&private->context);
+    if (parent)
+        private->trap = lib_private.trap; /* it may be forking in its handler */
     private->library = task;
     private->trap.pass = (uint64_t)exception_passed;
 }
