@@ -35,6 +35,7 @@
 #define EXTENTS_MAX 16
 #define TASK_NAME_BYTES 32
 #define BATCH_MAX 128 /* frames for one call */
+#define KERNEL_FRAMES 16 /* what the kernel needs for a space, an env, a table */
 #define GROUP_NAME_BYTES 40 /* a module's name and a number */
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -201,10 +202,10 @@ void revoke_init(void);
 void revoke_end(void);
 /* How many of `count` frames the group may take now. */
 size_t frames_for(const struct group *group, size_t count);
-/* There were fewer than `count`: waits for some. False: nobody can give any. */
+/* There may be fewer than `count`: waits for some. False: there are so many, or nobody can give any. */
 bool frames_wait(struct env *self, size_t count);
-/* A group has given some. */
-void frames_given(void);
+/* The group has given some. */
+void frames_given(const struct group *group);
 /* The env is no more: nor does it wait. */
 void frames_forget(const struct env *env);
 /* EXO_REPOSSESSED */

@@ -35,11 +35,13 @@ void drop_translations(struct group *group)
 long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights)
 {
     bool was = space_held(group->shared, address);
+    size_t before = frames_available();
     long result = 0;
 
-    if (frame)
+    if (frame) {
         result = space_map(group->shared, address, frame, rights);
-    else
+        group->tables += before - frames_available();
+    } else
         space_unmap(group->shared, address, 1, NULL);
     if (was)
         drop_translations(group);
@@ -228,7 +230,7 @@ static uint64_t take(struct env *self, uint64_t *frame, uint64_t count, bool in_
     uint64_t (*attempt)(struct group *, uint64_t *, uint64_t) = in_a_row ? take_row : take_single;
     uint64_t n = attempt(self->group, frame, count);
 
-    for (bool again = true; !n && again && frames_wait(self, count); again = !in_a_row)
+    for (bool again = true; !n && again && frames_wait(self, count) && !self->group->lost; again = !in_a_row)
         n = attempt(self->group, frame, count);
     return n;
 }
@@ -260,7 +262,7 @@ static long take_pages(struct env *self, uint64_t array, uint64_t count)
         return -ENOMEM;
     n = take(self, frame, count, in_a_row);
     if (!n)
-        return -ENOMEM;
+        return self->group->lost ? -EAGAIN : -ENOMEM;
     if (kept)
         keep(self->group, frame, n);
     if (!move_user_words((void *)array, frame, n))
@@ -293,7 +295,7 @@ static long give_pages(struct env *self, uint64_t array, uint64_t count)
     for (uint64_t i = 0; i < count && result == 0; i++)
         result = give_patiently(self->group, frame[i]);
     drop_translations(self->group);
-    frames_given();
+    frames_given(self->group);
     return result;
 }
 
@@ -358,6 +360,16 @@ static long change(struct env *self, const struct exo_batch *b)
     return 0;
 }
 
+/* Without memory for a table, others are asked for some; but not for a group that has too many. */
+static long change_patiently(struct env *self, const struct exo_batch *b)
+{
+    long result;
+
+    while ((result = change(self, b)) == -ENOMEM && may_grow(self->group) && frames_wait(self, KERNEL_FRAMES))
+        ;
+    return result;
+}
+
 /* Nothing interrupts the kernel: who has much done looks at the clock itself, and lets others run. `work` is in page
  * tables. */
 static void breathe(uint64_t *work, uint64_t *since)
@@ -387,7 +399,7 @@ static long batch(struct env *self, uint64_t array, uint64_t count)
             return -EFAULT;
         if (one.op != EXO_MAP && one.op != EXO_UNMAP && one.op != EXO_PROTECT)
             return -EINVAL;
-        result = change(self, &one);
+        result = change_patiently(self, &one);
         work += 1 + (one.op == EXO_MAP ? 0 : one.frame_or_pages / ENTRIES);
         breathe(&work, &since);
     }
@@ -408,8 +420,10 @@ static long destroy_space(struct env *self, uint64_t number)
 
 static long create_space(struct env *self)
 {
-    struct space *space = group_space(self->group);
+    struct space *space;
 
+    while (!(space = group_space(self->group)) && frames_wait(self, KERNEL_FRAMES))
+        ;
     return space ? space_number(space) : -ENOMEM;
 }
 
@@ -442,7 +456,7 @@ long memory_call(struct env *self, struct user_regs *regs)
         return change(self, &one);
     case EXO_MAP:
     case EXO_PROTECT:
-        return change(self, &one);
+        return change_patiently(self, &one);
     case EXO_REPOSSESSED:
         return frames_lost(self, regs->rdi, regs->rsi);
     case EXO_BATCH:

@@ -6,15 +6,16 @@
  * (the asker) makes the kernel ask another group (the victim): the one that holds most, if that is more than its
  * fair share and more than the asker holds. Which frames it gives back is the victim's choice. Until the asker has what it
  * needs, or the victim's time is over, that much is for nobody else: not for the victim, which could take again what it gives,
- * nor for a third one, which waits. So there is one revocation at a time.
+ * nor for a third one, which waits. So there is one revocation at a time. A victim that wants frames itself, and has given
+ * none yet, is told that there are none: its library then finds some to give. When it has, it waits too.
  *
  * Abort. A victim that has not given enough in time loses the rest by force: frames that nothing maps first, then others,
- * lowest first; never those that it was promised to keep, nor those that its envs stand on or a device moves. It reads
+ * highest first; never those that it was promised to keep, nor those that its envs stand on or a device moves. It reads
  * which in its vector, and until it has done so gets no other frame, so that a name in the vector is never that of a
  * frame that it has taken since.
  *
  * Page tables are the kernel's frames, but a group's to answer for: they count towards what it holds (memory.c limits them).
- * RESERVE frames are for them alone, so that a mapping rarely fails for want of a table.
+ * RESERVE frames are for these and other things of the kernel's, so that they are rarely waited for.
  *
  * With one group there is nobody to ask, and nothing of this happens.
  */
@@ -32,7 +33,8 @@
 static struct {
     struct group *victim; /* NULL: nobody is asked */
     const struct env *asker;
-    size_t count; /* what the asker needs */
+    size_t count;   /* what the asker needs */
+    bool answered;  /* the victim has given some */
 } revocation;
 
 static size_t map_bytes(void)
@@ -140,15 +142,16 @@ static void unmap_shared(struct group *victim)
     }
 }
 
-/* Marks up to `count` frames that can be taken, of those that are used or of those that are not. */
+/* Marks up to `count` frames that can be taken, of those that are used or of those that are not: the highest, which the group
+ * mostly has not had for long. */
 static size_t choose(struct group *victim, size_t count, bool used)
 {
     size_t n = 0;
 
-    for (uint64_t at = 0; n < count && at < frames_total() * PAGE_BYTES; at += PAGE_BYTES) {
-        if (!lend_seizable(victim->number, at) || lend_used(at) != used)
+    for (uint64_t at = frames_total() * PAGE_BYTES; n < count && at; at -= PAGE_BYTES) {
+        if (!lend_seizable(victim->number, at - PAGE_BYTES) || lend_used(at - PAGE_BYTES) != used)
             continue;
-        change_lost(victim, at);
+        change_lost(victim, at - PAGE_BYTES);
         n++;
     }
     return n;
@@ -257,6 +260,7 @@ static bool ask(const struct env *asker, struct group *victim, size_t count)
     revocation.victim = victim;
     revocation.asker = asker;
     revocation.count = count;
+    revocation.answered = false;
     wait_for_answer(asker, count);
     left = lend_held(victim->number);
     if (frames_for(asker->group, count) < count && left + wanted > held) {
@@ -266,7 +270,8 @@ static bool ask(const struct env *asker, struct group *victim, size_t count)
     } else {
         victim->revoke_next = REVOKE_FRAMES;
     }
-    probe(PROBE_REVOKED, held > left ? held - left : 0, (uint64_t)victim->name, forced);
+    if (forced || left < held)
+        probe(PROBE_REVOKED, left < held ? held - left : 0, (uint64_t)victim->name, forced);
     revocation.victim = NULL;
     sched_wake(CHANNEL_FRAMES);
     return forced || left < held;
@@ -276,7 +281,9 @@ bool frames_wait(struct env *self, size_t count)
 {
     struct group *victim;
 
-    if (kernel.groups == 1 || revocation.victim == self->group)
+    if (kernel.groups == 1 || frames_for(self->group, count) == count)
+        return false;
+    if (revocation.victim == self->group && !revocation.answered)
         return false;
     if (revocation.victim) {
         sched_sleep(CHANNEL_FRAMES, SCHED_FOREVER, false);
@@ -288,8 +295,10 @@ bool frames_wait(struct env *self, size_t count)
     return victim && ask(self, victim, count);
 }
 
-void frames_given(void)
+void frames_given(const struct group *group)
 {
+    if (revocation.victim == group)
+        revocation.answered = true;
     if (revocation.victim && frames_for(revocation.asker->group, revocation.count) == revocation.count)
         sched_wake(CHANNEL_FRAMES);
 }

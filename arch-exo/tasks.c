@@ -294,7 +294,8 @@ static long create(struct env *self, uint64_t private, uint64_t stack)
 
     if (stack >= USER_TOP - sizeof(frames) || move_user_words(&frames[1], (const void *)stack, LIB_STACK_PAGES))
         return -EFAULT;
-    env = env_create(self->group, frames, self);
+    while (!(env = env_create(self->group, frames, self)) && frames_wait(self, KERNEL_FRAMES))
+        ;
     return env ? (long)env->number : -ENOMEM;
 }
 

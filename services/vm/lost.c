@@ -3,8 +3,8 @@
  * services/vm/lost.c: frames that the placement wants back although they are in use, or has taken back without asking.
  *
  * What a file holds, and nobody has changed, will be read again: the page is forgotten. Anything else was the only copy:
- * every process that could have seen it is hurt, and must not run on as if it were zeros. Nothing here allocates, and a
- * space's leaf of entries stays though it may be empty now: the caller may be in the middle of filling it.
+ * every process that could have seen it is hurt, and must not run on as if it were zeros. The caller may be in the
+ * middle of a fault: nothing here allocates, and the leaf of entries that it is about to fill stays.
  */
 #include "services/vm/space.h"
 
@@ -52,25 +52,27 @@ static bool is_hurt(const struct loss *l, struct vm_space *space)
     return false;
 }
 
-static void forget(const struct loss *l, struct vm_pages *pages, bool trim)
+/* The leaf of the last lookup stays, empty or not. */
+static void forget(const struct loss *l, struct vm_pages *pages)
 {
+    const struct vm_leaf *busy = pages->last;
     uint64_t page = 0, entry;
 
     for (; (entry = vm_page_next(pages, &page, UINT64_MAX)); page++) {
         if (!is_lost(l, entry_frame(entry)))
             continue;
         vm_page_set(pages, page, 0);
-        if (trim)
+        if (pages->last != busy)
             vm_page_trim(l->vm, pages, page);
     }
 }
 
 static void forget_in_space(const struct loss *l, struct vm_space *space)
 {
-    forget(l, &space->pages, false);
+    forget(l, &space->pages);
     for (struct vm_area *area = vm_area_after(space, 0); area; area = vm_area_next(area))
         if (area->object && area->object->kind == OBJECT_SHARED)
-            forget(l, &area->object->pages, true);
+            forget(l, &area->object->pages);
 }
 
 void vm_lost(struct vm *vm, const frame_t *frames, size_t count, void (*hurt)(int pid))
@@ -85,7 +87,7 @@ void vm_lost(struct vm *vm, const frame_t *frames, size_t count, void (*hurt)(in
         for (struct vm_member *member = vm->members[i]; member; member = member->next)
             forget_in_space(&l, member->space);
     for (struct vm_object *object = vm->files; object; object = object->next)
-        forget(&l, &object->pages, true);
+        forget(&l, &object->pages);
 }
 
 /* ---- before it comes to that ---- */
@@ -102,6 +104,7 @@ static size_t unmap_clean(struct vm *vm, struct vm_space *space, size_t wanted)
             continue;
         vm->mmu->unmap(vm->mmu->ctx, space->id, page << PAGE_SHIFT, 1);
         vm_page_set(&space->pages, page, 0);
+        vm_page_trim(vm, &space->pages, page);
         vm_frame_drop(vm, entry_frame(entry));
         n++;
     }
