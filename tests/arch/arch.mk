@@ -29,3 +29,10 @@ $(BUILD)/images/tests/hostile_lib.elf: $(HOSTILE_LIB_OBJECTS) $(BUILD)/lib/libgu
 	@mkdir -p $(@D)
 	$(CC) $(LIBOS_LDFLAGS) -T arch-exo/lib/lib.ld -o $@ $(HOSTILE_LIB_OBJECTS) $(BUILD)/lib/libguest.a
 TEST_NEEDS += $(BUILD)/images/tests/hostile_lib.elf
+
+# A library that wants all memory and all of the disk.
+$(BUILD)/images/tests/hoarder.elf: $(BUILD)/guest/tests/arch/images/hoarder.o $(BUILD)/guest/arch-exo/lib/log.o \
+    $(BUILD)/lib/libguest.a arch-exo/lib/lib.ld
+	@mkdir -p $(@D)
+	$(CC) $(LIBOS_LDFLAGS) -T arch-exo/lib/lib.ld -o $@ $(filter %.o,$^) $(BUILD)/lib/libguest.a
+TEST_NEEDS += $(BUILD)/images/tests/hoarder.elf

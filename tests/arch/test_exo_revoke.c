@@ -14,6 +14,7 @@
 #include "tests/arch/micro_boot.h"
 
 #define LIBOS {"libos", "build/images/exo/libos.elf"}
+#define HOARDER {"hoarder", "build/images/tests/hoarder.elf"}
 
 static struct micro_boot boot;
 
@@ -30,6 +31,10 @@ static void run_to_end(void)
     micro_boot(&boot);
     if (boot.end != END_POWER_OFF)
         fail_with_log("no power off");
+}
+
+static void expect_no_leak(void)
+{
     if (!boot.free_frames_before || boot.free_frames_before != boot.free_frames_after)
         fail_with_log("frames leaked");
 }
@@ -39,6 +44,20 @@ static void expect_in_log(const char *line)
     if (!strstr(boot.log, line))
         fail_with_log(line);
 }
+
+static void expect_output(const char *text, int status)
+{
+    if (strcmp(boot.output, text) != 0 || boot.exit_status != status)
+        fail_with_log(text);
+}
+
+static void expect_revocations(uint64_t visible, uint64_t forced)
+{
+    if (boot.revocations.visible != visible || boot.revocations.forced != forced)
+        fail_with_log("revocations");
+}
+
+/* ---- libraries that give ---- */
 
 /* Three programs, each with 56 MiB of files that it reads again and again and 8 MiB of fs's buffers: 192 MiB, on a machine
  * of 128. */
@@ -54,18 +73,134 @@ static void test_half_as_much_again(void **state)
                                .disk_free = 64ul << 20,
                                .limit_ms = 60000};
     run_to_end();
-    if (strcmp(boot.output, "reread: 0 wrong\n") != 0 || boot.exit_status != 0)
-        fail_with_log("output");
+    expect_no_leak();
+    expect_output("reread: 0 wrong\n", 0);
     expect_in_log("libos.2: reread: 0 wrong\n");
     expect_in_log("libos.3: reread: 0 wrong\n");
-    printf("visible %lu (%lu frames), forced %lu (%lu frames)\n", boot.revocations.visible, boot.revocations.visible_frames, boot.revocations.forced,
-             boot.revocations.forced_frames);
+    expect_revocations(4, 0);
+    assert_true(boot.revocations.visible_frames > 3 * 4096);
+    assert_int_equal(boot.revocations.forced_frames, 0);
+}
+
+/* ---- libraries that do not ---- */
+
+static void beside_hoarder(const char *way, const char *program, const char *first, const char *second,
+                           const char *third)
+{
+    static const struct boot_library libraries[] = {LIBOS, HOARDER, {0}};
+
+    boot = (struct micro_boot){.libraries = libraries,
+                               .program = program,
+                               .arguments = {first, second, third},
+                               .settings = way,
+                               .disk_free = 96ul << 20,
+                               .limit_ms = 60000};
+    run_to_end();
+}
+
+static void test_ignores(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=ignore", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_in_log("hoarder: took all\n");
+    expect_revocations(0, 6);
+}
+
+/* It is asked again and again, and each time the asker gets what it needs. */
+static void test_takes_again(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=retake", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_revocations(249, 0);
+    assert_true(boot.revocations.visible_frames > 3 * 2048);
+}
+
+static void test_lies(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=lie", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_revocations(0, 6);
+}
+
+static void test_pins(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=pins", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_revocations(0, 6);
+}
+
+static void test_tables(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=tables", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_in_log("hoarder: tables: -12\n");
+    expect_revocations(0, 0);
+}
+
+/* Pages of files are given back also while a program has them mapped; it reads them again. */
+static void test_what_is_mapped(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=claim", "build/programs/arch/reread", "10", "1", "keep");
+    expect_output("reread: 0 wrong\n", 0);
+    expect_in_log("hoarder: claimed all, 0 wrong\n");
+    expect_revocations(9, 0);
+}
+
+/* Memory that only a program knows cannot be given back: by force, then, and the program ends, but nothing else. */
+static void test_only_copy(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=claim", "build/programs/arch/hog", "95", "2500", NULL);
+    expect_output("hog: ended by signal 9\n", 0);
+    expect_in_log("hoarder: claimed all, 0 wrong\n");
+    expect_in_log(": its memory was taken by force\n");
+    expect_revocations(1, 1);
+}
+
+/* ---- the disk ---- */
+
+static void test_extents(void **state)
+{
+    static const struct boot_library libraries[] = {LIBOS, HOARDER, {0}};
+
+    (void)state;
+    boot = (struct micro_boot){.libraries = libraries,
+                               .program = "build/programs/arch/reread",
+                               .arguments = {"1", "1"},
+                               .settings = "hoard=extents",
+                               .slices = 2,
+                               .disk_free = 12ul << 20,
+                               .limit_ms = 60000};
+    run_to_end();
+    expect_output("reread: 0 wrong\n", 5);
+    expect_in_log("hoarder: the first slice: -1\n");
+    expect_in_log("hoarder: its last sector: -1\n");
+    expect_in_log("hoarder: one before its own: -1\n");
+    expect_in_log("hoarder: all: -1\n");
+    expect_in_log("hoarder: beyond its own: -22\n");
+    expect_in_log("hoarder: size of its own: 0\n");
+    expect_in_log("hoarder: twice: -1\n");
+    expect_in_log("hoarder: others' extents: -1\n");
+    expect_in_log("hoarder: first sector: 0\n");
+    expect_in_log("hoarder: last sector: 0\n");
+    expect_in_log("hoarder: behind the last: -22\n");
+    expect_in_log("hoarder: behind all: -22\n");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_as_much_again),
+        cmocka_unit_test(test_half_as_much_again), cmocka_unit_test(test_what_is_mapped),
+        cmocka_unit_test(test_ignores),            cmocka_unit_test(test_takes_again),
+        cmocka_unit_test(test_lies),               cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_tables),             cmocka_unit_test(test_only_copy),
+        cmocka_unit_test(test_extents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
