@@ -228,6 +228,7 @@ struct cpu {
     uint32_t soft_epoch; /* counts its flushes */
     uint32_t key_epoch;  /* the same with the CPU's number, for block_key() */
     struct reverse_entry *reverse[REVERSE_SLOTS];
+    uint64_t *fetched; /* by frame: the virtual page under which code was last fetched from it, for data among the code */
     bool flush_soft;  /* drop the soft TLB at the next block */
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
     unsigned stale_code_count;

@@ -88,7 +88,9 @@ static uint64_t virtual_page(const struct cpu *cpu, uint64_t address)
 
     if (slot >= SLOT_REVERSE)
         return cpu->reverse[slot - SLOT_REVERSE][physical >> 12].page;
-    return (physical + (slot == SLOT_DIRECT ? BOOT_DIRECT_MAP : slot == SLOT_KERNEL ? BOOT_KERNEL_BASE : 0)) >> 12;
+    if (slot == SLOT_PLAIN) /* the engine reads data by the entry with which it fetched code */
+        return cpu->fetched[physical >> 12];
+    return (physical + (slot == SLOT_DIRECT ? BOOT_DIRECT_MAP : BOOT_KERNEL_BASE)) >> 12;
 }
 
 /* Not the page of the access before: look it up, counted. */

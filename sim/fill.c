@@ -73,7 +73,7 @@ static void drop_writable(struct machine *m, uint64_t frame)
     m->page_flags[frame] &= (uint8_t)~PAGE_IS_DATA;
 }
 
-static void fill_fetch(struct cpu *cpu, uint64_t physical, uc_tlb_entry *out)
+static void fill_fetch(struct cpu *cpu, uint64_t address, uint64_t physical, uc_tlb_entry *out)
 {
     struct machine *m = cpu->machine;
 
@@ -81,6 +81,7 @@ static void fill_fetch(struct cpu *cpu, uint64_t physical, uc_tlb_entry *out)
     out->perms = UC_PROT_READ | UC_PROT_EXEC;
     if (physical >= m->ram_bytes)
         return;
+    cpu->fetched[physical >> 12] = address >> 12;
     if (m->page_flags[physical >> 12] & PAGE_IS_DATA)
         drop_writable(m, physical >> 12);
     m->page_flags[physical >> 12] |= PAGE_IS_CODE;
@@ -199,7 +200,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
         mmu_check_stale(cpu, address, &t);
     physical = translation_address(&t, address) & PAGE_MASK;
     if (access == ACCESS_FETCH)
-        fill_fetch(cpu, physical, out);
+        fill_fetch(cpu, address, physical, out);
     else
         fill_data(cpu, address, physical, access, &t, out);
     return true;

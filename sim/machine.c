@@ -124,6 +124,7 @@ static void close_cpu(struct cpu *cpu)
     free(cpu->lapic);
     for (unsigned i = 0; i < REVERSE_SLOTS; i++)
         free(cpu->reverse[i]);
+    free(cpu->fetched);
     if (cpu->stack)
         munmap(cpu->stack, cpu->stack_bytes);
 }

@@ -55,7 +55,10 @@ bool ram_map(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
             return false;
         }
     }
-    return true;
+    cpu->fetched = calloc(pages, sizeof *cpu->fetched);
+    if (!cpu->fetched)
+        snprintf(error, MACHINE_ERROR_MAX, "no memory on the host for the reverse maps");
+    return cpu->fetched;
 }
 
 static bool in_ram(const struct machine *m, uint64_t address, size_t bytes)
