@@ -48,18 +48,19 @@ enum ipc_call {
     IPC_COPY,   /* handle, own address, the other's address, bytes, flags (COPY_*): 0; -EPERM beyond the grant; -EFAULT own address
                    bad; or -EAGAIN: the other's page is not there: RDX = its address. Nothing was copied or a first part */
     IPC_GROW,   /* pages: zeroed pages at the end of the caller's heap: address, or -ENOMEM */
-    IPC_SHRINK, /* address, pages: gives pages of the heap back; their addresses are used again by IPC_GROW, last first. -EBUSY: a device
-                   may still move one of them (IPC_DMA_OF) */
+    IPC_SHRINK, /* address, pages: gives pages of the heap back; their addresses are used again by IPC_GROW, last first.
+                   -EBUSY: a device may still move one of them (IPC_DMA_OF) */
     IPC_DMA,    /* address: the physical address of that byte of the caller's heap, or -EFAULT */
     IPC_ALARM,  /* ns since power on: NOTIFY_ALARM at that time; replaces the one before; UINT64_MAX: none */
     IPC_YIELD,  /* lets others run */
     IPC_LOG,    /* address, bytes: one line to the machine's log, the server's name before it */
-    IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; while there are programs that is its death,
-                   SERVER_LEFT. 1: SERVER_REFUSED */
-    IPC_KEEP,   /* handle: its call waits here, and will be answered: 0, -ESRCH, or -EPERM: a request is not to be kept. 0: that was
-                   all: calls that the caller serves and has not named are answered -EIO, requests -EPIPE. See NOTIFY_BEAT */
-    IPC_DMA_OF, /* for drivers: handle of a request, physical address, bytes: 0: that is heap of the server which asks, and stays so
-                   while the device moves it, or -EPERM. No bytes: of that server nothing is moved any more */
+    IPC_EXIT,   /* 0: the server has ended its services (OP_QUIT) and never runs again; while there are programs that is
+                   its death, SERVER_LEFT. 1: SERVER_REFUSED */
+    IPC_KEEP,   /* handle: its call waits here, and will be answered: 0, -ESRCH, or -EPERM: a request is not to be kept.
+                   0: that was all: calls that the caller serves and has not named are answered -EIO, requests -EPIPE.
+                   See NOTIFY_BEAT */
+    IPC_DMA_OF, /* for drivers: handle of a request, physical address, bytes: 0: that is heap of the server which asks,
+                   and stays so while the device moves it, or -EPERM. No bytes: nothing of that server is moved any more */
 
     /* with CAP_MEMORY (vmd): frames and mappings */
     IPC_FRAMES_TAKE = IPC_CALL_BASE + 32, /* address of an array, count: physical addresses of frames; how many, or -ENOMEM. Each
@@ -89,8 +90,8 @@ enum ipc_call {
     IPC_SERVER_STATE = IPC_CALL_BASE + 64, /* server: SERVER_*, | number of messages received << 8; RDX: ns of CPU time (sampled) */
     IPC_SERVER_STOP,    /* server: as if it had faulted with vector SERVER_HUNG; MSG_DEATH follows */
     IPC_SERVER_RESTART, /* server, RESTART_*: from its image: how many calls of programs failed by that */
-    IPC_SERVER_BEAT,    /* server: NOTIFY_BEAT, if it serves anybody: how many it has forgotten since it was asked last (IPC_KEEP), or
-                           -EPIPE: it has received that question and goes on without having answered it */
+    IPC_SERVER_BEAT,    /* server: NOTIFY_BEAT, if it serves anybody: how many it has forgotten since it was asked last
+                           (IPC_KEEP), or -EPIPE: it has received that question and goes on without having answered it */
     IPC_CALLS_END,
 };
 
@@ -136,7 +137,7 @@ enum message_kind {
 #define NOTIFY_POLL (1ul << 8)          /* CHANNEL_POLL */
 #define NOTIFY_IRQ(n) (1ul << (16 + (n))) /* the n-th interrupt of the server */
 #define NOTIFY_ALARM (1ul << 24)
-#define NOTIFY_BEAT (1ul << 25)         /* the supervisor asks whose calls wait here: IPC_KEEP for each, and for 0, before the next message */
+#define NOTIFY_BEAT (1ul << 25)         /* whose calls wait here? IPC_KEEP for each, then for 0, before the next message */
 #define NOTIFY_ALIVE(server) (1ul << (32 + (server))) /* to the supervisor: it was restarted and is back */
 #define NOTIFY_FREE(server) (1ul << (48 + (server)))
 

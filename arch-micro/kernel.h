@@ -142,7 +142,7 @@ struct server {
     unsigned holes;
     bool moved; /* of its heap, what a driver was told to move: IPC_DMA_OF */
     struct alarm alarm;
-    uint64_t asked;     /* messages it had received with NOTIFY_BEAT, which it has not answered yet; 0: nothing to answer */
+    uint64_t asked;     /* messages received, NOTIFY_BEAT the last of them, which is not answered yet; 0: it is */
     unsigned forgotten; /* since the supervisor asked last: messages that it took and did not answer, nor keep */
     bool dead;
     bool ended; /* IPC_EXIT: it is never heard of again */

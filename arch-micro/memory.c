@@ -273,7 +273,9 @@ long heap_dma_of(struct task *driver, uint64_t handle, uint64_t physical, uint64
 {
     struct task *asker = ipc_served(driver, handle);
 
-    if (!driver->image->role->device[0] || !asker || asker->kind != MSG_REQUEST || !is_heap_of(asker->image, physical, bytes))
+    if (!driver->image->role->device[0] || !asker || asker->kind != MSG_REQUEST)
+        return -EPERM;
+    if (!is_heap_of(asker->image, physical, bytes))
         return -EPERM;
     for (uint64_t frame = physical & ~(PAGE_BYTES - 1); frame < physical + bytes; frame += PAGE_BYTES)
         lend_keep(frame);

@@ -2,12 +2,12 @@
  *
  * arch-micro/supervise.c: what the supervisor sees of servers and does to them, and what servers say of themselves.
  *
- * Two things are seen from outside. A server that runs and receives nothing may hang: its state, messages received and CPU
- * time are the supervisor's to judge. A server that receives but does not answer gives an account: asked by NOTIFY_BEAT, it
- * names the calls that wait in it. No clock is needed for that to be sound. The question is a message, and who deals
- * with messages one by one stands between two when it answers: what it has taken before is answered, kept, or forgotten.
- * What is forgotten gets an error from the kernel. One that takes the next message without having answered the question
- * is as good as hanging.
+ * Two things are seen from outside. A server that runs and receives nothing may hang: its state, messages received and
+ * CPU time are the supervisor's to judge. A server that receives but does not answer gives an account: asked by
+ * NOTIFY_BEAT, it names the calls that wait in it. No clock is needed for that to be sound. The question is a message,
+ * and who deals with messages one by one stands between two when it answers: what it has taken before is answered,
+ * kept, or forgotten. What is forgotten gets an error from the kernel. One that takes the next message without having
+ * answered the question is as good as hanging.
  *
  * A request is never kept: it is answered before the next message, so each that is there at an account is forgotten.
  */
@@ -34,16 +34,16 @@ static long stop(struct server *server)
 
 static long state(const struct server *server)
 {
-    enum server_state state = server->dead ? SERVER_DEAD : server->task.state == IPC_NONE ? SERVER_BUSY : SERVER_WAITING;
+    enum server_state state = server->task.state == IPC_NONE ? SERVER_BUSY : SERVER_WAITING;
 
-    return (long)(state | server->task.received << 8);
+    return (long)((server->dead ? SERVER_DEAD : state) | server->task.received << 8);
 }
 
 /* ---- what it owes ---- */
 
-/* What a server has taken it answers, or it keeps it and says so when asked: then it stands before its next message, and has
- * everything else behind it. So what it does not name will never be answered. Whether it tells the truth of what it keeps
- * only it can know. */
+/* What a server has taken it answers, or it keeps it and says so when asked: then it stands before its next message,
+ * and has everything else behind it. So what it does not name will never be answered. Whether it tells the truth of
+ * what it keeps only it can know. */
 static void fail_forgotten(struct server *server)
 {
     struct task *self = &server->task;

@@ -2,8 +2,8 @@
  *
  * arch-micro/server/blk_part.c: blk: the disk's registers, and its interrupt.
  *
- * The device moves from and to where it is told, for whoever asks. That this is memory of the asker only the kernel knows, so
- * that is asked first: else who may use the disk could read and write all memory by it.
+ * The device moves from and to where it is told, for whoever asks. That this is memory of the asker only the kernel
+ * knows, so that is asked first: else who may use the disk could read and write all memory by it.
  */
 #include "abi/devices.h"
 #include "arch-micro/server/kcall.h"

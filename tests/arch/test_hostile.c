@@ -114,8 +114,8 @@ static void test_fsd_attacks_the_first_generation(void **state)
 
 /* ---- silence ---- */
 
-/* What fsd forgets is an error of the caller, or of who asked fsd for it; what it says to keep, and does not, only SIGKILL
- * ends. In the end it goes while procd waits for it. */
+/* What fsd forgets is an error of the caller, or of who asked fsd for it; what it says to keep, and does not, only
+ * SIGKILL ends. In the end it goes while procd waits for it. */
 static void silent_fsd(const char *settings)
 {
     run(settings, "fsd", "build/images/tests/hostile_fsd.elf", "silence", NULL);

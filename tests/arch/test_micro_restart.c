@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_micro_restart.c: what a server that starts again trusts, what it says of its calls when asked, and its
- * memory.
+ * tests/arch/test_micro_restart.c: what a server that starts again trusts, what it says of its calls when asked, and
+ * its memory.
  */
 #include "tests/arch/server/rig.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_micro_server.c: calls in the servers' runtime: what waits, what wakes it, who is answered when, and where
- * payload comes from.
+ * tests/arch/test_micro_server.c: calls in the servers' runtime: what waits, what wakes it, who is answered when, and
+ * where payload comes from.
  */
 #include "tests/arch/server/rig.h"
 

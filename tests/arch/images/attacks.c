@@ -300,8 +300,8 @@ static uint64_t next_random(void)
 
 static const int nobody[] = {-1, -77, 0, 8000000, 0x7fffffff, -0x7fffffff - 1};
 
-/* All words of the page are random, but that the request is about nobody who lives. The disk obeys fsd: from that, none of its
- * transfers. */
+/* All words of the page are random, but that the request is about nobody who lives. The disk obeys fsd: from that, none
+ * of its transfers. */
 static void write_garbage(int to)
 {
     bool obeyed = to == server.where[SERVICE_BLK] && server.number == server.where[SERVICE_FS];
@@ -433,8 +433,6 @@ long attack_transfer_and_shrink(const struct target *t)
     return transfer(BLK_READ, address, 512) > 0 ? kcall(IPC_SHRINK, own, 1, 0) : 1000;
 }
 
-AS(dma_of_no_driver, kcall(IPC_DMA_OF, t->handle, 0, 0))
-
 /* ---- what is kept ---- */
 
 long attack_keep_any_handle(const struct target *t)
@@ -474,4 +472,6 @@ long attack_request_serves_no_call(const struct target *t)
 }
 
 AS(request_kept, kcall(IPC_KEEP, t->handle, 0, 0))
+/* That nothing of the asker is moved any more is not for any server to say. */
+AS(request_dma, kcall(IPC_DMA_OF, t->handle, 0, 0))
 AS(request_back, kcall(IPC_REQUEST, CAP_SERVER((uint64_t)server.where[SERVICE_VM]), 0, 0))

@@ -2,9 +2,9 @@
  *
  * tests/arch/images/hostile_fsd.c: fsd that attacks. pwrite64 and pread64 of descriptor HOSTILE_FD ask for it: the
  * attack's number is the offset, the argument after it the address of a secret. Offset HOSTILE_WHO answers the caller's
- * handle; HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered; the others
- * are ways not to answer (hostile.h). A request of vmd for a page of a file is attacked once, after the first attack on a
- * program.
+ * handle; HOSTILE_HOLD waits until a signal comes, and remembers it; HOSTILE_STALE tries what was remembered; the
+ * others are ways not to answer (hostile.h). A request of vmd for a page of a file is attacked once, after the first
+ * attack on a program.
  */
 #include "tests/arch/images/attack.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * tests/arch/images/hostile_ttyd.c: ttyd that attacks the program which fsd serves by asking it, and that does, when
- * asked by an ioctl, what no server survives (deadly.def). If the program was started with the argument HOSTILE_REFUSES,
- * it does not start again either.
+ * asked by an ioctl, what no server survives (deadly.def). If the program was started with the argument
+ * HOSTILE_REFUSES, it does not start again either.
  */
 #include "tests/arch/images/attack.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * tests/arch/images/hostile_vmd.c: vmd that attacks. munmap of HOSTILE_ADDRESS asks for it: the attack's number is the
- * length less 1; HOSTILE_DESTROY takes the space from under the process that was forked last. Programs trust their pager,
- * but the kernel and the other servers do not: nor may a program run in one of theirs.
+ * length less 1; HOSTILE_DESTROY takes the space from under the process that was forked last. Programs trust their
+ * pager, but the kernel and the other servers do not: nor may a program run in one of theirs.
  */
 #include "tests/arch/images/attack.h"
 
@@ -55,7 +55,8 @@ long attack_spaces_of_others(const struct target *t)
 
 long attack_space_nowhere(const struct target *t)
 {
-    static const uint64_t spaces[] = {SPACES, SPACES - 1, 65536, 1ul << 32, (1ul << 32) + SERVER_SPACES, 1ul << 63, -1ul};
+    static const uint64_t spaces[] = {SPACES,    SPACES - 1, 65536, 1ul << 32, (1ul << 32) + SERVER_SPACES,
+                                      1ul << 63, -1ul};
 
     return not_refused(spaces, COUNT(spaces));
 }

@@ -275,13 +275,13 @@ static void be_attacked_by_ttyd(void)
 static void *code_elsewhere(void)
 {
     static const uint8_t code[] = {
-        0xb8, 9,    0,    0,    0,                /* mov $SYS_mmap, %eax; the arguments are loaded */
-        0x0f, 0x05,                               /* syscall */
+        0xb8, 9,    0,    0,    0,                      /* mov $SYS_mmap, %eax; the arguments are loaded */
+        0x0f, 0x05,                                     /* syscall */
         0x66, 0x41, 0xc7, 0x44, 0x24, 0xfe, 0x0f, 0x05, /* movw $0x050f, -2(%r12): a SYSCALL that ends at `where` */
-        0xb8, 11,   0,    0,    0,                /* mov $SYS_munmap, %eax */
-        0x4c, 0x89, 0xef,                         /* mov %r13, %rdi */
-        0x4c, 0x89, 0xf6,                         /* mov %r14, %rsi */
-        0xff, 0xe3,                               /* jmp *%rbx */
+        0xb8, 11,   0,    0,    0,                      /* mov $SYS_munmap, %eax */
+        0x4c, 0x89, 0xef,                               /* mov %r13, %rdi */
+        0x4c, 0x89, 0xf6,                               /* mov %r14, %rsi */
+        0xff, 0xe3,                                     /* jmp *%rbx */
     };
     void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

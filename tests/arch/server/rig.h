@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/server/rig.h: the servers' runtime (arch-micro/server) on the host, between a kernel and a service that are fakes.
+ * tests/arch/server/rig.h: the servers' runtime (arch-micro/server) on the host, between a kernel and a service that
+ * are fakes.
  *
  * The kernel says messages from a list, notes each kernel call, and answers copies and requests as a test wants it. The
  * server is fsd, with one operation that behaves as a test wants it. When there is nothing left to say, the loop is
