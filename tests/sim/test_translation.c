@@ -220,11 +220,34 @@ static void test_miss_counts(void **state)
     assert_int_equal(touches(32) - one, 63);
 }
 
+/* Code that reads itself, under an address that is not its frame's. */
+SNIPPET(call_page, "movabs rsi, " AT(PAGE) "; mov rax, [rsi]; mov rcx, [" AT(GUEST_PARAM) "]; jrcxz 2f; 1: call rsi; loop 1b; 2: mov eax, 0; ret;");
+SNIPPET(reads_itself, "mov rax, [rip - 7]; ret;");
+
+static uint64_t self_reads(uint64_t calls)
+{
+    struct guest guest;
+    guest_open(&guest, "tiny");
+    guest_map(&guest, PAGE, OLD_FRAME, PAGE_4K, PAGE_P);
+    guest_put(&guest, OLD_FRAME, *(const uint64_t *)reads_itself);
+    guest_put(&guest, GUEST_PARAM, calls);
+    guest_must_run(&guest, call_page, call_page_end, 0);
+    uint64_t misses = guest_counter(&guest, COUNTER_dtlb_misses);
+    guest_close(&guest);
+    return misses;
+}
+
+static void test_data_among_code(void **state)
+{
+    assert_int_equal(self_reads(8), self_reads(0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keep_and_flush), cmocka_unit_test(test_harmless_changes), cmocka_unit_test(test_fresh_mapping),
         cmocka_unit_test(test_rights_upgrade), cmocka_unit_test(test_miss_counts),
+        cmocka_unit_test(test_data_among_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
