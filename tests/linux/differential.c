@@ -136,6 +136,7 @@ static const struct place {
 } places[] = {
     {"monolithic", "timing"}, {"micro", "count"}, {"micro:single-server", "count"}, {"micro:mach", "count"},
     {"exo", "count"},
+    {"vmm", "count"},
 };
 
 static int run_in_ringside(const struct linux_case *test, const struct place *place, const char *work)
