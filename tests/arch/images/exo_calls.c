@@ -323,6 +323,15 @@ static long upcalls_at(uint64_t address)
 
 AS(upcalls_kernel, upcalls_at(KERNEL_TEXT))
 AS(upcalls_not_canonical, upcalls_at(NOT_CANONICAL))
+AS(handler_kernel, exo_call(EXO_HANDLER, KERNEL_TEXT, -1ul >> 31, 0))
+AS(handler_not_canonical, exo_call(EXO_HANDLER, NOT_CANONICAL, 1, 0))
+AS(handler_no_exceptions, exo_call(EXO_HANDLER, ADDRESS, -1ul, 0))
+AS(limit_misaligned, exo_call(EXO_LIMIT, ADDRESS + 8, 1, 0))
+AS(limit_kernel, exo_call(EXO_LIMIT, KERNEL_TEXT, 1, 7))
+AS(limit_direct_map, exo_call(EXO_LIMIT, DIRECT_MAP, 1, 7))
+AS(limit_library, exo_call(EXO_LIMIT, LIB_BASE - PAGE, 2, 0))
+AS(limit_absurd, exo_call(EXO_LIMIT, ADDRESS, -1ul / PAGE, 7))
+AS(limit_no_rights, exo_call(EXO_LIMIT, ADDRESS, 1, 16))
 
 /* ---- envs ---- */
 
