@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+#
+# tests/arch/vmm_images.mk: kernels that are guests of the monitor in tests: each of its own sources and the kit.
+
+VMM_KIT := vmm_kit vmm_entry
+
+# $(1) image, $(2) its sources
+define vmm_test_image
+$(BUILD)/images/tests/$(1).elf: $(patsubst %,$(BUILD)/guest/tests/arch/images/%.o,$(VMM_KIT) $(2)) $(GUEST_ARCHIVE) guest/image.ld
+	@mkdir -p $$(@D)
+	$$(CC) $$(IMAGE_LDFLAGS) -T guest/image.ld -o $$@ $$(filter %.o,$$^) $$(GUEST_ARCHIVE)
+TEST_NEEDS += $(BUILD)/images/tests/$(1).elf
+endef
+$(eval $(call vmm_test_image,vmm_holes,vmm_holes))
