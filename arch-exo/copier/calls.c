@@ -3,9 +3,11 @@
  * arch-exo/copier/calls.c: a system call of the program: reflected by the kernel, answered here or by a service.
  *
  * read and write try the stream's way first and leave the rest to fs. Before any other call of fs, it is told what has been
- * written without it. What needs a second process, or memory that is shared or a file's, is not for this library: the run ends
- * as "not applicable".
+ * written without it. What needs a second process, memory that is shared or a file's, or a timer that interrupts the program is not
+ * for this library: the run ends as "not applicable".
  */
+#include <linux/mman.h>
+
 #include "abi/probe.h"
 #include "arch-exo/copier/copier.h"
 #include "arch-exo/lib/context.h"
@@ -64,7 +66,7 @@ static _Noreturn void not_applicable(const struct call *call)
 {
     struct call kill = {.nr = CALL_kill, .pid = FIRST_PID};
 
-    log_line("call %u is not for this library: one process, with memory of its own", call->nr);
+    log_line("call %u is not for this library: one process, memory of its own, no timers", call->nr);
     probe(PROBE_WARN, PROBE_WARN_NOT_APPLICABLE, 0, 0);
     ASK(SERVICE_PROC, PROC_SIGNAL, NULL, 0, SIGKILL);
     while (proc_deliver(copier.proc, &kill, 0) == CALL_WAIT)
@@ -117,6 +119,13 @@ static long call_close(struct call *call)
     return result < 0 ? result : error;
 }
 
+static long call_mmap(struct call *call)
+{
+    if (!(call->arg[3] & MAP_ANONYMOUS) || !(call->arg[3] & MAP_PRIVATE) || call->arg[3] & MAP_FIXED)
+        not_applicable(call);
+    return complete(call);
+}
+
 static long call_other(struct call *call)
 {
     if (owner[call->nr] == SERVICE_FS)
@@ -152,6 +161,10 @@ static long answer(struct call *call)
         return call_fsync(call);
     case CALL_close:
         return call_close(call);
+    case CALL_mmap:
+        return call_mmap(call);
+    case CALL_alarm:
+    case CALL_setitimer:
     case CALL_fork:
     case CALL_vfork:
     case CALL_clone:

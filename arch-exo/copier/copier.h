@@ -74,7 +74,7 @@ void space_end(void);
 
 /* ---- rows.c: frames ---- */
 
-#define ROW_PAGES 64u
+#define ROW_PAGES 128u
 frame_t row_take(void); /* ROW_PAGES frames in a row, in use by nobody; FRAME_NONE: there are enough of them */
 /* So many frames from this one on are used once more, or once less; those of no row are free then. */
 void frames_use(frame_t first, uint64_t count);

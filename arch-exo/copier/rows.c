@@ -11,7 +11,7 @@
 #include "arch-exo/copier/copier.h"
 #include "arch-exo/lib/exo_call.h"
 
-#define ROWS_MAX 24u /* 6 MiB */
+#define ROWS_MAX 16u /* 8 MiB */
 #define TAKE_BATCH 32
 #define POOL_MAX 256
 

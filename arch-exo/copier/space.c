@@ -7,8 +7,6 @@
  * touch. What makes it worth being one's own: the frames behind a range can be exchanged for others (space_flip), and lent
  * to the disk (space_loan): then the page is read-only, and whoever writes to it first waits for the disk.
  */
-#include <linux/mman.h>
-
 #include "arch-exo/copier/copier.h"
 #include "arch-exo/lib/context.h"
 #include "arch-exo/lib/exo_call.h"
@@ -387,16 +385,14 @@ static bool is_range(uint64_t start, uint64_t bytes)
     return start % PAGE_BYTES == 0 && bytes && bytes < VM_USER_END && start < VM_USER_END - bytes;
 }
 
-/* Private and of nothing; the hint is not taken. */
+/* Private and of nothing (calls.c); the hint is not taken. */
 static long op_mmap(void *self, struct call *call)
 {
-    uint64_t bytes = page_up(call->arg[1]), flags = call->arg[3], start;
+    uint64_t bytes = page_up(call->arg[1]), start;
     long result;
 
     if (!bytes || bytes > VM_MMAP_TOP / 4)
         return bytes ? -ENOMEM : -EINVAL;
-    if (!(flags & MAP_ANONYMOUS) || !(flags & MAP_PRIVATE) || flags & MAP_FIXED)
-        return -ENOMEM;
     start = choose(bytes);
     result = area_add(start, start + bytes, call->arg[2] & 7);
     return result < 0 ? -ENOMEM : (long)start;

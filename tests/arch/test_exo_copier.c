@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/test_exo_copier.c: the exokernel's specialised library (arch-exo/copier/): the work of the `copy` workload without a copy
+ * of its data, counted by the machine against the default library and the monolithic kernel; and that neither the program
+ * nor the disk can tell otherwise.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/arch/expect.h"
+
+#define COPIER "exo:copier"
+#define MOVED "build/programs/arch/moved"
+#define FILE_BYTES (1 << 20) /* of one operation of `copy` */
+#define PAGE 4096
+
+static double counted(const char *arch, const char *counter)
+{
+    char arguments[64];
+    json_t *run;
+    double n;
+
+    snprintf(arguments, sizeof arguments, "%s copy", arch);
+    run = record_run(arguments);
+    n = record_per_op(record_of(run, "copy"), counter);
+    json_decref(run);
+    return n;
+}
+
+/* `exec ARCH -- moved HOW`: its output, and its record's counter for one operation. */
+static double moved(const char *arch, const char *how, const char *counter, char *text, size_t bytes)
+{
+    char command[256], path[] = "/tmp/ringside-moved-XXXXXX";
+    json_t *record;
+    double n = 0;
+
+    close(mkstemp(path));
+    snprintf(command, sizeof command, "build/ringside exec %s --json=%s -- " MOVED " %s 2>&1", arch, path, how);
+    if (record_command(command, text, bytes) != 0)
+        fail_msg("%s: %s", command, text);
+    record = json_load_file(path, 0, NULL);
+    assert_non_null(record);
+    if (counter)
+        n = record_per_op(json_array_get(json_object_get(record, "results"), 0), counter);
+    json_decref(record);
+    unlink(path);
+    return n;
+}
+
+/* ---- counts ---- */
+
+/* What is left are the names of two files and what the journal writes, which is the same everywhere. */
+static void expect_no_payload(const char *other)
+{
+    const double pages = FILE_BYTES / PAGE;
+
+    assert_true(counted(other, "copies") - counted(COPIER, "copies") == 2 * pages);
+    assert_true(counted(other, "bytes_copied") - counted(COPIER, "bytes_copied") == 2.0 * FILE_BYTES);
+}
+
+static void test_copy(void **state)
+{
+    (void)state;
+    expect_no_payload("exo");
+    expect_no_payload("monolithic");
+    assert_true(counted(COPIER, "bytes_copied") < FILE_BYTES / 32);
+    assert_true(counted(COPIER, "context_switches") == 0);
+}
+
+/* 64 KiB from one file to another: reads and writes alone. */
+static void test_data(void **state)
+{
+    char text[1024];
+
+    (void)state;
+    assert_true(moved(COPIER, "data", "copies", text, sizeof text) == 0);
+    assert_true(moved(COPIER, "data", "bytes_copied", text, sizeof text) == 0);
+    assert_true(moved("exo", "data", "copies", text, sizeof text) == 32);
+    assert_true(moved("monolithic", "data", "bytes_copied", text, sizeof text) == 2 * 65536);
+}
+
+/* Simulated time, the disk's included; deterministic. */
+static void test_overlap(void **state)
+{
+    char copier[1024], libos[1024], monolithic[1024];
+
+    (void)state;
+    moved(COPIER, "time", NULL, copier, sizeof copier);
+    moved("exo", "time", NULL, libos, sizeof libos);
+    moved("monolithic", "time", NULL, monolithic, sizeof monolithic);
+    assert_true(atol(copier) > 0);
+    assert_true(2 * atol(copier) < atol(libos));
+    assert_true(2 * atol(copier) < atol(monolithic));
+}
+
+static void test_cheaper(void **state)
+{
+    (void)state;
+    assert_true(8 * counted(COPIER, "cycles") < counted("exo", "cycles"));
+    assert_true(8 * counted(COPIER, "cycles") < counted("monolithic", "cycles"));
+}
+
+/* ---- nobody can tell ---- */
+
+static void expect_same(const char *how)
+{
+    char command[256], native[1024], guest[1024];
+
+    snprintf(command, sizeof command,
+             "d=$(mktemp -d) && m=$PWD/" MOVED " && (cd $d && $m %s 2>&1); r=$?; rm -rf $d; exit $r", how);
+    assert_int_equal(record_command(command, native, sizeof native), 0);
+    snprintf(command, sizeof command, "build/ringside exec " COPIER " --model count -- " MOVED " %s 2>&1", how);
+    assert_int_equal(record_command(command, guest, sizeof guest), 0);
+    assert_string_equal(guest, native);
+}
+
+static void test_as_native(void **state)
+{
+    (void)state;
+    expect_same("check 1");
+    expect_same("check 2");
+    expect_same("check 3");
+    expect_same("check 4");
+    expect_same("data");
+    expect_same("memory");
+}
+
+/* The disk that it leaves is as another architecture would have left it. */
+static void test_files(void **state)
+{
+    char text[1024];
+
+    (void)state;
+    assert_int_equal(record_command("d=$(mktemp -d) && "
+                                    "build/ringside exec " COPIER " --model count --save $d/copier -- " MOVED " data && "
+                                    "build/ringside exec monolithic --model count --save $d/plain -- " MOVED " data && "
+                                    "cmp $d/copier/moved.from $d/copier/moved.to && diff -r $d/copier $d/plain; "
+                                    "r=$?; rm -rf $d; exit $r",
+                                    text, sizeof text),
+                     0);
+}
+
+/* ---- all workloads, and ends ---- */
+
+static void test_not_applicable(void **state)
+{
+    static const char *const none[] = {"pipe", "pipe-bw", "ctx", "ipc", "fork", "exec", "shell"};
+    json_t *run = record_run(COPIER " --model count"), *result;
+    size_t i, found = 0;
+
+    (void)state;
+    json_array_foreach(json_object_get(run, "results"), i, result)
+        found += json_is_true(json_object_get(result, "not_applicable"));
+    for (i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_true(json_is_true(json_object_get(record_of(run, none[i]), "not_applicable")));
+    assert_int_equal(found, sizeof none / sizeof none[0]);
+    json_decref(run);
+}
+
+static void test_clean(void **state)
+{
+    (void)state;
+    expect_clean(COPIER);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    expect_end(COPIER, "segv", 139);
+    expect_end(COPIER, "abort", 134);
+    expect_end(COPIER, "kill", 137);
+    expect_end(COPIER, "exit-300", 300 & 255);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_copy),  cmocka_unit_test(test_data),           cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_cheaper), cmocka_unit_test(test_as_native),      cmocka_unit_test(test_files),
+        cmocka_unit_test(test_clean), cmocka_unit_test(test_not_applicable), cmocka_unit_test(test_ends),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
