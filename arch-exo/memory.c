@@ -371,7 +371,7 @@ static long change_patiently(struct env *self, const struct exo_batch *b)
 }
 
 /* Nothing interrupts the kernel: who has much done looks at the clock itself, and lets others run. `work` is in page
- * tables. */
+ * tables. `since` is 0 to begin with: who has little done need not know the time, which is a device's to tell. */
 static void breathe(uint64_t *work, uint64_t *since)
 {
     uint64_t now;
@@ -380,6 +380,8 @@ static void breathe(uint64_t *work, uint64_t *since)
         return;
     *work = 0;
     now = clock_ns();
+    if (!*since)
+        *since = now;
     if (now - *since < BREATH_NS)
         return;
     sched_yield();
@@ -389,7 +391,7 @@ static void breathe(uint64_t *work, uint64_t *since)
 static long batch(struct env *self, uint64_t array, uint64_t count)
 {
     struct exo_batch one;
-    uint64_t work = 0, since = clock_ns();
+    uint64_t work = 0, since = 0;
     long result = 0;
 
     if (count > 1u << 20 || array >= USER_TOP - count * sizeof(one))
