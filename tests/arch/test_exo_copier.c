@@ -22,17 +22,34 @@
 #define FILE_BYTES (1 << 20) /* of one operation of `copy` */
 #define PAGE 4096
 
-static double counted(const char *arch, const char *counter)
-{
-    char arguments[64];
-    json_t *run;
-    double n;
+/* The workload on each of the three. */
+struct runs {
+    json_t *copier, *libos, *monolithic;
+};
 
-    snprintf(arguments, sizeof arguments, "%s copy", arch);
-    run = record_run(arguments);
-    n = record_per_op(record_of(run, "copy"), counter);
-    json_decref(run);
-    return n;
+static int set_up(void **state)
+{
+    struct runs *r = calloc(1, sizeof *r);
+
+    *r = (struct runs){record_run(COPIER " copy"), record_run("exo copy"), record_run("monolithic copy")};
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct runs *r = *state;
+
+    json_decref(r->copier);
+    json_decref(r->libos);
+    json_decref(r->monolithic);
+    free(r);
+    return 0;
+}
+
+static double counted(json_t *run, const char *counter)
+{
+    return record_per_op(record_of(run, "copy"), counter);
 }
 
 /* `exec ARCH -- moved HOW`: its output, and its record's counter for one operation. */
@@ -44,7 +61,7 @@ static double moved(const char *arch, const char *how, const char *counter, char
 
     close(mkstemp(path));
     snprintf(command, sizeof command, "build/ringside exec %s --json=%s -- " MOVED " %s 2>&1", arch, path, how);
-    if (record_command(command, text, bytes) != 0)
+    if (record_command(command, text, bytes) != 0 || strstr(text, "frames"))
         fail_msg("%s: %s", command, text);
     record = json_load_file(path, 0, NULL);
     assert_non_null(record);
@@ -58,21 +75,24 @@ static double moved(const char *arch, const char *how, const char *counter, char
 /* ---- counts ---- */
 
 /* What is left are the names of two files and what the journal writes, which is the same everywhere. */
-static void expect_no_payload(const char *other)
+static void expect_no_payload(json_t *copier, json_t *other)
 {
     const double pages = FILE_BYTES / PAGE;
 
-    assert_true(counted(other, "copies") - counted(COPIER, "copies") == 2 * pages);
-    assert_true(counted(other, "bytes_copied") - counted(COPIER, "bytes_copied") == 2.0 * FILE_BYTES);
+    assert_true(counted(other, "copies") - counted(copier, "copies") == 2 * pages);
+    assert_true(counted(other, "bytes_copied") - counted(copier, "bytes_copied") == 2.0 * FILE_BYTES);
 }
 
 static void test_copy(void **state)
 {
-    (void)state;
-    expect_no_payload("exo");
-    expect_no_payload("monolithic");
-    assert_true(counted(COPIER, "bytes_copied") < FILE_BYTES / 32);
-    assert_true(counted(COPIER, "context_switches") == 0);
+    const struct runs *r = *state;
+
+    expect_no_payload(r->copier, r->libos);
+    expect_no_payload(r->copier, r->monolithic);
+    assert_true(counted(r->copier, "bytes_copied") < FILE_BYTES / 32);
+    assert_true(counted(r->copier, "context_switches") == 0);
+    assert_true(8 * counted(r->copier, "cycles") < counted(r->libos, "cycles"));
+    assert_true(8 * counted(r->copier, "cycles") < counted(r->monolithic, "cycles"));
 }
 
 /* 64 KiB from one file to another: reads and writes alone. */
@@ -101,13 +121,6 @@ static void test_overlap(void **state)
     assert_true(2 * atol(copier) < atol(monolithic));
 }
 
-static void test_cheaper(void **state)
-{
-    (void)state;
-    assert_true(8 * counted(COPIER, "cycles") < counted("exo", "cycles"));
-    assert_true(8 * counted(COPIER, "cycles") < counted("monolithic", "cycles"));
-}
-
 /* ---- nobody can tell ---- */
 
 static void expect_same(const char *how)
@@ -128,7 +141,6 @@ static void test_as_native(void **state)
     expect_same("check 1");
     expect_same("check 2");
     expect_same("check 3");
-    expect_same("check 4");
     expect_same("data");
     expect_same("memory");
 }
@@ -183,10 +195,10 @@ static void test_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy),  cmocka_unit_test(test_data),           cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_cheaper), cmocka_unit_test(test_as_native),      cmocka_unit_test(test_files),
-        cmocka_unit_test(test_clean), cmocka_unit_test(test_not_applicable), cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_copy),      cmocka_unit_test(test_data),  cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_as_native), cmocka_unit_test(test_files), cmocka_unit_test(test_not_applicable),
+        cmocka_unit_test(test_clean),     cmocka_unit_test(test_ends),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }
