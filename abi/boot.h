@@ -60,6 +60,7 @@ struct boot_info {
     char cwd[256];             /* working directory of the first program */
     uint64_t free_end;         /* physical; from here to ram_bytes: the memory of guests, one behind the other */
     uint64_t guest_ram_bytes;  /* of each: a multiple of 2 MiB, as is free_end then; 0 without guests */
+    uint64_t save_at_ns;       /* a monitor saves its guest then (abi/save.h); 0: it does not */
     uint32_t guests;           /* virtual machines that a monitor is to run; 0: this kernel is no monitor */
 };
 #endif

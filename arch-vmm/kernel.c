@@ -9,12 +9,14 @@
 #include <stdarg.h>
 
 #include "abi/probe.h"
+#include "abi/save.h"
 #include "arch-vmm/kernel.h"
 #include "guest/heap.h"
 #include "guest/format.h"
 #include "guest/paging.h"
 #include "guest/print.h"
 #include "guest/x86.h"
+#include "services/string.h"
 
 struct monitor monitor;
 
@@ -118,7 +120,10 @@ static struct guest *guest_make(unsigned number, const struct boot_module *kerne
     vm_console_init(guest, 1);
     if (!shadow_init(guest))
         panic("not enough memory for guest %u", number);
-    guest_boot(guest, kernel);
+    if (str_eq(kernel->name, SAVED_MODULE))
+        guest_restore(guest, kernel);
+    else
+        guest_boot(guest, kernel);
     shadow_switch(&guest->cpu, false);
     return guest;
 }
@@ -130,15 +135,26 @@ static void guest_free(struct guest *guest)
     heap_free(guest, sizeof(*guest));
 }
 
+/* A guest that was saved goes on where it was; it is alone. */
+static const struct boot_module *module_of(const struct boot_info *boot, unsigned guest)
+{
+    const struct boot_module *last = &boot->modules[boot->module_count - 1];
+
+    if (str_eq(last->name, SAVED_MODULE))
+        return last;
+    return guest < boot->module_count ? &boot->modules[guest] : last;
+}
+
 static void start_guests(const struct boot_info *boot)
 {
     if (!boot->module_count || !boot->guests || boot->guests > GUESTS_MAX)
         panic("no kernel for guests, or no guests");
     monitor.guests = monitor.running = boot->guests;
     for (unsigned i = 0; i < monitor.guests; i++)
-        monitor.guest[i] = guest_make(i + 1, &boot->modules[i < boot->module_count ? i : boot->module_count - 1]);
+        monitor.guest[i] = guest_make(i + 1, module_of(boot, i));
     for (unsigned i = 0; i < monitor.guests; i++)
         vcpu_start(&monitor.guest[i]->cpu);
+    save_init();
 }
 
 static void count_frames(bool after)
@@ -163,6 +179,7 @@ void kernel_main(const struct boot_info *boot)
     while (monitor.running)
         sched_sleep(CHANNEL_ENDED, SCHED_FOREVER, false);
     sched_reap();
+    save_end();
     crashed = monitor.guest[0]->crashed;
     status = monitor.guest[0]->status;
     disk_end();

@@ -125,6 +125,7 @@ struct monitor {
     unsigned guests, running;
     struct vcpu *bases_of; /* whose segment bases the registers hold; NULL: nobody's */
     bool task_switched;    /* the real CR0.TS is set */
+    bool save_due;
 };
 
 extern struct monitor monitor;
@@ -177,6 +178,18 @@ void vcpu_set_flags(struct vcpu *v, uint64_t flags);
 /* Its GS and FS bases. */
 uint64_t vcpu_gs(void);
 void vcpu_set_gs(uint64_t base);
+
+/* It sleeps no more, for now. */
+void vcpu_wake(struct vcpu *v);
+
+/* ---- save.c ---- */
+
+void save_init(void);
+void save_end(void);
+/* Does not return if it is time, and nothing of the guest is under way. */
+void guest_save_if_due(struct guest *guest);
+/* Instead of guest_boot. */
+void guest_restore(struct guest *guest, const struct boot_module *saved);
 
 /* ---- memory.c ---- */
 

@@ -59,10 +59,16 @@ static uint64_t channel_of(const struct vcpu *v)
     return (uint64_t)v;
 }
 
+void vcpu_wake(struct vcpu *v)
+{
+    if (v->halted)
+        sched_wake(channel_of(v));
+}
+
 void vcpu_interrupt(struct vcpu *v, unsigned vector)
 {
-    if (lapic_raise(&v->lapic, vector) && v->halted)
-        sched_wake(channel_of(v));
+    if (lapic_raise(&v->lapic, vector))
+        vcpu_wake(v);
 }
 
 void vcpu_timer_update(struct vcpu *v)
@@ -80,8 +86,8 @@ static void timer_expired(struct alarm *alarm)
     struct vcpu *v = LIST_MEMBER(alarm, struct vcpu, timer);
 
     lapic_tick(&v->lapic, guest_clock(v->guest));
-    if (lapic_pending(&v->lapic) >= 0 && v->halted)
-        sched_wake(channel_of(v));
+    if (lapic_pending(&v->lapic) >= 0)
+        vcpu_wake(v);
     vcpu_timer_update(v);
 }
 
@@ -91,8 +97,10 @@ void vcpu_halt(struct vcpu *v)
     if (!v->interrupts)
         guest_crash(v->guest, "HLT with interrupts off");
     v->halted = true;
-    while (lapic_pending(&v->lapic) < 0)
+    while (lapic_pending(&v->lapic) < 0) {
+        guest_save_if_due(v->guest);
         sched_sleep(channel_of(v), SCHED_FOREVER, false);
+    }
     v->halted = false;
 }
 
@@ -149,6 +157,7 @@ void vcpu_leave(struct vcpu *v)
 
     while (unlikely(cpu->reschedule))
         sched_before_user();
+    guest_save_if_due(v->guest);
     take_interrupt(v);
     load_state(v);
     shadow_load(v);
@@ -165,6 +174,8 @@ static void begin(void *argument)
 {
     struct vcpu *v = argument;
 
+    if (v->halted) /* it was saved so */
+        vcpu_halt(v);
     vcpu_leave(v);
     return_to_user(vcpu_regs(v));
 }
