@@ -202,6 +202,9 @@ static const struct placement {
     {"micro/blkd", "blk"},
     {"micro/ttyd", "tty"},
     {"micro/osd", "fs proc vm pipe tty blk"},
+    {"exo/kernel", "blk"},
+    {"exo/libos", "fs proc vm pipe tty"},
+    {"exo/copier", "fs proc pipe tty"},
 };
 
 static void check_placement(const struct placement *p)
