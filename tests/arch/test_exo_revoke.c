@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "tests/arch/micro_boot.h"
+#include "tests/arch/record.h"
 
 #define LIBOS {"libos", "build/images/exo/libos.elf"}
 #define HOARDER {"hoarder", "build/images/tests/hoarder.elf"}
@@ -61,14 +62,13 @@ static void expect_revocations(uint64_t visible, uint64_t forced)
 
 /* Three programs, each with 56 MiB of files that it reads again and again and 8 MiB of fs's buffers: 192 MiB, on a machine
  * of 128. */
-static void test_half_as_much_again(void **state)
+static void run_three(void)
 {
     static const struct boot_library libraries[] = {LIBOS, {0}};
 
-    (void)state;
     boot = (struct micro_boot){.libraries = libraries,
                                .program = "build/programs/arch/reread",
-                               .arguments = {"7", "3"},
+                               .arguments = {"7", "2"},
                                .slices = 3,
                                .disk_free = 64ul << 20,
                                .limit_ms = 60000};
@@ -77,9 +77,44 @@ static void test_half_as_much_again(void **state)
     expect_output("reread: 0 wrong\n", 0);
     expect_in_log("libos.2: reread: 0 wrong\n");
     expect_in_log("libos.3: reread: 0 wrong\n");
-    expect_revocations(4, 0);
-    assert_true(boot.revocations.visible_frames > 3 * 4096);
-    assert_int_equal(boot.revocations.forced_frames, 0);
+}
+
+/* How often depends on who is asked when, which any change of the code changes; that nothing is taken by force does not, nor
+ * that the same happens again. A third of what is wanted does not
+ * fit: at least as much has been given back. */
+static void test_half_as_much_again(void **state)
+{
+    struct revocation_result first;
+
+    (void)state;
+    run_three();
+    first = boot.revocations;
+    if (first.forced || first.forced_frames || first.visible < 3 || first.visible > 12 || first.visible_frames < 16384)
+        fail_with_log("revocations");
+    run_three();
+    assert_memory_equal(&boot.revocations, &first, sizeof first);
+}
+
+/* The same by the command line, which makes room for what --root has. */
+static void test_in_the_result(void **state)
+{
+    static const char command[] =
+        "d=$(mktemp -d) && mkdir -p $d/root/tmp && truncate -s 8M $d/root/tmp/reread.0 $d/root/tmp/reread.1 "
+        "$d/root/tmp/reread.2 $d/root/tmp/reread.3 $d/root/tmp/reread.4 && "
+        "build/ringside exec exo --set groups=3 --model count --root $d/root --json=$d/json -- "
+        "build/programs/arch/reread 7 2 >$d/out 2>$d/log && cat $d/json; s=$?; rm -r $d; exit $s";
+    char text[1 << 16];
+    json_t *document, *revocations;
+
+    (void)state;
+    assert_int_equal(record_command(command, text, sizeof text), 0);
+    document = json_loads(text, 0, NULL);
+    revocations = json_object_get(json_array_get(json_object_get(document, "results"), 0), "revocations");
+    assert_true(json_integer_value(json_object_get(revocations, "visible")) >= 3);
+    assert_int_equal(json_integer_value(json_object_get(revocations, "forced")), 0);
+    assert_true(json_integer_value(json_object_get(revocations, "visible_frames")) >= 16384);
+    assert_true(json_is_integer(json_object_get(revocations, "forced_frames")));
+    json_decref(document);
 }
 
 /* ---- libraries that do not ---- */
@@ -113,8 +148,8 @@ static void test_takes_again(void **state)
     (void)state;
     beside_hoarder("hoard=retake", "build/programs/arch/reread", "3", "2", NULL);
     expect_output("reread: 0 wrong\n", 0);
-    expect_revocations(249, 0);
-    assert_true(boot.revocations.visible_frames > 3 * 2048);
+    if (boot.revocations.forced || boot.revocations.visible < 100 || boot.revocations.visible_frames < 3 * 2048)
+        fail_with_log("revocations");
 }
 
 static void test_lies(void **state)
@@ -196,10 +231,15 @@ static void test_extents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_as_much_again), cmocka_unit_test(test_what_is_mapped),
-        cmocka_unit_test(test_ignores),            cmocka_unit_test(test_takes_again),
-        cmocka_unit_test(test_lies),               cmocka_unit_test(test_pins),
-        cmocka_unit_test(test_tables),             cmocka_unit_test(test_only_copy),
+        cmocka_unit_test(test_half_as_much_again),
+        cmocka_unit_test(test_what_is_mapped),
+        cmocka_unit_test(test_in_the_result),
+        cmocka_unit_test(test_ignores),
+        cmocka_unit_test(test_takes_again),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_only_copy),
         cmocka_unit_test(test_extents),
     };
 
