@@ -3,9 +3,9 @@
  * arch-exo/faults.c: exceptions go straight up to whoever of ring 3 wants them; the kernel has no opinion.
  *
  * A program's goes to its library; or to a handler of its own, if it has bound one (EXO_HANDLER), which no library
- * comes before. Either way the registers stay where they are: what ring 3 cannot find there any more goes to the private page, and
- * that is all. The library's own exception (it touches memory of its program that is not there): nested, on the same
- * stack below what it uses. One inside that is the end of the env.
+ * comes before. Either way the registers stay where they are: what ring 3 cannot find there any more goes to the
+ * private page, and that is all. The library's own exception (it touches memory of its program that is not there):
+ * nested, on the same stack below what it uses. One inside that is the end of the env.
  *
  * Interrupts of devices are events that a library may sleep for; the end of a slice, and what another env of the group
  * wants of a program that runs, are upcalls like an exception, but never inside the library, which looks at `pending`

@@ -60,8 +60,9 @@ void space_protect(struct space *space, uint64_t address, size_t pages, unsigned
 /* Allows of what space_map and space_protect allow no more than `rights`, until the page is mapped anew or limited
  * otherwise. `once`: until the first access that this denies (space_limited). */
 void space_limit(struct space *space, uint64_t address, size_t pages, unsigned rights, bool once);
-/* Whether ring 3 cannot make this access (one of PAGE_*) to a page for its limit alone. With `lift` a limit for once is no more
- * then. Only for a page whose fault has just been taken: that has dropped its translation (SDM vol. 3A 4.10.4.1). */
+/* Whether ring 3 cannot make this access (one of PAGE_*) to a page for its limit alone. With `lift` a limit for once is
+ * no more then. Only for a page whose fault has just been taken: that has dropped its translation (SDM vol. 3A
+ * §4.10.4.1). */
 bool space_limited(struct space *space, uint64_t address, unsigned access, bool lift);
 /* Drops all that any CPU may hold of the space. */
 void space_flush(struct space *space);

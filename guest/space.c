@@ -2,9 +2,9 @@
  *
  * guest/space.c: the program's half of address spaces, and what a change of it means for the TLB (SDM vol. 3A §4.10).
  *
- * An entry that must stay but may not be used (no rights) is kept non-present with PTE_HELD. Each remembers the rights that it
- * was given and its limit (space_limit), in bits that the CPU ignores. The tables of a space are chained, so that its
- * end need not search them for one another.
+ * An entry that must stay but may not be used (no rights) is kept non-present with PTE_HELD. Each remembers the rights
+ * that it was given and its limit (space_limit), in bits that the CPU ignores. The tables of a space are chained, so
+ * that its end need not search them for one another.
  *
  * Page-table isolation. Each space has a second root whose lower half holds the same entries and whose upper half
  * maps .entry and .percpu alone. Its translations carry PCID | PCID_USER.
@@ -317,7 +317,7 @@ void space_limit(struct space *space, uint64_t address, size_t pages, unsigned r
     range_change(space, address, pages, &(struct change){.what = CHANGE_LIMIT, .limit = limit});
 }
 
-/* SDM vol. 3A 4.6: what can be written or executed can be read. */
+/* SDM vol. 3A §4.6: what can be written or executed can be read. */
 static bool allows(unsigned rights, unsigned access)
 {
     return access == PAGE_READ ? rights : rights & access;

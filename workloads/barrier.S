@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/barrier.S: a program's handler of its own exceptions, called by an exokernel (abi/exo.h; workloads/barrier.h).
+ * workloads/barrier.S: a program's handler of its own exceptions, called by an exokernel (abi/exo.h, barrier.h).
  *
  * Registers are those of the instruction that trapped but for RCX and R11; these, RIP and the flags are in the private
- * page's trap, at a fixed address. On the stack, below the red zone: the address to return to, then what C may change. The stack is as
- * aligned as the program had it, which is enough for code that uses integer registers only.
+ * page's trap, at a fixed address. On the stack, below the red zone: the address to return to, then what C may change.
+ * The stack is as aligned as the program had it, which is enough for code that uses integer registers only.
  */
 #include "abi/exo.h"
 

@@ -7,14 +7,13 @@
  * handler with its address; then the page can be written again, and the write is done. barrier_close(start, bytes) is
  * for good: the handler must send the program elsewhere (*rip).
  *
- * On Linux that is mprotect() and a handler of SIGSEGV. An exokernel lets a program have its own faults (abi/exo.h): then the
- * handler is the kernel's upcall, no signal, and pages are limited for one trap each, so that there is nothing to
- * unprotect. Who does not know the call's number has no such thing. The program is the same everywhere.
+ * On Linux that is mprotect() and a handler of SIGSEGV. An exokernel lets a program have its own faults (abi/exo.h):
+ * then the handler is the kernel's upcall, no signal, and pages are limited for one trap each, so that there is nothing
+ * to unprotect. Who does not know the call's number has no such thing. The program is the same everywhere.
  */
 #ifndef RINGSIDE_WORKLOADS_BARRIER_H
 #define RINGSIDE_WORKLOADS_BARRIER_H
 
-#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/prot.c: memory protection as a program uses it (workloads/barrier.h): protect a page, write to it; the handler takes note,
- * the page is unprotected, the write goes on. lmbench's lat_sig prot, with the handler doing its work; Appel and Li's
- * appel1.
+ * workloads/prot.c: memory protection as a program uses it (workloads/barrier.h): protect a page, write to it; the
+ * handler takes note, the page is unprotected, the write goes on. lmbench's lat_sig prot, with the handler doing its
+ * work; nearly Appel and Li's appel1.
  */
 #include "workloads/barrier.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/prot100.c: prot in bulk, as a collector or a checkpoint does it: protect 100 pages by one call, then write to each
- * of them in a scattered order; the handler takes note, the page is unprotected, the write goes on. Appel and Li's
- * protN, trap, unprot.
+ * workloads/prot100.c: prot in bulk, as a collector or a checkpoint does it: protect 100 pages by one call, then write
+ * to each of them in a scattered order; the handler takes note, the page is unprotected, the write goes on. Appel and
+ * Li's protN, trap, unprot.
  *
  * Where pages are unprotected by mprotect() each splits the mapping at another place, and the next round's protection
  * joins them again.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/trap.c: a trap to the program's own handler and back, alone: a write to a page that stays protected; the handler
- * counts it and steps over the instruction. Appel and Li's trap, lmbench's lat_sig prot. What prot costs more is
- * changes of protection.
+ * workloads/trap.c: a trap to the program's own handler and back, alone: a write to a page that stays protected; the
+ * handler counts it and steps over the instruction. Appel and Li's trap, lmbench's lat_sig prot. What prot costs more
+ * is changes of protection.
  */
 #include "workloads/barrier.h"
 

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -75,9 +76,9 @@ static void expect_cheaper(json_t *there, json_t *here, const char *workload, do
         fail_msg("%s: %.2f times cheaper than monolithic, expected at least %g", workload, times, at_least);
 }
 
-/* The trap goes to the program's handler, which returns by a jump: two mode switches, no signal frame. What unprotects a page
- * there is the trap. That the trap alone and the round over 100 pages are at least four times cheaper is expected of any
- * compiler's code; prot is so by less than a percent. */
+/* The trap goes to the program's handler, which returns by a jump: two mode switches, no signal frame. What unprotects
+ * a page there is the trap. That the trap alone and the round over 100 pages are at least four times cheaper is
+ * expected of any compiler's code; prot is so by less than a percent. */
 static void test_own_faults(void **state)
 {
     json_t *there = record_run("monolithic trap prot prot100"), *here = record_run("exo trap prot prot100");
@@ -98,16 +99,25 @@ static void test_own_faults(void **state)
     json_decref(here);
 }
 
-/* What a handler can do, and what it cannot: 23 cases, each a process (tests/arch/programs/exo_handler.c). */
+static void expect_cases(const char *program, int count)
+{
+    char command[128], text[4096], expected[32];
+    int status;
+
+    snprintf(command, sizeof command, "build/ringside exec exo -- build/programs/arch/%s 2>&1", program);
+    snprintf(expected, sizeof expected, "%d cases\n", count);
+    status = record_command(command, text, sizeof text);
+    if (status != 0)
+        fail_msg("%s: %d failed:\n%s", program, status, text);
+    assert_string_equal(text, expected);
+}
+
+/* What a handler and a limit can do, and what they cannot. */
 static void test_handlers(void **state)
 {
-    char text[4096];
-    int status = record_command("build/ringside exec exo -- build/programs/arch/exo_handler 2>&1", text, sizeof text);
-
     (void)state;
-    if (status != 0)
-        fail_msg("%d failed:\n%s", status, text);
-    assert_string_equal(text, "23 cases\n");
+    expect_cases("exo_handler", 13);
+    expect_cases("exo_limits", 10);
 }
 
 /* ---- all workloads ---- */
