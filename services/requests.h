@@ -19,21 +19,21 @@ enum fs_request {
     FS_EXIT,       /* pid: close all descriptors */
     FS_OPEN_EXEC,  /* pid, arg0 = path in the caller's memory, or 0 and data = path: handle of a regular file
                       with execute permission, one reference. (W) */
-    FS_FILE_OF,    /* pid, arg0 = descriptor, arg1 = VM_READ, VM_WRITE or 0 (read): handle of that regular file, if it is
-                      open for that, one reference; -ENODEV if it cannot be mapped */
+    FS_FILE_OF,    /* pid, arg0 = descriptor, arg1 = VM_READ, VM_WRITE or 0 (read): handle of that regular file, if it
+                      is open for that, one reference; -ENODEV if it cannot be mapped */
     FS_HOLD,       /* arg0 = handle: one more reference */
     FS_RELEASE,    /* arg0 = handle: one reference less */
     FS_READ_AT,    /* arg0 = handle, arg1 = offset, data_out: bytes read, short at end of file. (W) */
     FS_STAT_OF,    /* arg0 = handle, data_out = struct fs_identity */
-    /* For who moves a file's data between the disk and memory of its own. Offsets and bytes are multiples of FS_BLOCK. */
-    FS_EXTENT_OF,      /* arg0 = handle, arg1 = offset, arg2 = bytes of interest, data_out = struct fs_extent: where that
-                          lies on the disk, which has what the file has: no more than is in a row there. (W) */
+    /* For who moves a file's data between the disk and its own memory. Offsets and bytes are multiples of FS_BLOCK. */
+    FS_EXTENT_OF,      /* arg0 = handle, arg1 = offset, arg2 = bytes of interest, data_out = struct fs_extent: where
+                          that lies on the disk, which has what the file has: no more than is in a row there. (W) */
     FS_EXTENT_RESERVE, /* arg0 = handle, arg1 = bytes, arg2 = sector where it would best be, or 0; data_out = struct
                           fs_extent: room for new data of the file, all in a row, perhaps less than asked for. Nobody
                           gets it but by COMMIT; a crash gives it back. (W) */
-    FS_EXTENT_COMMIT,  /* arg0 = handle, arg1 = offset, arg2 = sector, arg3 = bytes, arg4 = the file's least size from now
-                          on (at most offset + bytes): reserved room that has been written becomes the file's there.
-                          -EEXIST: there is data already; what comes before it is done. (W) */
+    FS_EXTENT_COMMIT,  /* arg0 = handle, arg1 = offset, arg2 = sector, arg3 = bytes, arg4 = the file's least size from
+                          now on (at most offset + bytes): reserved room that has been written becomes the file's
+                          there. -EEXIST: there is data already; what comes before it is done. (W) */
     FS_EXTENT_CANCEL,  /* arg0 = sector, arg1 = bytes: what of it is reserved is so no more */
 };
 

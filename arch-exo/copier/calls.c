@@ -2,9 +2,9 @@
  *
  * arch-exo/copier/calls.c: a system call of the program: reflected by the kernel, answered here or by a service.
  *
- * read and write try the stream's way first and leave the rest to fs. Before any other call of fs, it is told what has been
- * written without it. What needs a second process, memory that is shared or a file's, or a timer that interrupts the program is not
- * for this library: the run ends as "not applicable".
+ * read and write try the stream's way first and leave the rest to fs. Before any other call of fs, it is told what has
+ * been written without it. What needs a second process, memory that is shared or a file's, or a timer that interrupts
+ * the program is not for this library: the run ends as "not applicable".
  */
 #include <linux/mman.h>
 

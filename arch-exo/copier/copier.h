@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/copier/copier.h: a library for one program that moves files: its own policy for the disk, memory and what is cached.
+ * arch-exo/copier/copier.h: a library for one program that moves files: with a policy of its own for the disk, for
+ * memory and for what is kept.
  *
- * The program is any static Linux ELF file that stays one process; the kernel is the one of arch-exo, as it is. Names, sizes and
+ * The program is any static Linux ELF file that stays one process; the kernel is arch-exo's, as it is. Names, sizes and
  * durability are the fs service's, on the same disk. But the data of files does not go through its cache: whole pages
- * come by DMA into frames that are then mapped where the program wants them, and leave by DMA out of the frames that the
- * program has written from. Nobody copies them.
+ * come by DMA into frames that are then mapped where the program wants them, and leave by DMA out of the frames that
+ * the program has written from. Nobody copies them. (What XCP did: Kaashoek and others,
+ * "Application performance and flexibility on exokernel systems", SOSP 1997.)
  *
- * Files: boot.c makes the services and ends them, calls.c is the way in, faults.c what goes wrong, host.c what services call
- * back for, space.c the program's memory (in place of the vm service), rows.c frames, stream.c the policy for reading and
- * writing. From arch-exo/lib/: entry, start, heap, disk, consoles, log.
+ * Files: boot.c makes the services and ends them, calls.c is the way in, faults.c what goes wrong, host.c what services
+ * call back for; space.c and load.c are the program's memory (in place of the vm service), rows.c frames; stream.c,
+ * reading.c and writing.c move data. From arch-exo/lib/: entry, start, heap, disk, consoles, log.
  *
- * There is one env. So there is no lock, and who has to wait sleeps where it stands. What may be entered only once is fs:
- * nothing that a copy from or to the program can cause (space_fault) calls it.
+ * There is one env. So there is no lock, and who has to wait sleeps where it stands. What may be entered only once is
+ * fs: nothing that a copy from or to the program can cause (space_fault) calls it.
  */
 #ifndef RINGSIDE_ARCH_EXO_COPIER_H
 #define RINGSIDE_ARCH_EXO_COPIER_H
@@ -56,14 +58,18 @@ void program_resume(long result);
 /* The program is gone: so is the group. */
 _Noreturn void copier_end(int status);
 
+/* ---- load.c ---- */
+
+/* In place of vm. */
+struct service space_service(void);
+
 /* ---- space.c: the program's memory ---- */
 
-struct service space_service(void);
 /* A page fault: 0, -EFAULT (nothing is there), -EACCES, -ENOMEM. `access`: VM_READ, VM_WRITE or VM_EXEC_ACCESS. */
 long space_fault(uint64_t address, unsigned access);
 /* May the program write to all of these whole pages? */
 bool space_writable(uint64_t address, uint64_t pages);
-/* How many pages from `address` on are frames of a row, one behind the other in memory, at most `pages`; *frame: the first. */
+/* How many pages from `address` on are frames in a row (rows.c), at most `pages`; *frame: the first. */
 uint64_t space_frames(uint64_t address, uint64_t pages, frame_t *frame);
 /* Frames in a row take the place of what was at `address`, which is dropped. Writable pages of one area only. */
 void space_flip(uint64_t address, frame_t frame, uint64_t pages);
@@ -84,10 +90,10 @@ frame_t frame_take(void); /* a single one, contents undefined; FRAME_NONE: no me
 /* What is free goes back to the kernel. */
 void rows_shrink(void);
 
-/* ---- stream.c: the policy ---- */
+/* ---- stream.c, reading.c, writing.c: the policy ---- */
 
-/* Whole pages of read(2) or write(2), as far as that goes here: *moved bytes, without a copy; the file's position is behind
- * them. False: the rest, perhaps all, is for fs, which has been told what it must know of. */
+/* Whole pages of read(2) or write(2), as far as that goes here: *moved bytes, without a copy; the file's position is
+ * behind them. False: the rest, perhaps all, is for fs, which has been told what it must know of. */
 bool stream_read(const struct call *call, uint64_t *moved);
 bool stream_write(const struct call *call, uint64_t *moved);
 /* fs knows of everything that has been written. */

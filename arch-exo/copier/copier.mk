@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# arch-exo/copier/copier.mk: the specialised library: its own parts, what it has in common with the default one, and the services
-# that it uses. Included by arch-exo/domains.mk.
+# arch-exo/copier/copier.mk: the specialised library: its own parts, what it has in common with the default one, and the
+# services that it uses. Included by arch-exo/domains.mk.
 
 COPIER_SERVICES := fs proc pipe tty virtio
 COPIER_COMMON := entry usercopy context machine start memory disk log log_tty

@@ -2,11 +2,13 @@
  *
  * arch-exo/copier/rows.c: frames: single ones, and rows of them that the disk fills by one transfer.
  *
- * A row's frames have users: a transfer, or the program's memory; one frame can have several. A row is free when none of
- * its frames has any: that is looked at in numbers, not frame by frame. So the pages of a file go from the disk to the
- * program and from there to the disk again without leaving their row, and the number of rows bounds what is in flight.
+ * A row's frames have users: a transfer, or the program's memory; one frame can have several. A row is free when none
+ * of its frames has any: that is looked at in numbers, not frame by frame. So the pages of a file go from the disk to
+ * the program and from there to the disk again without leaving their row, and the number of rows bounds what is in
+ * flight.
  *
- * All frames are taken as such that the kernel does not take back by force (EXO_KEPT). When it asks for some, free ones go.
+ * All frames are taken as such that the kernel does not take back by force (EXO_KEPT). When it asks for some, free ones
+ * go.
  */
 #include "arch-exo/copier/copier.h"
 #include "arch-exo/lib/exo_call.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/machine.c: what any library of this kernel lends its services: the clock, the heap, the consoles, and each
- * other's payload. The clock and the consoles are device pages that the kernel has mapped.
+ * arch-exo/lib/machine.c: what any library of this kernel lends its services: the clock, the heap, the consoles, and
+ * each other's payload. The clock and the consoles are device pages that the kernel has mapped.
  */
 #include "arch-exo/lib/machine.h"
 

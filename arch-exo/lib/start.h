@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/start.h: the steps between power on and the first program, and at its end, that are the same in every library.
- * All that waits sleeps by call_sleep (library.h).
+ * arch-exo/lib/start.h: the steps between power on and the first program, and at its end, that are the same in every
+ * library. All that waits sleeps by call_sleep (library.h).
  */
 #ifndef RINGSIDE_ARCH_EXO_LIB_START_H
 #define RINGSIDE_ARCH_EXO_LIB_START_H

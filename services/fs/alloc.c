@@ -2,10 +2,10 @@
  *
  * services/fs/alloc.c: which blocks and inodes are in use.
  *
- * The bitmaps' buffers are pinned from mount on, so allocation never waits for them. Three more bitmaps, in memory only,
- * hold back blocks that are free but must not be given out: those freed by the running
- * transaction (a crash may bring their owner back), metadata blocks freed since the log
- * began (replay may write them), and those that somebody has reserved (extent.c).
+ * The bitmaps' buffers are pinned from mount on, so allocation never waits for them. Three more bitmaps, in memory
+ * only, hold back blocks that are free but must not be given out: those freed by the running transaction (a crash may
+ * bring their owner back), metadata blocks freed since the log began (replay may write them), and those that somebody
+ * has reserved (extent.c).
  */
 #include "services/fs/internal.h"
 

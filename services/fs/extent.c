@@ -5,10 +5,10 @@
  * Reading: FS_EXTENT_OF says where the data is; what only the cache has is written there first. That holds until the
  * file changes (fs_identity.version).
  *
- * Writing: FS_EXTENT_RESERVE finds room that is free and stays so; the asker writes to it; FS_EXTENT_COMMIT makes it the file's.
- * So the order is data first, then metadata, as for what goes through the cache (journal.c): whenever the power goes, a
- * file shows no block that was not written for it, and room that was only reserved is free. A commit's blocks are made
- * the file's one by one: a crash may leave a part of them, from the beginning.
+ * Writing: FS_EXTENT_RESERVE finds room that is free and stays so; the asker writes to it; FS_EXTENT_COMMIT makes it
+ * the file's. So the order is data first, then metadata, as for what goes through the cache (journal.c): whenever the
+ * power goes, a file shows no block that was not written for it, and room that was only reserved is free. A commit's
+ * blocks are made the file's one by one: a crash may leave a part of them, from the beginning.
  *
  * The cache knows nothing of what is moved here, so a block that is reserved is dropped from it, and what is still on
  * its way to that block must have ended: it belongs to the block's life before.

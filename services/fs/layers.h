@@ -102,7 +102,7 @@ long map_find(struct fs *fs, struct call *call, struct inode *ip, uint64_t index
 long map_prepare(struct fs *fs, struct call *call, struct inode *ip, struct map *map); /* for map->block == 0 */
 /* The same for a data block that is reserved and needs no buffer. */
 long map_prepare_at(struct fs *fs, struct call *call, struct inode *ip, struct map *map, uint32_t block);
-struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map); /* within a transaction; the data's, or NULL */
+struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map); /* in a transaction; the data's, or NULL */
 void map_cancel(struct fs *fs, struct map *map);
 long map_trim(struct fs *fs, struct call *call, struct inode *ip, uint64_t keep); /* frees blocks from index `keep` */
 int map_has_beyond(const struct inode *ip, uint64_t keep);

@@ -87,7 +87,8 @@ void map_cancel(struct fs *fs, struct map *map)
             buf_cancel(fs, map->fresh_buf[i]);
 }
 
-/* Links the new blocks, from the top. The buffer of the data block, if it has one: the caller fills it and marks it dirty. */
+/* Links the new blocks, from the top. The buffer of the data block, if it has one: the caller fills it and marks it
+ * dirty. */
 struct buf *map_commit(struct fs *fs, struct inode *ip, struct map *map)
 {
     uint32_t *slot = map->slot;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_exo_copier.c: the exokernel's specialised library (arch-exo/copier/): the work of the `copy` workload without a copy
- * of its data, counted by the machine against the default library and the monolithic kernel; and that neither the program
- * nor the disk can tell otherwise.
+ * tests/arch/test_exo_copier.c: the exokernel's specialised library (arch-exo/copier/): the work of the `copy` workload
+ * without a copy of its data, counted by the machine against the default library and the monolithic kernel; and that
+ * neither the program nor the disk can tell otherwise.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -145,7 +145,8 @@ long rig_extend(struct fs_rig *r, long fd, const void *data, uint64_t bytes)
     assert_true(handle > 0);
     assert_int_equal(rig_ask(r, FS_STAT_OF, &identity, sizeof identity, (uint64_t)handle), 0);
     while (result == 0 && done < bytes)
-        result = extend_by(r, (uint64_t)handle, identity.size + done, (char *)(uintptr_t)data + done, bytes - done, &done);
+        result = extend_by(r, (uint64_t)handle, identity.size + done, (char *)(uintptr_t)data + done, bytes - done,
+                           &done);
     assert_int_equal(rig_ask(r, FS_RELEASE, NULL, 0, (uint64_t)handle), 0);
     return result;
 }

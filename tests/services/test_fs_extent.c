@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/services/test_fs_extent.c: data that somebody moves past fs's cache (services/fs/extent.c): where it lies, room for it,
- * and that neither the cache nor the allocator confuses it with another life of its blocks. test_crash.c cuts the power.
+ * tests/services/test_fs_extent.c: data that somebody moves past fs's cache (services/fs/extent.c): where it lies, room
+ * for it, and that neither the cache nor the allocator confuses it with another life of its blocks. test_crash.c cuts
+ * the power.
  */
 #include <fcntl.h>
 #include <setjmp.h>

@@ -2,8 +2,8 @@
  *
  * tests/arch/programs/moved.c: whether a program can tell that its pages were moved instead of copied.
  *
- *     moved check SEED   random reads, writes and other calls on a few files, by whole pages and by odd bytes. What is in the files
- *                        and in every buffer is compared with a model now and then; prints a fingerprint of all of it
+ *     moved check SEED   random reads, writes and other calls on a few files, by whole pages and by odd bytes. What is
+ *                        in the files and in every buffer is compared with a model now and then; prints a fingerprint
  *     moved data         copies a file; its measured region is the reads and writes alone, one operation for 64 KiB
  *     moved time         copies a file with fsync; prints how many microseconds that took
  *     moved memory       what a library can get wrong with a program's memory: grows, shrinks, cuts, protects
@@ -27,6 +27,7 @@
 #define STEPS 2000
 #define COMPARE_EVERY 20
 #define COPY_BYTES (2ul << 20)
+#define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static char buffer[BUFFERS][BUFFER] __attribute__((aligned(4096)));
 static char expected[BUFFERS][BUFFER];
@@ -298,7 +299,8 @@ static int set_brk(char *to)
 
 static int memory(void)
 {
-    char *area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *heap = (char *)(((uintptr_t)sbrk(0) + PAGE - 1) & -PAGE), deep[PAGE * 64];
+    char *area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, PRIVATE, -1, 0), deep[PAGE * 64];
+    char *heap = (char *)(((uintptr_t)sbrk(0) + PAGE - 1) & -PAGE);
     int null = open("/dev/zero", O_RDONLY);
 
     require(area != MAP_FAILED && null >= 0, "mmap");
@@ -314,7 +316,7 @@ static int memory(void)
     require(set_brk(heap + PAGE) && set_brk(heap + 5 * PAGE), "brk down and up");
     require(heap[0] == 2 && heap[4 * PAGE] == 0, "what is new is zero");
     memset(deep, 3, sizeof deep);
-    require(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL, "mmap of nothing");
+    require(mmap(NULL, 0, PROT_READ, PRIVATE, -1, 0) == MAP_FAILED && errno == EINVAL, "mmap of nothing");
     printf("moved: memory %d\n", deep[PAGE] + area[0]);
     return 0;
 }
