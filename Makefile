@@ -4,7 +4,7 @@
 #
 #   make run-monolithic   set up, build, run every workload on the monolithic kernel (same for other architectures);
 #                         ARGS="--cpu zen4 sqlite" adds to the command line
-#   make compare          the same for the architectures side by side: monolithic and micro, or those that ARGS= names
+#   make compare          the same for the architectures side by side: monolithic, micro, exo and vmm, or those that ARGS= names
 #   make check            set up, build, pass all tests
 #   make bench            set up, build, print the simulator's speed with this machine's name
 #   make build            build only; `make setup` installs what is missing; `make` does both

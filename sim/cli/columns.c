@@ -13,7 +13,7 @@
 #define NAMES_MAX 128
 
 /* What is compared unless words say otherwise, as far as it exists. */
-static const char *const usual[] = {"monolithic", "micro"};
+static const char *const usual[] = {"monolithic", "micro", "exo", "vmm"};
 
 /* ---- words ---- */
 
