@@ -135,6 +135,30 @@ static void test_fsd_is_silent(void **state)
     silent_fsd("mach=on fastpath=off");
 }
 
+/* The servers as they are: no wait is too long. */
+static void patient(const char *settings)
+{
+    boot = (struct micro_boot){.program = "build/programs/arch/patient", .settings = settings, .limit_ms = 20000};
+    micro_boot(&boot);
+    ends_well();
+    assert_string_equal(boot.output, "read: right\n"
+                                     "poll: right\n"
+                                     "nanosleep: right\n"
+                                     "wait4: right\n"
+                                     "vfork: right\n"
+                                     "stopped: right\n"
+                                     "futex: right\n"
+                                     "pause: right\n");
+    assert_null(strstr(boot.log, "forgotten"));
+}
+
+static void test_long_waits_are_kept(void **state)
+{
+    (void)state;
+    patient(NULL);
+    patient("mach=on fastpath=off");
+}
+
 /* It is started again from nothing, and who had called it gets an error. */
 static void test_fsd_is_deaf(void **state)
 {
@@ -243,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_fsd_attacks_the_general_path),
         cmocka_unit_test(test_fsd_attacks_the_first_generation),
         cmocka_unit_test(test_fsd_is_silent),
+        cmocka_unit_test(test_long_waits_are_kept),
         cmocka_unit_test(test_fsd_is_deaf),
         cmocka_unit_test(test_vmd_attacks),
         cmocka_unit_test(test_ttyd_attacks_whom_fsd_serves),
