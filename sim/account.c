@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "sim/cpu.h"
+#include "sim/saved.h"
 
 /* What makes one domain another than the next. */
 struct place {
@@ -198,6 +199,30 @@ void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *na
     else
         make(m, &place, name);
     enter_all(m);
+}
+
+bool saved_domain(const struct machine *m, size_t n, struct saved_domain *out)
+{
+    for (size_t i = 0; i < m->domain_count; i++) {
+        const struct domain *d = m->domains[i];
+
+        if (!d->guest || d->gone || n--)
+            continue;
+        *out = (struct saved_domain){.space = d->space, .guest = d->guest, .kernel = d->guest_kernel};
+        memcpy(out->name, d->name, sizeof out->name);
+        return true;
+    }
+    return false;
+}
+
+bool saved_put_domain(struct machine *m, const struct saved_domain *domain)
+{
+    struct place place = {3, domain->space, (uint16_t)domain->guest, domain->kernel};
+
+    if (!domain->guest || domain->guest > m->config.guests || find_live(m, &place))
+        return false;
+    make(m, &place, domain->name);
+    return true;
 }
 
 /* The next user code on this root is another's, also if it is in the same place. */

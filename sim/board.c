@@ -290,6 +290,8 @@ static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void 
         log_character(cpu->machine, (char)value);
     else if (port == PORT_POWER)
         power(cpu, value);
+    else if (port == PORT_SAVE)
+        saved_request(cpu, value);
 }
 
 /* ---- the bus that devices see ---- */

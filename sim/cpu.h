@@ -27,6 +27,7 @@
 #include <ucontext.h>
 
 #include "abi/boot.h"
+#include "abi/save.h"
 #include "sim/block.h"
 #include "sim/bus.h"
 #include "sim/cache.h"
@@ -305,6 +306,7 @@ struct machine {
     } port_guards[PORT_GUARDS];
     unsigned port_guard_count;
     uint64_t load_end; /* physical: the first free byte */
+    struct save_request saved; /* after END_SAVED */
     uint64_t kernel_entry;
     struct boot_info *boot;
 
@@ -515,6 +517,9 @@ void run_set_attention(struct cpu *cpu);
 void run_end(struct machine *m, enum machine_end end);
 void run_crash(struct cpu *cpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX]);
+
+/* saved.c: the monitor's OUT to PORT_SAVE. Nothing happens if nobody asked for it, or what it names is not in RAM. */
+void saved_request(struct cpu *cpu, uint32_t frame);
 
 /* board.c: devices on the bus, ports, APICs */
 bool board_open(struct machine *m, char error[MACHINE_ERROR_MAX]);

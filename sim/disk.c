@@ -269,7 +269,7 @@ static bool fill(struct tree *t, void *disk, size_t bytes)
     return good && put_error(t, "/", r);
 }
 
-static void *reserve(size_t bytes, struct disk_error *error)
+void *disk_reserve(size_t bytes, struct disk_error *error)
 {
     void *disk = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -291,7 +291,7 @@ void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error 
     if (!visit_tree(&t, count))
         return NULL;
     *bytes = disk_blocks(&t) * BLOCK;
-    disk = reserve(*bytes, error);
+    disk = disk_reserve(*bytes, error);
     if (!disk || fill(&t, disk, *bytes))
         return disk;
     disk_free(disk, *bytes);
@@ -312,7 +312,7 @@ static void copy_blocks(char *to, const char *from, size_t bytes)
 
 void *disk_repeat(const void *disk, size_t bytes, unsigned slices, struct disk_error *error)
 {
-    char *copies = reserve(bytes * slices, error);
+    char *copies = disk_reserve(bytes * slices, error);
 
     for (unsigned i = 0; copies && i < slices; i++)
         copy_blocks(copies + i * bytes, disk, bytes);

@@ -40,6 +40,8 @@ struct disk_error {
 /* The disk: *bytes of memory, a multiple of 4096, to be freed with disk_free. There is always a /dev and a /tmp. NULL:
  * see `error`. */
 void *disk_build(const struct disk_spec *spec, size_t *bytes, struct disk_error *error);
+/* The same full of zeroes, no file system. */
+void *disk_reserve(size_t bytes, struct disk_error *error);
 void disk_free(void *disk, size_t bytes);
 /* `slices` (at least 1) copies of a disk, one behind the other: slices * bytes of memory, to be freed with disk_free. NULL:
  * see `error`. */

@@ -207,25 +207,35 @@ static void add_program(struct machine *m, const char *domain, bool module, stru
     m->programs[m->program_count++].symbols = symbols;
 }
 
-int machine_load_module(struct machine *m, const char *path, const char *name, char error[MACHINE_ERROR_MAX])
+int machine_load_data(struct machine *m, const void *data, size_t bytes, const char *name, const char *what,
+                      char error[MACHINE_ERROR_MAX])
 {
-    size_t bytes;
-    void *elf = image_read_file(path, &bytes, error);
     struct boot_module *module = &m->boot->modules[m->boot->module_count];
 
-    if (!elf)
-        return -1;
-    if (m->boot->module_count == BOOT_MODULES_MAX || m->load_end + bytes > free_end(&m->config)) {
-        snprintf(error, MACHINE_ERROR_MAX, "%s: no room for this boot module", path);
-        free(elf);
+    if (m->boot->module_count == BOOT_MODULES_MAX || bytes > free_end(&m->config) - m->load_end) {
+        snprintf(error, MACHINE_ERROR_MAX, "%s: no room for this boot module", what);
         return -1;
     }
-    ram_dma_write(m, m->load_end, elf, bytes);
+    ram_dma_write(m, m->load_end, data, bytes);
     snprintf(module->name, sizeof module->name, "%s", name);
     module->address = m->load_end;
     module->size = bytes;
     m->boot->module_count++;
     m->load_end = page_up(m->load_end + bytes);
+    return 0;
+}
+
+int machine_load_module(struct machine *m, const char *path, const char *name, char error[MACHINE_ERROR_MAX])
+{
+    size_t bytes;
+    void *elf = image_read_file(path, &bytes, error);
+
+    if (!elf)
+        return -1;
+    if (machine_load_data(m, elf, bytes, name, path, error) != 0) {
+        free(elf);
+        return -1;
+    }
     add_program(m, name, true, symbols_read(elf, bytes));
     inject_image(m, name, elf, bytes);
     free(elf);
@@ -295,6 +305,7 @@ static bool make_boot_info(struct machine *m)
     b->free_end = free_end(c);
     b->guests = c->guests;
     b->guest_ram_bytes = c->guests ? ram_of_each(c) : 0;
+    b->save_at_ns = c->save_at_ns;
     b->clock_hz = m->model.hz;
     b->wall_ns = c->wall_ns;
     b->seed = c->seed;

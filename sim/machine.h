@@ -44,6 +44,7 @@ struct machine_config {
     const char *const *argv;   /* first program: argv[0] is its path in the guest; NULL-terminated; may be NULL */
     const char *const *envp;
     const char *cwd;           /* NULL: "/" */
+    uint64_t save_at_ns;       /* simulated: when a monitor is to hand its guest over (abi/save.h); 0: never */
     const struct fault_spec *faults; /* to inject; copied */
     size_t fault_count;              /* at most FAULTS_MAX */
     /* kernel log (PORT_DEBUG), one line at a time, no newline; NULL: dropped */
@@ -58,6 +59,7 @@ enum machine_end {
     END_CRASH,      /* panic, triple fault, or a state no CPU can be in: machine_report says what */
     END_TIME_LIMIT,
     END_STOPPED,    /* machine_stop */
+    END_SAVED,      /* a monitor handed its guest over: sim/saved.h */
 };
 
 struct machine;
@@ -70,6 +72,9 @@ void machine_destroy(struct machine *machine);
 int machine_load_kernel(struct machine *machine, const char *path, char error[MACHINE_ERROR_MAX]);
 /* Puts a whole ELF file into RAM as a boot module, and its symbols into the symboliser. */
 int machine_load_module(struct machine *machine, const char *path, const char *name, char error[MACHINE_ERROR_MAX]);
+/* The same for bytes that are no ELF file. `what`: for the error. */
+int machine_load_data(struct machine *machine, const void *data, size_t bytes, const char *name, const char *what,
+                      char error[MACHINE_ERROR_MAX]);
 /* Symbols of a program, for reports and copy routines: used for domains of this name. Not an error if there are none. */
 void machine_add_symbols(struct machine *machine, const char *domain, const void *elf, size_t bytes);
 
