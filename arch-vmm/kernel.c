@@ -13,6 +13,7 @@
 #include "arch-vmm/kernel.h"
 #include "guest/heap.h"
 #include "guest/format.h"
+#include "guest/layout.h"
 #include "guest/paging.h"
 #include "guest/print.h"
 #include "guest/x86.h"
@@ -165,11 +166,30 @@ static void count_frames(bool after)
     probe(PROBE_FREE_FRAMES, frames_available(), after, 0);
 }
 
+/* An interrupt in ring 0 goes back to the segments that it interrupted, and those of the boot are not in the monitor's
+ * table (guest/layout.h). Entries from ring 3 load the right ones, but a guest that was saved asleep makes none before the
+ * first interrupt. */
+static void leave_boot_segments(void)
+{
+    uint64_t scratch = 0;
+
+    __asm__ volatile("mov %w0, %%ss\n\t"
+                     "push %1\n\t"
+                     "lea 1f(%%rip), %0\n\t"
+                     "push %0\n\t"
+                     "lretq\n"
+                     "1:"
+                     : "+r"(scratch)
+                     : "i"(KERNEL_CS)
+                     : "memory");
+}
+
 void kernel_main(const struct boot_info *boot)
 {
     bool crashed;
     int status;
 
+    leave_boot_segments();
     probe(PROBE_DOMAIN, 0, (uint64_t) "vmm", 0);
     monitor.boot = boot;
     count_frames(false);
