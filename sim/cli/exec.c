@@ -4,7 +4,8 @@
  *
  * The guest's files are those of --root (or just an empty /tmp), and the program. A program inside of --root is where
  * it is, and argv[0] is its path there. Any other is put at the path under which it was typed, as seen from the guest's
- * working directory: so argv[0] is what was typed, and names the program in the guest too.
+ * working directory: so argv[0] is what was typed, and names the program in the guest too. With --restore there is no
+ * program: a guest goes on that was saved in the midst of one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 
 #include "sim/cli/commands.h"
 #include "sim/cli/guest_disk.h"
+#include "sim/cli/guest_move.h"
 #include "sim/cli/session.h"
 
 #define RECORD_DESCRIPTOR 3
@@ -21,6 +23,8 @@
 struct execution {
     const struct options *options;
     struct session session;
+    struct saved_file saved;  /* --restore */
+    struct options adopted;   /* what `options` are then */
     struct file program;
     char path[PATH_MAX]; /* of the program in the guest */
     bool in_root;        /* it is one of the files of --root */
@@ -37,11 +41,24 @@ struct execution {
 
 /* ---- checks ---- */
 
+static bool check_restore_words(const struct options *o, struct error *error)
+{
+    if (o->words > 1 || o->program)
+        return refuse(error, STATUS_USAGE, "--restore takes no program: %s has one; ringside exec %s --restore %s",
+                      o->restore, o->word[0], o->restore);
+    if (o->settled)
+        return refuse(error, STATUS_USAGE, "--restore and %s exclude each other: the saved guest has what it started with",
+                      o->settled);
+    return true;
+}
+
 static bool check_words(const struct options *o, struct error *error)
 {
     if (o->words == 0)
         return refuse(error, STATUS_USAGE,
                       "exec wants an architecture: ringside exec ARCH [OPTION…] -- PROGRAM [ARGUMENT…]");
+    if (o->restore)
+        return check_restore_words(o, error);
     if (!o->program && o->words > 1)
         return refuse(error, STATUS_USAGE, "exec wants -- before the program: ringside exec %s -- %s", o->word[0],
                       o->word[1]);
@@ -123,10 +140,42 @@ static bool make_arguments(struct execution *x, struct error *error)
            refuse(error, STATUS_USAGE, "%s: the path is too long", program[0]);
 }
 
+/* The guest has had that much of it. Standard input itself goes on where it is. */
+static bool skip_input(struct execution *x, struct error *error)
+{
+    uint64_t left = x->options->input ? x->saved.header.input_bytes : 0;
+    char piece[4096];
+
+    while (left) {
+        ssize_t got = read(x->input, piece, left < sizeof piece ? left : sizeof piece);
+
+        if (got < 0 && errno != EINTR)
+            return refuse(error, STATUS_USAGE, "--stdin %s: %s", x->options->input, strerror(errno));
+        if (got == 0)
+            return true; /* it is shorter than what was there when the guest was saved: at its end */
+        left -= got > 0 ? (uint64_t)got : 0;
+    }
+    return true;
+}
+
+static bool open_saved(struct execution *x, struct error *error)
+{
+    const struct options *o = x->options;
+
+    if ((o->save && !check_new_folder("--save", o->save, error)) || !saved_file_read(&x->saved, o->restore, error))
+        return false;
+    x->adopted = *o;
+    x->options = &x->adopted;
+    adopt_options(&x->saved, &x->adopted);
+    return open_input(x, error) && skip_input(x, error);
+}
+
 static bool check_files(struct execution *x, struct error *error)
 {
     const struct options *o = x->options;
 
+    if (o->restore)
+        return open_saved(x, error);
     if (o->root && !check_folder("--root", o->root, error))
         return false;
     if (o->save && !check_new_folder("--save", o->save, error))
@@ -139,7 +188,8 @@ static bool prepare(struct execution *x, struct error *error)
     const struct options *o = x->options;
 
     return check_words(o, error) && check_record(o, error) && find_arch(o->word[0], error) && check_files(x, error) &&
-           session_open(&x->session, o, o->word[0], error);
+           session_open(&x->session, x->options, o->word[0], error) && check_save_at(&x->session, error) &&
+           (!o->restore || check_restored(&x->saved, &x->session, error));
 }
 
 /* ---- the run ---- */
@@ -181,14 +231,30 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+static bool begin(struct execution *x, struct job *job, struct error *error)
+{
+    job->name = base_name(x->options->program[0]);
+    job->domain = base_name(x->path);
+    job->argv = x->argv;
+    job->envp = x->envp;
+    job->cwd = working_directory(x->options);
+    job->program = x->program.data;
+    job->program_bytes = x->program.bytes;
+    return check_text(job, error);
+}
+
+static void go_on(struct execution *x, struct job *job)
+{
+    job->saved = &x->saved;
+    job->name = x->saved.header.name;
+    job->domain = x->saved.header.domain;
+    job->program = x->saved.program;
+    job->program_bytes = x->saved.program_bytes;
+}
+
 static bool run_machine(struct execution *x, struct error *error)
 {
     struct job job = {
-        .name = base_name(x->options->program[0]),
-        .domain = base_name(x->path),
-        .argv = x->argv,
-        .envp = x->envp,
-        .cwd = working_directory(x->options),
         .disk = x->disk.data,
         .disk_bytes = x->disk.bytes,
         .disk_slices = x->disk.slices,
@@ -197,12 +263,12 @@ static bool run_machine(struct execution *x, struct error *error)
         .tty_mask = x->tty_mask,
         .progress = (x->tty_mask & 6) == 4, /* not into a terminal that shows the program's output */
         .show_log = x->disk.slices > 1,
-        .program = x->program.data,
-        .program_bytes = x->program.bytes,
     };
     bool good;
 
-    if (!check_text(&job, error))
+    if (x->options->restore)
+        go_on(x, &job);
+    else if (!begin(x, &job, error))
         return false;
     if (x->tty_mask & 1)
         raw_terminal_enter(&x->raw);
@@ -260,19 +326,43 @@ static bool save(struct execution *x, struct error *error)
     return !x->options->save || guest_disk_save(&x->disk, 0, x->options->save, error);
 }
 
+static bool make_disk(struct execution *x, struct error *error)
+{
+    if (x->options->restore)
+        return guest_disk_blank(&x->disk, x->saved.header.disk_bytes, error);
+    return guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) &&
+           guest_disk_repeat(&x->disk, x->session.disk_slices, error);
+}
+
+/* What became of --save-at. */
+static void report_save(const struct execution *x)
+{
+    const struct options *o = x->options;
+    const struct record *r = &x->record;
+
+    if (!o->save_file)
+        return;
+    if (r->end == END_SAVED)
+        fprintf(stderr, "ringside: %s: saved to %s after %llu ms\n", r->workload, o->save_file,
+                (unsigned long long)o->save_at_ms);
+    else
+        fprintf(stderr, "ringside: %s: warning: nothing was saved: it ended before %llu ms of simulated time\n",
+                r->workload, (unsigned long long)o->save_at_ms);
+}
+
 static int execute(struct execution *x, struct error *error)
 {
     struct error late = {0};
 
     find_terminals(x);
     make_environment(x);
-    if (!guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) ||
-        !guest_disk_repeat(&x->disk, x->session.disk_slices, error))
+    if (!make_disk(x, error))
         return error->status;
     if (!run_machine(x, error))
         return save(x, &late), error->status;
     if (!save(x, error) || !write_results(x, error) || !check_output(x, error))
         return error->status;
+    report_save(x);
     if (!x->options->json && !x->options->csv) {
         print_warnings(x);
         records_faults(&x->record, 1, stderr);
@@ -294,6 +384,7 @@ int command_exec(const struct options *options, struct error *error)
     guest_disk_free(&x->disk);
     free(x->argv);
     file_free(&x->program);
+    saved_file_free(&x->saved);
     if (x->input > STDERR_FILENO)
         close(x->input);
     free(x);

@@ -25,6 +25,14 @@ bool guest_disk_build(struct guest_disk *disk, const char *root, const char *pat
     return disk->data || refuse(error, STATUS_USAGE, "%s", why.text);
 }
 
+bool guest_disk_blank(struct guest_disk *disk, size_t bytes, struct error *error)
+{
+    struct disk_error why = {""};
+
+    *disk = (struct guest_disk){disk_reserve(bytes, &why), bytes, 1};
+    return disk->data || refuse(error, STATUS_HOST, "%s", why.text);
+}
+
 bool guest_disk_repeat(struct guest_disk *disk, unsigned slices, struct error *error)
 {
     struct disk_error why = {""};

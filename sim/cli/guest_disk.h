@@ -21,6 +21,8 @@ struct guest_disk {
  * (absolute, normalised; its folders are made; it replaces what is there). */
 bool guest_disk_build(struct guest_disk *disk, const char *root, const char *guest_path, const struct file *program,
                       struct error *error);
+/* One of this size, all zeroes: a saved one's content follows. */
+bool guest_disk_blank(struct guest_disk *disk, size_t bytes, struct error *error);
 /* A disk of one slice becomes one of `slices`, each as it was. */
 bool guest_disk_repeat(struct guest_disk *disk, unsigned slices, struct error *error);
 /* Writes all files of a slice (from 0) to `folder`, which is made if it is not there. */

@@ -20,8 +20,9 @@
 
 struct option {
     const char *name;  /* with its dashes */
-    const char *value; /* what help calls it; NULL: none. "[…]": optional, only as --name=VALUE */
-    unsigned commands;
+    const char *value; /* what help calls it; NULL: none. "[…]": optional, only as --name=VALUE. "A B": there is a second
+                        * one, a word of its own, in options.second when the first is taken */
+    unsigned commands; /* and SETTLED */
     bool (*take)(struct options *options, const char *name, const char *value, struct error *error);
     const char *help;
 };
@@ -171,42 +172,61 @@ static bool take_env(struct options *o, const char *name, const char *value, str
     return append(o->env, &o->envs, name, value, error);
 }
 
+static bool take_save_at(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->save_file = o->second;
+    return parse_number(name, value, 1, TIME_LIMIT_MAX_MS, &o->save_at_ms, error) &&
+           (*o->save_file || refuse(error, STATUS_USAGE, "%s wants a file's name", name));
+}
+
+static bool take_restore(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->restore = value;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a file's name", name);
+}
+
 static bool take_help(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->help = true;
     return true;
 }
 
+#define SETTLED (1u << 31) /* a saved guest has it already: not with --restore */
 #define WORKLOADS (COMMAND_RUN | COMMAND_COMPARE)
 #define MACHINE (WORKLOADS | COMMAND_EXEC)
 #define ANY (MACHINE | COMMAND_LIST | COMMAND_DOCTOR)
 
 static const struct option table[] = {
     {"--cpu", "NAME", MACHINE, take_cpu, "CPU model, or the path of a model file (default skylake)"},
-    {"--cpus", "N", MACHINE, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
-    {"--model", "timing|count", MACHINE, take_model,
+    {"--cpus", "N", MACHINE | SETTLED, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
+    {"--model", "timing|count", MACHINE | SETTLED, take_model,
      "timing counts everything; count leaves cycles and misses out, and is fast"},
     {"--ops", "N", MACHINE, take_ops,
      "run, compare: operations in the measured region (default: the workload's); exec: how many the program does"},
-    {"--set", "KEY=VALUE", MACHINE, take_set, "a setting of the architecture (see 'ringside list archs')"},
-    {"--inject", "SPEC", MACHINE, take_inject,
+    {"--set", "KEY=VALUE", MACHINE | SETTLED, take_set, "a setting of the architecture (see 'ringside list archs')"},
+    {"--inject", "SPEC", MACHINE | SETTLED, take_inject,
      "makes servers fail: KIND=SERVER@op:N[+K], more of them behind commas (docs/faults.md); KIND is crash,\n"
      "                         wild-write or hang, SERVER procd, vmd, fsd, blkd, ttyd or kernel: at the N-th time that\n"
      "                         it is entered, or K basic blocks later"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
-    {"--seed", "NUMBER", MACHINE, take_seed, "what the guest's random numbers start from (default 1)"},
+    {"--seed", "NUMBER", MACHINE | SETTLED, take_seed, "what the guest's random numbers start from (default 1)"},
     {"--json", "[FILE]", ANY, take_json,
      "results as JSON: on standard output, of exec on descriptor 3; or in FILE"},
     {"--csv", NULL, MACHINE, take_csv, "results as comma-separated values, to the same place"},
     {"--workload", "NAME", COMMAND_COMPARE, take_workload, "only this workload; may be given several times"},
     {"--jobs", "N", COMMAND_COMPARE, take_jobs, "at most N runs at once (default: the host's CPUs)"},
     {"--no-cache", NULL, WORKLOADS, take_no_cache, "run it, even if its result is known, and do not keep the result"},
-    {"--root", "DIR", COMMAND_EXEC, take_root, "the guest's file system starts as a copy of DIR"},
+    {"--root", "DIR", COMMAND_EXEC | SETTLED, take_root, "the guest's file system starts as a copy of DIR"},
     {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
-    {"--cwd", "DIR", COMMAND_EXEC, take_cwd, "working directory in the guest (default /)"},
-    {"--env", "NAME=VALUE", COMMAND_EXEC, take_env,
+    {"--cwd", "DIR", COMMAND_EXEC | SETTLED, take_cwd, "working directory in the guest (default /)"},
+    {"--env", "NAME=VALUE", COMMAND_EXEC | SETTLED, take_env,
      "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
     {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
+    {"--save-at", "MS FILE", COMMAND_EXEC, take_save_at,
+     "vmm: after MS milliseconds of simulated time the guest stops, and is written to FILE"},
+    {"--restore", "FILE", COMMAND_EXEC, take_restore,
+     "vmm: instead of a program, the guest that was written to FILE goes on; --stdin is read on from where\n"
+     "                         it had come to"},
     {"--help", NULL, ANY, take_help, "this"},
 };
 #define OPTIONS (sizeof table / sizeof *table)
@@ -236,6 +256,16 @@ static const struct option *find_option(enum command_bit command, const char *wo
     return NULL;
 }
 
+/* The word behind argv[*at], which `option` wants; *at is moved there. NULL: there is none. */
+static const char *next_word(const struct option *option, char *const argv[], int argc, int *at, struct error *error)
+{
+    if (*at + 1 < argc)
+        return argv[++*at];
+    refuse(error, STATUS_USAGE, "%s wants %s: %s %s", option->name, strchr(option->value, ' ') ? "two values" : "a value",
+           option->name, option->value);
+    return NULL;
+}
+
 /* The option at argv[*at]; *at is moved over its value. */
 static bool parse_option(struct options *o, enum command_bit command, char *const argv[], int argc, int *at,
                          struct error *error)
@@ -249,12 +279,13 @@ static bool parse_option(struct options *o, enum command_bit command, char *cons
     if (value && !option->value)
         return refuse(error, STATUS_USAGE, "%s takes no value", option->name);
     if (value)
-        return option->take(o, option->name, value + 1, error);
-    if (option->value && *option->value != '[') {
-        if (*at + 1 == argc)
-            return refuse(error, STATUS_USAGE, "%s wants a value: %s %s", option->name, option->name, option->value);
-        value = argv[++*at];
-    }
+        value++;
+    else if (option->value && *option->value != '[' && !(value = next_word(option, argv, argc, at, error)))
+        return false;
+    if (option->value && strchr(option->value, ' ') && !(o->second = next_word(option, argv, argc, at, error)))
+        return false;
+    if ((option->commands & SETTLED) && !o->settled)
+        o->settled = option->name;
     return option->take(o, option->name, value, error);
 }
 

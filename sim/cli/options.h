@@ -52,11 +52,15 @@ struct options {
     size_t onlys;
     unsigned jobs; /* 0: as many as the host has CPUs */
 
-    /* exec: --root --stdin --save --cwd --env */
+    /* exec: --root --stdin --save --cwd --env --save-at --restore */
     const char *root, *input, *save, *cwd;
+    uint64_t save_at_ms; /* 0: not given */
+    const char *save_file, *restore;
     const char *env[WORDS_MAX];
     size_t envs;
 
+    const char *second;  /* value of an option that has two */
+    const char *settled; /* the first option that was given and cannot go with --restore; NULL: none */
     bool help;
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "abi/boot.h"
+#include "sim/cli/guest_move.h"
 
 #define WALL_NS (1704067200ull * 1000000000) /* every machine is switched on at 2024-01-01 00:00:00 UTC */
 #define LOG_LINES 12
@@ -142,6 +143,7 @@ static bool make_machine(struct run *r)
         .console = stream_console(job->console),
         .stderr_console = stream_console(job->stderr_console),
         .time_limit_cycles = limit_cycles(s),
+        .save_at_ns = s->options->save_at_ms * 1000000,
         .faults = s->options->fault,
         .fault_count = s->options->faults,
         .seed = s->options->seed,
@@ -180,7 +182,8 @@ static bool load_images(struct run *r)
         return refuse(r->error, STATUS_HOST, "%s", why);
     if (r->job->program)
         machine_add_symbols(r->machine, r->job->domain, r->job->program, r->job->program_bytes);
-    return for_modules(r->session->arch, load_module, r);
+    return for_modules(r->session->arch, load_module, r) &&
+           (!r->job->saved || saved_file_load(r->job->saved, r->machine, r->job->disk, r->error));
 }
 
 static bool fill_record(struct run *r, struct record *record)
@@ -211,6 +214,8 @@ static bool crashed(struct run *r)
 static bool judge(struct run *r, enum machine_end end)
 {
     switch (end) {
+    case END_SAVED:
+        return guest_save(r->session, r->job, r->machine, r->error);
     case END_CRASH:
         return crashed(r);
     case END_TIME_LIMIT:

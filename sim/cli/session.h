@@ -20,7 +20,9 @@ struct session {
     unsigned disk_slices, guests; /* what the settings want */
 };
 
-/* One run: a first program on a disk. Everything stays the caller's. */
+struct saved_file;
+
+/* One run: a first program on a disk, or a saved guest. Everything stays the caller's. */
 struct job {
     const char *name;   /* in the record */
     const char *domain; /* what the kernel calls a process of the program: its file's name */
@@ -34,6 +36,7 @@ struct job {
     uint32_t tty_mask;
     bool progress;
     bool show_log; /* the kernel's log on standard error: systems without a console write there */
+    const struct saved_file *saved; /* instead of argv, envp and cwd; NULL: none */
     /* the program's file, for symbols; may be NULL */
     const void *program;
     size_t program_bytes;

@@ -102,10 +102,13 @@ static long read_terminal(struct stream *s, char *to, size_t bytes)
 static long stream_input(void *ctx, void *to, size_t bytes)
 {
     struct stream *s = ctx;
+    long got;
 
     if (s->in < 0)
         return 0;
-    return s->in_terminal ? read_terminal(s, to, bytes) : read_full(s->in, to, bytes);
+    got = s->in_terminal ? read_terminal(s, to, bytes) : read_full(s->in, to, bytes);
+    s->taken += got > 0 ? (uint64_t)got : 0;
+    return got;
 }
 
 static void stream_output(void *ctx, const void *from, size_t bytes)

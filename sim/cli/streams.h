@@ -37,6 +37,7 @@ double progress_seconds(const struct progress *progress);
 struct stream {
     int in, out; /* descriptors; -1: none */
     bool in_terminal;
+    uint64_t taken;            /* bytes of input so far */
     int out_errno;             /* of a write that failed; what follows is dropped */
     struct progress *progress; /* erased before output; may be NULL */
     bool escaped;              /* ESCAPE_BYTE was typed: stop */
