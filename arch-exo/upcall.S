@@ -5,7 +5,7 @@
  * The kernel has nothing to do with most of them but to point them up again, and whoever runs in ring 3 was let there
  * with nothing pending, its own tables and FPU loaded. So this way in and out looks at no CPU structure, leaves GS
  * alone, and saves what C may change. What upcall_page_fault does not take goes the way of all traps, as if it came
- * from there.
+ * from there. (No trap can come in between: interrupts are off, and it touches the kernel's memory only.)
  */
 #include "abi/regs.h"
 #include "guest/layout.h"
