@@ -20,7 +20,7 @@ static void slice_end(struct env *env)
         return;
     }
     env->slice_told = false;
-    sched_yield();
+    env_yield(env);
 }
 
 void env_leave(struct env *env)

@@ -51,6 +51,7 @@ struct group {
     struct list spaces; /* struct place */
     unsigned gibibytes; /* of its region: entries of its table that are in use */
     struct alarm alarm;
+    unsigned turn; /* number of the env that another group has yielded to last */
     unsigned envs, space_count, extents, transfers; /* how many of its share it has */
     size_t tables;      /* frames of its spaces' page tables */
     size_t kept;        /* frames taken with EXO_KEPT */
@@ -150,6 +151,8 @@ void env_begin_at(struct env *env, uint64_t rip);
 void env_end(struct env *env);
 /* The same against its library's will: the group is told. */
 void env_abort(struct env *env);
+/* The current env lets others run: one of another group, if it can, however many envs its own group has. */
+void env_yield(struct env *env);
 /* All of the group's, the current one on its way back. */
 void envs_end(struct group *group);
 void env_enter_space(struct env *env, struct space *space);

@@ -278,6 +278,35 @@ static long env_sleep(struct env *self, uint64_t until, uint32_t events)
     return happened;
 }
 
+/* ---- slices ---- */
+
+/* Of those that can run, the next after the one whose turn it was; NULL: none can. */
+static struct env *next_of(struct group *group)
+{
+    for (unsigned i = 1; i <= ENVS_MAX; i++) {
+        struct env *env = kernel.env[(group->turn + i) % ENVS_MAX];
+
+        if (!env || env->group != group || env->thread.state != THREAD_READY)
+            continue;
+        group->turn = env->number;
+        return env;
+    }
+    return NULL;
+}
+
+void env_yield(struct env *env)
+{
+    for (unsigned i = 0; i + 1 < kernel.groups; i++) {
+        struct env *next = next_of(&kernel.group[(env->group->number + i) % kernel.groups]);
+
+        if (!next)
+            continue;
+        sched_yield_to(&next->thread);
+        return;
+    }
+    sched_yield();
+}
+
 /* ---- kernel calls ---- */
 
 static struct env *env_named(const struct env *self, uint64_t number)
@@ -334,7 +363,7 @@ static long upcall(struct env *env)
 static long yield_to_any(struct env *self)
 {
     self->slice_told = false;
-    sched_yield();
+    env_yield(self);
     return 0;
 }
 
