@@ -21,6 +21,7 @@
 #define MOVED "build/programs/arch/moved"
 #define FILE_BYTES (1 << 20) /* of one operation of `copy` */
 #define PAGE 4096
+#define DISK_MAX (16 << 20)
 
 /* The workload on each of the three. */
 struct runs {
@@ -160,6 +161,71 @@ static void test_files(void **state)
                      0);
 }
 
+/* ---- the power goes ---- */
+
+static size_t read_whole(const char *folder, const char *name, char **data)
+{
+    char path[64];
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    *data = calloc(1, DISK_MAX);
+    file = fopen(path, "r");
+    n = file ? fread(*data, 1, DISK_MAX, file) : 0;
+    if (file)
+        fclose(file);
+    return n;
+}
+
+/* Whole pages of what was copied, no other, and at least as many as were said to be durable. */
+static size_t check_disk(const char *folder, const char *said, unsigned ms)
+{
+    const char *last = strrchr(said, '\n');
+    char *from, *to;
+    size_t source = read_whole(folder, "moved.from", &from), bytes = read_whole(folder, "moved.to", &to);
+
+    while (last && last > said && last[-1] != '\n')
+        last--;
+    if (bytes % PAGE || (last && bytes < strtoul(last, NULL, 10)))
+        fail_msg("cut at %u ms: %zu bytes, said: %s", ms, bytes, said);
+    for (size_t i = 0; i < bytes; i++)
+        if (from[i % source] != to[i])
+            fail_msg("cut at %u ms: byte %zu of %zu was never written", ms, i, bytes);
+    free(from);
+    free(to);
+    return bytes;
+}
+
+static size_t cut_at(unsigned ms)
+{
+    char command[256], said[4096], folder[] = "/tmp/ringside-cut-XXXXXX", disk[64];
+    size_t bytes;
+
+    assert_non_null(mkdtemp(folder));
+    snprintf(disk, sizeof disk, "%s/disk", folder);
+    snprintf(command, sizeof command,
+             "build/ringside exec " COPIER " --time-limit %u --save %s -- " MOVED " durable 2>/dev/null", ms, disk);
+    record_command(command, said, sizeof said);
+    bytes = check_disk(disk, said, ms);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(record_command(command, said, sizeof said), 0);
+    return bytes;
+}
+
+static void test_power_cuts(void **state)
+{
+    size_t bytes, last = 0;
+    unsigned sizes = 0;
+
+    (void)state;
+    for (unsigned ms = 9; ms < 36; ms++, last = bytes) {
+        bytes = cut_at(ms);
+        sizes += bytes != last;
+    }
+    assert_true(sizes > 12);
+}
+
 /* ---- all workloads, and ends ---- */
 
 static void test_not_applicable(void **state)
@@ -197,7 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy),      cmocka_unit_test(test_data),  cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_as_native), cmocka_unit_test(test_files), cmocka_unit_test(test_not_applicable),
-        cmocka_unit_test(test_clean),     cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_clean),     cmocka_unit_test(test_ends),  cmocka_unit_test(test_power_cuts),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -6,6 +6,7 @@
  *                        in the files and in every buffer is compared with a model now and then; prints a fingerprint
  *     moved data         copies a file; its measured region is the reads and writes alone, one operation for 64 KiB
  *     moved time         copies a file with fsync; prints how many microseconds that took
+ *     moved durable      copies a file behind itself several times; says how many bytes are durable after each fsync
  *     moved memory       what a library can get wrong with a program's memory: grows, shrinks, cuts, protects
  */
 #include <errno.h>
@@ -27,6 +28,8 @@
 #define STEPS 2000
 #define COMPARE_EVERY 20
 #define COPY_BYTES (2ul << 20)
+#define DURABLE_ROUNDS 4
+#define DURABLE_EVERY (4 * 16 * PAGE)
 #define PRIVATE (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static char buffer[BUFFERS][BUFFER] __attribute__((aligned(4096)));
@@ -289,6 +292,31 @@ static int copy(int timed)
     return 0;
 }
 
+/* ---- durable ---- */
+
+static int durable(void)
+{
+    unsigned long bytes = 0;
+    int from, to;
+
+    make_source();
+    setvbuf(stdout, NULL, _IONBF, 0);
+    to = open("moved.to", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    from = open("moved.from", O_RDONLY);
+    require(from >= 0 && to >= 0, "open");
+    for (unsigned round = 0; round < DURABLE_ROUNDS; round++) {
+        require(lseek(from, 0, SEEK_SET) == 0, "lseek");
+        for (ssize_t n; (n = read(from, buffer[1], 16 * PAGE)) > 0; bytes += (unsigned long)n) {
+            require(write(to, buffer[1], (size_t)n) == n, "write moved.to");
+            if (bytes % DURABLE_EVERY)
+                continue;
+            require(fsync(to) == 0, "fsync moved.to");
+            printf("%lu\n", bytes + (unsigned long)n);
+        }
+    }
+    return 0;
+}
+
 /* ---- memory ---- */
 
 /* musl's brk() only fails. */
@@ -329,8 +357,10 @@ int main(int argc, char **argv)
         return copy(0);
     if (argc == 2 && strcmp(argv[1], "time") == 0)
         return copy(1);
+    if (argc == 2 && strcmp(argv[1], "durable") == 0)
+        return durable();
     if (argc == 2 && strcmp(argv[1], "memory") == 0)
         return memory();
-    fprintf(stderr, "usage: moved check SEED | data | time | memory\n");
+    fprintf(stderr, "usage: moved check SEED | data | time | durable | memory\n");
     return 2;
 }
