@@ -29,6 +29,7 @@
 #include "guest/x86.h"
 
 #define PCIDS 4096
+#define PATH_PAGES 8 /* two roots, two paths of tables */
 
 /* ---- roots ---- */
 
@@ -72,7 +73,7 @@ static void make_room(struct vcpu *v)
 {
     struct shadow *s = v->guest->shadow;
 
-    if (s->full || s->used + 8 > s->pages)
+    if (s->full || s->room < PATH_PAGES)
         drop_all(v->guest);
     if (!v->root[0] && !roots_get(v))
         panic("guest %u: not enough memory for shadow tables", v->guest->number);
@@ -134,13 +135,7 @@ static void part_fill(struct guest *guest, struct shadow_page *page)
     uint64_t address = (uint64_t)page->gfn * PAGE_BYTES;
 
     for (unsigned i = 0; i < ENTRIES && guest_memory(guest, address, PAGE_BYTES); i++, address += PAGE_BYTES)
-        leaf_write(guest, &page->table[i], (guest->base + address) | page_rights(guest, address));
-}
-
-static void link_write(uint64_t *slot, uint64_t value)
-{
-    if (*slot != value)
-        shadow_write(slot, value);
+        entry_write(guest, page, i, (guest->base + address) | page_rights(guest, address));
 }
 
 static void note_place(struct shadow_page *page, uint64_t place, uint16_t pcid)
@@ -170,7 +165,7 @@ static uint64_t smep(const struct vcpu *v, const struct walk *walk, bool kernel)
 static struct shadow_page *descend(struct vcpu *v, struct shadow_page *page, uint64_t address, unsigned level, const struct walk *walk)
 {
     struct guest *guest = v->guest;
-    uint64_t *slot = &page->table[index_of(address, level)], to, rights;
+    uint64_t to, rights;
     struct shadow_page *child;
     bool part = level <= walk->level;
 
@@ -191,7 +186,7 @@ static struct shadow_page *descend(struct vcpu *v, struct shadow_page *page, uin
     if (!child)
         return NULL;
     note_place(child, address & ~(LEVEL_SPAN(level) - 1), v->root[page->kernel]->pcid);
-    link_write(slot, physical(child->table) | rights);
+    entry_write(guest, page, index_of(address, level), physical(child->table) | rights);
     return child;
 }
 
@@ -202,7 +197,7 @@ static void fill_page(struct vcpu *v, struct shadow_page *page, uint64_t address
 
     if (!(entry & PTE_D) || state_of(v->guest->shadow, frame)->guarded)
         rights &= ~PTE_W;
-    leaf_write(v->guest, &page->table[index_of(address, 0)], (v->guest->base + frame) | rights | smep(v, walk, page->kernel));
+    entry_write(v->guest, page, index_of(address, 0), (v->guest->base + frame) | rights | smep(v, walk, page->kernel));
 }
 
 /* A part's page: guarded or not may have changed. */
@@ -210,7 +205,7 @@ static void refill_part(struct vcpu *v, struct shadow_page *page, uint64_t addre
 {
     uint64_t frame = walk->address & ~(PAGE_BYTES - 1);
 
-    leaf_write(v->guest, &page->table[index_of(address, 0)], (v->guest->base + frame) | page_rights(v->guest, frame));
+    entry_write(v->guest, page, index_of(address, 0), (v->guest->base + frame) | page_rights(v->guest, frame));
 }
 
 void shadow_fill(struct vcpu *v, uint64_t address, enum vm_access access, const struct walk *walk)
@@ -241,6 +236,7 @@ bool shadow_init(struct guest *guest)
     guest->shadow = s;
     s->frames = guest->bytes / PAGE_BYTES;
     s->pages = (uint32_t)((16ul << 20) / PAGE_BYTES * 3 / 4);
+    s->room = s->pages;
     s->cached = settings_on(monitor.boot->settings, "shadow-cache", true);
     s->page = heap_alloc((s->pages + 1) * sizeof(*s->page));
     s->frame = heap_alloc(s->frames * sizeof(*s->frame));

@@ -10,6 +10,8 @@
 
 #define STORES_MAX 3
 
+void shadow_write(uint64_t *entry, uint64_t value);
+/* Each is counted by the machine (abi/shadow_routines.def). */
 __attribute__((noinline)) void shadow_write(uint64_t *entry, uint64_t value)
 {
     *entry = value;
@@ -54,34 +56,51 @@ static uint64_t guest_address(const struct guest *guest, uint64_t entry)
     return (entry & PTE_FRAME) - guest->base;
 }
 
-static void count_writable(struct guest *guest, uint64_t *slot, uint64_t entry)
+static uint32_t name_of(const struct shadow *s, const struct shadow_page *page, unsigned index)
 {
-    struct frame_state *f = state_of(guest->shadow, guest_address(guest, entry));
-
-    f->writable = f->writable_count++ ? NULL : slot;
+    return (uint32_t)(page - s->page) * ENTRIES + index;
 }
 
-static void forget_writable(struct guest *guest, uint64_t *slot, uint64_t entry)
+static void count_writable(struct guest *guest, uint32_t name, uint64_t entry)
+{
+    struct frame_state *f = state_of(guest->shadow, guest_address(guest, entry));
+    unsigned i = 0;
+
+    f->writable_count++;
+    while (i < WRITABLE_KNOWN && f->writable[i])
+        i++;
+    if (i < WRITABLE_KNOWN)
+        f->writable[i] = name;
+}
+
+static void forget_writable(struct guest *guest, uint32_t name, uint64_t entry)
 {
     struct frame_state *f = state_of(guest->shadow, guest_address(guest, entry));
 
     f->writable_count--;
-    if (f->writable == slot)
-        f->writable = NULL;
+    for (unsigned i = 0; i < WRITABLE_KNOWN; i++)
+        if (f->writable[i] == name)
+            f->writable[i] = NONE;
 }
 
-/* An entry of the last level. */
-void leaf_write(struct guest *guest, uint64_t *slot, uint64_t value)
+static bool is_writable(uint64_t entry)
 {
-    uint64_t old = *slot;
+    return (entry & (PTE_P | PTE_W)) == (PTE_P | PTE_W);
+}
+
+void entry_write(struct guest *guest, struct shadow_page *page, unsigned index, uint64_t value)
+{
+    uint64_t old = page->table[index];
+    uint32_t name = name_of(guest->shadow, page, index);
 
     if (old == value)
         return;
-    if ((old & (PTE_P | PTE_W)) == (PTE_P | PTE_W))
-        forget_writable(guest, slot, old);
-    shadow_write(slot, value);
-    if ((value & (PTE_P | PTE_W)) == (PTE_P | PTE_W))
-        count_writable(guest, slot, value);
+    if (page->level == 0 && is_writable(old))
+        forget_writable(guest, name, old);
+    shadow_write(&page->table[index], value);
+    if (page->level == 0 && is_writable(value))
+        count_writable(guest, name, value);
+    page->entries = (uint16_t)(page->entries + !old - !value);
 }
 
 /* The monitor's own, in every root. */
@@ -95,10 +114,7 @@ static bool entry_clear(struct guest *guest, struct shadow_page *page, unsigned 
 {
     if (!page->table[index] || is_ours(page, index))
         return false;
-    if (page->level == 0)
-        leaf_write(guest, &page->table[index], 0);
-    else
-        shadow_write(&page->table[index], 0);
+    entry_write(guest, page, index, 0);
     return true;
 }
 
@@ -117,24 +133,36 @@ static void entry_flush(struct guest *guest, const struct shadow_page *page, uns
 
 static void page_clear(struct guest *guest, struct shadow_page *page)
 {
-    for (unsigned i = 0; i < ENTRIES; i++)
+    for (unsigned i = 0; i < ENTRIES && page->entries; i++)
         entry_clear(guest, page, i);
 }
 
 /* ---- guarding the guest's tables ---- */
 
-/* All there are: rare, as a frame that becomes a table is mapped once, by the kernel's direct map. */
-static void search_writable(struct guest *guest, uint64_t frame)
+static void take_write(struct guest *guest, struct shadow_page *page, unsigned index)
+{
+    entry_write(guest, page, index, page->table[index] & ~PTE_W);
+    entry_flush(guest, page, index);
+}
+
+static void take_known(struct guest *guest, struct frame_state *f)
+{
+    struct shadow *s = guest->shadow;
+
+    for (unsigned i = 0; i < WRITABLE_KNOWN; i++)
+        if (f->writable[i])
+            take_write(guest, &s->page[f->writable[i] / ENTRIES], f->writable[i] % ENTRIES);
+}
+
+/* All there are: rare. */
+static void take_all(struct guest *guest, uint64_t frame)
 {
     struct shadow *s = guest->shadow;
 
     for (uint32_t n = 1; n <= s->used; n++)
-        for (unsigned i = 0; s->page[n].level == 0 && i < ENTRIES; i++) {
-            uint64_t *slot = &s->page[n].table[i];
-
-            if ((*slot & (PTE_P | PTE_W)) == (PTE_P | PTE_W) && (*slot & PTE_FRAME) == frame)
-                leaf_write(guest, slot, *slot & ~PTE_W);
-        }
+        for (unsigned i = 0; s->page[n].live && s->page[n].level == 0 && i < ENTRIES; i++)
+            if (is_writable(s->page[n].table[i]) && (s->page[n].table[i] & PTE_FRAME) == frame)
+                take_write(guest, &s->page[n], i);
 }
 
 void guard(struct guest *guest, uint64_t address)
@@ -145,13 +173,9 @@ void guard(struct guest *guest, uint64_t address)
     if (f->guarded)
         return;
     f->guarded = true;
-    if (!f->writable_count)
-        return;
-    if (f->writable_count == 1 && f->writable)
-        leaf_write(guest, f->writable, *f->writable & ~PTE_W);
-    else
-        search_writable(guest, guest->base + (address & ~(PAGE_BYTES - 1)));
-    shadow_flush_all(guest);
+    take_known(guest, f);
+    if (f->writable_count)
+        take_all(guest, guest->base + (address & ~(PAGE_BYTES - 1)));
 }
 
 bool shadow_guards(const struct guest *guest, uint64_t address)
@@ -164,11 +188,16 @@ void shadow_release(struct guest *guest, uint64_t address)
     struct shadow *s = guest->shadow;
     struct frame_state *f = state_of(s, address);
 
+    bool had_any = false;
+
     f->guarded = false;
     f->stores = 0;
-    for (uint32_t n = f->tables; n; n = s->page[n].sibling)
+    for (uint32_t n = f->tables; n; n = s->page[n].sibling) {
+        had_any |= s->page[n].entries;
         page_clear(guest, &s->page[n]);
-    shadow_flush_all(guest);
+    }
+    if (had_any)
+        shadow_flush_all(guest);
 }
 
 void shadow_wrote(struct guest *guest, uint64_t address)
@@ -203,7 +232,7 @@ struct shadow_page *page_find(struct shadow *s, uint32_t gfn, unsigned level, bo
 }
 
 /* The frames of shadow pages are kept: they are needed again. */
-static uint64_t *table_take(struct shadow *s, struct shadow_page *page)
+static uint64_t *table_take(struct shadow_page *page)
 {
     uint64_t frame;
 
@@ -214,20 +243,41 @@ static uint64_t *table_take(struct shadow *s, struct shadow_page *page)
     return page->table;
 }
 
+static uint32_t number_take(struct shadow *s)
+{
+    uint32_t n = s->free ? s->free : s->used < s->pages ? s->used + 1 : NONE;
+
+    if (!n || !table_take(&s->page[n]))
+        return NONE;
+    if (n == s->free)
+        s->free = s->page[n].next;
+    else
+        s->used = n;
+    return n;
+}
+
+static void hash(struct shadow *s, uint32_t n)
+{
+    uint32_t *bucket = bucket_of(s, s->page[n].gfn, s->page[n].level);
+
+    s->page[n].next = *bucket;
+    *bucket = n;
+}
+
 struct shadow_page *page_make(struct guest *guest, uint32_t gfn, unsigned level, bool kernel, bool part)
 {
     struct shadow *s = guest->shadow;
-    uint32_t n = s->used + 1, *bucket = bucket_of(s, gfn, level);
+    uint32_t n = number_take(s);
     struct shadow_page *p = &s->page[n];
-    uint64_t *table = n <= s->pages ? table_take(s, p) : NULL;
 
-    if (!table) {
+    if (!n) {
         s->full = true;
         return NULL;
     }
-    s->used = n;
-    *p = (struct shadow_page){.table = table, .gfn = gfn, .level = (uint8_t)level, .kernel = kernel, .part = part, .place = NOWHERE, .next = *bucket};
-    *bucket = n;
+    *p = (struct shadow_page){.table = p->table, .gfn = gfn, .level = (uint8_t)level, .kernel = kernel, .part = part, .live = true,
+                              .place = NOWHERE};
+    s->room--;
+    hash(s, n);
     if (!part) {
         p->sibling = s->frame[gfn].tables;
         s->frame[gfn].tables = n;
@@ -235,41 +285,55 @@ struct shadow_page *page_make(struct guest *guest, uint32_t gfn, unsigned level,
     return p;
 }
 
-static void tell_gone(const struct shadow_page *root)
+/* What it maps is counted anew afterwards. */
+static void page_drop(struct shadow *s, uint32_t n)
 {
-    probe(PROBE_GUEST_ROOT, physical(root->table), 0, 0);
+    struct shadow_page *p = &s->page[n];
+
+    if (p->level == 3)
+        probe(PROBE_GUEST_ROOT, physical(p->table), 0, 0);
+    p->live = false;
+    p->next = s->free;
+    s->free = n;
+    s->room++;
 }
 
-/* Off the processor too: the monitor's own root is loaded until a guest's is. */
+static void count_part(struct guest *guest, struct shadow_page *page)
+{
+    for (unsigned i = 0; page->level == 0 && i < ENTRIES; i++)
+        if (is_writable(page->table[i]))
+            count_writable(guest, name_of(guest->shadow, page, i), page->table[i]);
+}
+
+/* From the last on, so that those with low numbers are taken first again. */
 void drop_all(struct guest *guest)
 {
     struct shadow *s = guest->shadow;
 
-    for (uint32_t n = 1; n <= s->used; n++) {
-        page_clear(guest, &s->page[n]);
-        if (s->page[n].level == 3)
-            tell_gone(&s->page[n]);
+    zero_quads(s->frame, s->frames * sizeof(*s->frame) / 8);
+    zero_quads(s->bucket, sizeof(s->bucket) / 8);
+    for (uint32_t n = s->used; n > 0; n--) {
+        if (!s->page[n].live)
+            continue;
+        if (!s->page[n].part) {
+            page_drop(s, n);
+            continue;
+        }
+        hash(s, n);
+        count_part(guest, &s->page[n]);
     }
-    for (uint64_t n = 0; n < s->frames; n++) {
-        s->frame[n].tables = NONE;
-        s->frame[n].guarded = false;
-    }
-    for (unsigned i = 0; i < BUCKETS; i++)
-        s->bucket[i] = NONE;
-    s->used = 0;
     s->full = false;
     guest->cpu.root[0] = guest->cpu.root[1] = NULL;
     write_cr3(paging.root);
     shadow_flush_all(guest);
 }
 
-/* Parts depend on nothing that the guest can change. */
 void drop_derived(struct guest *guest)
 {
     struct shadow *s = guest->shadow;
 
     for (uint32_t n = 1; n <= s->used; n++)
-        if (!s->page[n].part)
+        if (s->page[n].live && !s->page[n].part)
             page_clear(guest, &s->page[n]);
     for (uint64_t n = 0; n < s->frames; n++)
         s->frame[n].guarded = false;
