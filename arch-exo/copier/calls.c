@@ -25,21 +25,12 @@ static const uint8_t owner[CALL_TABLE_END] = {
 
 /* ---- sleep ---- */
 
-static void timers(void)
-{
-    if (copier.proc && proc_next_timer(copier.proc) <= clock_ns())
-        proc_timer(copier.proc);
-}
-
 void call_sleep(const struct call *call)
 {
-    uint64_t timer = copier.proc ? proc_next_timer(copier.proc) : CALL_FOREVER;
-    long happened =
-        exo_call(EXO_SLEEP, call->until < timer ? call->until : timer, EVENT_DISK | EVENT_CONSOLE | EVENT_UPCALL, 0);
+    long happened = exo_call(EXO_SLEEP, call->until, EVENT_DISK | EVENT_CONSOLE, 0);
 
     if (happened & EVENT_CONSOLE && copier.tty)
         tty_event(copier.tty);
-    timers();
 }
 
 /* Until it has another answer than CALL_WAIT. A signal is told to it once. */
@@ -195,7 +186,6 @@ void program_resume(long result)
 {
     struct call call = {.nr = CALL_rt_sigreturn, .pid = FIRST_PID};
 
-    timers();
     if (!copier.done && (result == -ERESTART || proc_pending(copier.proc, FIRST_PID)))
         while (proc_deliver(copier.proc, &call, result) == CALL_WAIT)
             call_sleep(&call);

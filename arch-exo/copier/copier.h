@@ -86,7 +86,7 @@ frame_t row_take(void); /* ROW_PAGES frames in a row, in use by nobody; FRAME_NO
 void frames_use(frame_t first, uint64_t count);
 void frames_drop(frame_t first, uint64_t count);
 uint64_t row_left(frame_t frame); /* how many frames its row has from this one on; 0: it is of no row */
-frame_t frame_take(void); /* a single one, contents undefined; FRAME_NONE: no memory */
+frame_t frame_take(void);         /* a single one, contents undefined; FRAME_NONE: no memory */
 /* What is free goes back to the kernel. */
 void rows_shrink(void);
 

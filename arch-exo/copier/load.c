@@ -87,7 +87,7 @@ static long request_exit(const struct request *rq)
 static long request(void *self, struct request *rq)
 {
     static long (*const requests[])(const struct request *rq) = {
-        [VM_CREATE] = request_create,     [VM_MAP_FILE] = request_map_file, [VM_MAP_ANON] = request_map_anon,
+        [VM_CREATE] = request_create,   [VM_MAP_FILE] = request_map_file, [VM_MAP_ANON] = request_map_anon,
         [VM_SET_BRK] = request_set_brk, [VM_USAGE] = request_usage,       [VM_EXIT] = request_exit,
     };
 

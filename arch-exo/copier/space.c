@@ -193,8 +193,8 @@ uint64_t space_frames(uint64_t address, uint64_t pages, frame_t *frame)
 static void flip(const struct area *area, uint64_t address, frame_t frame, uint64_t pages)
 {
     for (uint64_t i = 0; i < pages; i++)
-        batch[i] = (struct exo_batch){EXO_MAP, (uint64_t)space.number, address + i * PAGE_BYTES,
-                                            frame + i * PAGE_BYTES, area->prot};
+        batch[i] = (struct exo_batch){EXO_MAP, (uint64_t)space.number, address + i * PAGE_BYTES, frame + i * PAGE_BYTES,
+                                      area->prot};
     if (exo_call(EXO_BATCH, (uint64_t)batch, pages, 0) < 0)
         panic("no memory for a page table");
     for (uint64_t i = 0; i < pages; i++) {

@@ -124,7 +124,8 @@ static struct stream *stream_of(uint64_t fd, unsigned access)
     return s;
 }
 
-static struct stream *stream_open(uint64_t fd)
+/* The one of a descriptor, if it has one already. */
+static struct stream *stream_existing(uint64_t fd)
 {
     struct stream *s = NULL;
 
@@ -141,7 +142,7 @@ static struct stream *stream_open(uint64_t fd)
 
 long stream_error(uint64_t fd)
 {
-    struct stream *s = stream_open(fd);
+    struct stream *s = stream_existing(fd);
     long error = s ? s->error : 0;
 
     if (s)
@@ -151,7 +152,7 @@ long stream_error(uint64_t fd)
 
 long stream_close(uint64_t fd)
 {
-    struct stream *s = stream_open(fd);
+    struct stream *s = stream_existing(fd);
     long error;
 
     if (!s)

@@ -28,7 +28,7 @@ struct piece {
 
 /* An open file. */
 struct stream {
-    uint64_t handle; /* 0: none */
+    uint64_t handle;             /* 0: none */
     struct fs_identity identity; /* as of the last look */
     long error;                  /* what was written did not reach the disk: not reported yet */
     /* reading */
@@ -52,7 +52,7 @@ static inline uint64_t least(uint64_t a, uint64_t b)
 
 /* What fs knows of the file now. */
 void stream_look(struct stream *s);
-/* The one of a read or write of whole pages at a whole page, and where that is. NULL: it is for fs, which may go on.
+/* The one of a read or write of whole pages at a whole page, and where that is. NULL: it is for fs, which knows all.
  * `access`: VM_READ or VM_WRITE. */
 struct stream *stream_for(const struct call *call, unsigned access, uint64_t *at);
 /* fs knows of all that has been written to the same file by another stream. */

@@ -137,8 +137,8 @@ static uint64_t put(struct stream *s, uint64_t address, uint64_t index, uint64_t
     frame_t frame;
     uint64_t n = space_frames(address, pages, &frame);
 
-    if (!n || ASK(SERVICE_FS, FS_EXTENT_RESERVE, &extent, sizeof(extent), s->handle, n * PAGE_BYTES,
-                  best_sector(s)) < 0)
+    if (!n ||
+        ASK(SERVICE_FS, FS_EXTENT_RESERVE, &extent, sizeof(extent), s->handle, n * PAGE_BYTES, best_sector(s)) < 0)
         return 0;
     n = extent.bytes / PAGE_BYTES;
     space_loan(address, n);
