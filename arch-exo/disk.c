@@ -9,7 +9,7 @@
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
-#include "guest/clock.h"
+#include "guest/driver.h"
 #include "guest/heap.h"
 #include "guest/print.h"
 #include "guest/x86.h"
@@ -37,40 +37,10 @@ static struct {
 
 /* ---- what the driver calls back for ---- */
 
-static void *host_alloc(void *ctx, size_t bytes)
-{
-    return heap_alloc(bytes);
-}
-
-static void host_free(void *ctx, void *memory, size_t bytes)
-{
-    heap_free(memory, bytes);
-}
-
-static uint64_t host_now(void *ctx)
-{
-    return clock_ns();
-}
-
 static void host_wake(void *ctx, uint64_t channel)
 {
     for (unsigned i = 0; i < kernel.groups; i++)
         group_event(&kernel.group[i], EVENT_DISK);
-}
-
-static uint64_t host_dma(void *ctx, void *memory)
-{
-    return physical(memory);
-}
-
-static uint32_t device_read(void *ctx, unsigned offset)
-{
-    return mmio_read32((uint64_t)ctx + offset);
-}
-
-static void device_write(void *ctx, unsigned offset, uint32_t value)
-{
-    mmio_write32((uint64_t)ctx + offset, value);
 }
 
 static long ask(uint16_t op, uint64_t a, uint64_t b, uint64_t c)
@@ -84,8 +54,9 @@ static long ask(uint16_t op, uint64_t a, uint64_t b, uint64_t c)
 
 void disk_init(void)
 {
-    disk.host = (struct host){.alloc = host_alloc, .free = host_free, .now = host_now, .wake = host_wake, .dma = host_dma};
-    disk.device = (struct device){.ctx = direct(MMIO_VIRTIO_BLK), .read = device_read, .write = device_write};
+    driver_host(&disk.host);
+    disk.host.wake = host_wake;
+    disk.device = driver_device(MMIO_VIRTIO_BLK);
     disk.blk = blk_create(&disk.host, &disk.device);
     if (!disk.blk)
         panic("no disk");

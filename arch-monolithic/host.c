@@ -8,9 +8,8 @@
 #include "abi/devices.h"
 #include "abi/probe.h"
 #include "arch-monolithic/kernel.h"
-#include "guest/clock.h"
+#include "guest/driver.h"
 #include "guest/frames.h"
-#include "guest/heap.h"
 #include "guest/layout.h"
 #include "guest/paging.h"
 #include "guest/print.h"
@@ -19,16 +18,6 @@
 #include "services/string.h"
 
 /* ---- struct host ---- */
-
-static void *host_alloc(void *ctx, size_t bytes)
-{
-    return heap_alloc(bytes);
-}
-
-static void host_free(void *ctx, void *memory, size_t bytes)
-{
-    heap_free(memory, bytes);
-}
 
 /* The program's space is loaded, because its call runs on its own thread. */
 static long host_copy(struct call *call, void *to, const void *from, size_t bytes, uint64_t user)
@@ -54,11 +43,6 @@ static long host_copy_in(void *ctx, struct call *call, void *to, uint64_t from, 
 static long host_copy_out(void *ctx, struct call *call, uint64_t to, const void *from, size_t bytes)
 {
     return host_copy(call, (void *)to, from, bytes, to);
-}
-
-static uint64_t host_now(void *ctx)
-{
-    return clock_ns();
 }
 
 static void host_wake(void *ctx, uint64_t channel)
@@ -114,11 +98,6 @@ static long host_give(void *ctx, struct request *rq, size_t offset, const void *
         return -EFAULT;
     memcpy((char *)rq->data + offset, from, bytes);
     return 0;
-}
-
-static uint64_t host_dma(void *ctx, void *memory)
-{
-    return physical(memory);
 }
 
 /* ---- struct vm_host ---- */
@@ -200,37 +179,17 @@ static void vm_protect(void *ctx, long space, uint64_t address, size_t pages, un
     space_protect(space_of(space), address, pages, prot);
 }
 
-/* ---- struct device ---- */
-
-static uint32_t device_read(void *ctx, unsigned offset)
-{
-    return mmio_read32((uint64_t)ctx + offset);
-}
-
-static void device_write(void *ctx, unsigned offset, uint32_t value)
-{
-    mmio_write32((uint64_t)ctx + offset, value);
-}
-
-static struct device device_at(uint64_t address)
-{
-    return (struct device){.ctx = direct(address), .read = device_read, .write = device_write};
-}
-
 void host_init(void)
 {
     kernel.host = (struct host){
-        .alloc = host_alloc,
-        .free = host_free,
         .copy_in = host_copy_in,
         .copy_out = host_copy_out,
-        .now = host_now,
         .wake = host_wake,
         .ask = host_ask,
         .take = host_take,
         .give = host_give,
-        .dma = host_dma,
     };
+    driver_host(&kernel.host);
     kernel.vm_host = (struct vm_host){
         .frame_alloc = vm_frame_alloc,
         .frame_free = vm_frame_free,
@@ -245,7 +204,7 @@ void host_init(void)
         .protect = vm_protect,
     };
     tasks_init(&kernel.proc_host);
-    kernel.blk_device = device_at(MMIO_VIRTIO_BLK);
-    kernel.console_device = device_at(MMIO_VIRTIO_CONSOLE);
-    kernel.stderr_device = device_at(MMIO_VIRTIO_STDERR);
+    kernel.blk_device = driver_device(MMIO_VIRTIO_BLK);
+    kernel.console_device = driver_device(MMIO_VIRTIO_CONSOLE);
+    kernel.stderr_device = driver_device(MMIO_VIRTIO_STDERR);
 }

@@ -8,10 +8,9 @@
 #include <linux/virtio_ids.h>
 
 #include "arch-vmm/kernel.h"
-#include "guest/clock.h"
+#include "guest/driver.h"
 #include "guest/heap.h"
 #include "guest/print.h"
-#include "guest/x86.h"
 #include "services/virtio/virtq.h"
 
 enum { RECEIVE, TRANSMIT };
@@ -30,36 +29,11 @@ static struct line {
     void *input;
 } lines[LINES];
 
-static void *host_alloc(void *ctx, size_t bytes)
-{
-    return heap_alloc(bytes);
-}
-
-static void host_free(void *ctx, void *memory, size_t bytes)
-{
-    heap_free(memory, bytes);
-}
-
-static uint64_t host_dma(void *ctx, void *memory)
-{
-    return physical(memory);
-}
-
-static uint32_t device_read(void *ctx, unsigned offset)
-{
-    return mmio_read32((uint64_t)ctx + offset);
-}
-
-static void device_write(void *ctx, unsigned offset, uint32_t value)
-{
-    mmio_write32((uint64_t)ctx + offset, value);
-}
-
 static void line_init(struct line *line, uint64_t address)
 {
     uint64_t features;
 
-    line->device = (struct device){.ctx = direct(address), .read = device_read, .write = device_write};
+    line->device = driver_device(address);
     line->input = heap_alloc(PAGE_BYTES);
     if (!line->input || virtio_start(&line->device, VIRTIO_ID_CONSOLE, 0, &features) < 0)
         panic("no console");
@@ -71,7 +45,7 @@ static void line_init(struct line *line, uint64_t address)
 
 void console_init(void)
 {
-    host = (struct host){.alloc = host_alloc, .free = host_free, .dma = host_dma};
+    driver_host(&host);
     line_init(&lines[0], MMIO_VIRTIO_CONSOLE);
     line_init(&lines[1], MMIO_VIRTIO_STDERR);
 }
