@@ -160,7 +160,7 @@ static void deliver(struct vcpu *v, struct arrival a)
 
         if (mishap.vector == NONE)
             return;
-        if (a.vector == VECTOR_DOUBLE_FAULT && !a.external)
+        if (a.vector == VECTOR_DOUBLE_FAULT && !a.external && !a.software)
             guest_crash(v->guest, "triple fault: exception %u while a double fault was delivered", mishap.vector);
         if (mishap.vector == VECTOR_PAGE_FAULT)
             v->cr2 = mishap.address;

@@ -275,8 +275,8 @@ static void deliver(struct cpu *cpu, struct frame *f)
             return;
         }
         f->rip = f->restart_rip; /* a fault in delivering INT n is one of that instruction */
-        if (f->vector == VECTOR_DF ||
-            (f->kind == TRANSITION_EXCEPTION && !f->software && makes_double_fault(f->vector, t.vector)))
+        if (f->kind == TRANSITION_EXCEPTION && !f->software &&
+            (f->vector == VECTOR_DF || makes_double_fault(f->vector, t.vector)))
             t = (struct trouble){VECTOR_DF, 0, 0};
         in_double_fault = t.vector == VECTOR_DF;
         become(f, t.vector, t.error);
