@@ -110,6 +110,11 @@ static bool push_frame(struct vcpu *v, const struct arrival *a, uint64_t *rsp, s
     return guest_write(v, *rsp, (const char *)&frame + skip, sizeof(frame) - skip, false, trouble);
 }
 
+static bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 /* One attempt: nothing has changed when it fails. */
 static struct mishap try(struct vcpu *v, const struct arrival *a)
 {
@@ -121,6 +126,8 @@ static struct mishap try(struct vcpu *v, const struct arrival *a)
 
     if (mishap.vector == NONE)
         mishap = check_code(v, gate.selector, a->software ? 0 : 1);
+    if (mishap.vector == NONE && !is_canonical(gate.target))
+        mishap = (struct mishap){VECTOR_PROTECTION, a->software ? 0 : 1, 0};
     if (mishap.vector != NONE)
         return mishap;
     if (!find_stack(v, &gate, &rsp, &trouble) || !push_frame(v, a, &rsp, &trouble))
