@@ -9,33 +9,13 @@
 
 struct copier copier;
 
-static void make_devices(const struct boot_info *boot)
-{
-    struct tty_config tty = {.tty_mask = boot->tty_mask, .rows = boot->tty_rows, .columns = boot->tty_columns};
-
-    copier.services[SERVICE_BLK] = disk_service(boot);
-    if (!has_consoles()) {
-        copier.services[SERVICE_TTY] = log_tty_service(&copier.host);
-        return;
-    }
-    copier.tty = tty_create(&copier.host, &copier.console_device, &copier.stderr_device, &tty);
-    if (!copier.tty)
-        panic("no console");
-    copier.services[SERVICE_TTY] = tty_service(copier.tty);
-}
-
 static void make_services(const struct boot_info *boot)
 {
-    struct fs_config fs = {
-        .wall_ns = boot->wall_ns, .seed = boot->seed, .tty_mask = has_consoles() ? boot->tty_mask : 0};
-    struct proc_config proc = {
-        .seed = boot->seed,
-        .wall_ns = boot->wall_ns,
-        .ram_bytes = boot->ram_bytes,
-        .cpus = boot->cpus,
-        .machine_version = "exo:copier",
-    };
+    struct fs_config fs = start_fs_config(boot);
+    struct proc_config proc = start_proc_config(boot, "exo:copier");
 
+    copier.services[SERVICE_BLK] = disk_service(boot);
+    copier.services[SERVICE_TTY] = start_tty(boot, &copier.host, &copier.tty);
     copier.fs = fs_create(&copier.host, &fs);
     copier.proc = proc_create(&copier.host, &copier.proc_host, &proc);
     if (!copier.fs || !copier.proc)
@@ -54,7 +34,6 @@ void lib_main(void)
     lib_private.trap.pass = (uint64_t)exception_passed;
     host_init();
     threads_init(&copier.proc_host);
-    make_devices(copier.boot);
     make_services(copier.boot);
     start_mount(copier.fs);
     start_program(copier.boot, copier.fs, copier.proc);

@@ -27,7 +27,6 @@ struct copier {
     const struct boot_info *boot;
     struct host host;
     struct proc_host proc_host;
-    struct device console_device, stderr_device;
     struct tty *tty; /* NULL: no consoles */
     struct fs *fs;
     struct proc *proc;

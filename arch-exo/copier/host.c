@@ -2,7 +2,6 @@
  *
  * arch-exo/copier/host.c: what the services call back for, where there is one env and it may sleep where it stands.
  */
-#include "abi/devices.h"
 #include "arch-exo/copier/copier.h"
 #include "arch-exo/lib/exo_call.h"
 #include "guest/x86.h"
@@ -76,10 +75,6 @@ void host_init(void)
     copier.host.wake = host_wake;
     copier.host.ask = host_ask;
     copier.host.give = host_give;
-    if (!has_consoles())
-        return;
-    copier.console_device = console_at(MMIO_VIRTIO_CONSOLE);
-    copier.stderr_device = console_at(MMIO_VIRTIO_STDERR);
 }
 
 /* ---- struct proc_host: the one thread ---- */

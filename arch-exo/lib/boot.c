@@ -15,33 +15,13 @@ struct library library;
 
 /* ---- services ---- */
 
-static void make_devices(const struct boot_info *boot)
-{
-    struct tty_config tty = {.tty_mask = boot->tty_mask, .rows = boot->tty_rows, .columns = boot->tty_columns};
-
-    library.services[SERVICE_BLK] = disk_service(boot);
-    if (!has_consoles()) {
-        library.services[SERVICE_TTY] = log_tty_service(&library.host);
-        return;
-    }
-    library.tty = tty_create(&library.host, &library.console_device, &library.stderr_device, &tty);
-    if (!library.tty)
-        panic("no console");
-    library.services[SERVICE_TTY] = tty_service(library.tty);
-}
-
 static void make_services(const struct boot_info *boot)
 {
-    struct fs_config fs = {
-        .wall_ns = boot->wall_ns, .seed = boot->seed, .tty_mask = has_consoles() ? boot->tty_mask : 0};
-    struct proc_config proc = {
-        .seed = boot->seed,
-        .wall_ns = boot->wall_ns,
-        .ram_bytes = boot->ram_bytes,
-        .cpus = boot->cpus,
-        .machine_version = "exo",
-    };
+    struct fs_config fs = start_fs_config(boot);
+    struct proc_config proc = start_proc_config(boot, "exo");
 
+    library.services[SERVICE_BLK] = disk_service(boot);
+    library.services[SERVICE_TTY] = start_tty(boot, &library.host, &library.tty);
     library.fs = fs_create(&library.host, &fs);
     library.vm = vm_create(&library.host, &library.vm_host, boot->ram_bytes);
     library.proc = proc_create(&library.host, &library.proc_host, &proc);
@@ -79,7 +59,6 @@ void lib_main(void)
     pages_init(&library.vm_host);
     tasks_init(&library.proc_host);
     patch_init(&library.host, (uint64_t)lib_call);
-    make_devices(boot);
     make_services(boot);
     calls_init();
     housekeeper_start();

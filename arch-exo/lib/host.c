@@ -5,7 +5,6 @@
  * Another service is a function call, the caller's memory is right there; the rest is machine.c. All services share one
  * struct host.
  */
-#include "abi/devices.h"
 #include "arch-exo/lib/library.h"
 
 /* ---- struct host ---- */
@@ -76,8 +75,4 @@ void host_init(void)
     library.host.copy_out = host_copy_out;
     library.host.wake = host_wake;
     library.host.ask = host_ask;
-    if (!has_consoles())
-        return;
-    library.console_device = console_at(MMIO_VIRTIO_CONSOLE);
-    library.stderr_device = console_at(MMIO_VIRTIO_STDERR);
 }

@@ -102,7 +102,6 @@ struct library {
     struct host host;
     struct vm_host vm_host;
     struct proc_host proc_host;
-    struct device console_device, stderr_device;
     struct tty *tty; /* NULL: no consoles */
     struct fs *fs;
     struct vm *vm;
@@ -217,7 +216,7 @@ void lib_fault(struct user_regs *nested);
 
 /* ---- host.c ---- */
 
-/* Fills in library.host and the devices. */
+/* Fills in library.host. */
 void host_init(void);
 /* The consoles are this group's. */
 static inline bool has_consoles(void)

@@ -18,7 +18,7 @@ void machine_init(struct host *host);
 long payload_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes);
 /* ns since power on */
 uint64_t clock_ns(void);
-/* A console's registers, by their physical address (abi/devices.h). */
+/* A console's registers, by their physical address (abi/devices.h); panics if it is not the group's. */
 struct device console_at(uint64_t address);
 /* Where a copy to or from the program (usercopy.S) that faulted at `rip` is abandoned; 0: no copy. */
 uint64_t copy_fixup(uint64_t rip);

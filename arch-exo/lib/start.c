@@ -4,6 +4,7 @@
  */
 #include "arch-exo/lib/start.h"
 
+#include "abi/devices.h"
 #include "abi/probe.h"
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
@@ -12,6 +13,8 @@
 
 #define EXIT_CANNOT_START 126
 #define EXIT_NOT_FOUND 127
+
+static struct device console_device, stderr_device;
 
 static const struct exo_upcalls upcalls = {
     .syscall = (uint64_t)syscall_upcall,
@@ -25,6 +28,39 @@ static const struct exo_upcalls upcalls = {
 void start_upcalls(void)
 {
     exo_call(EXO_UPCALLS, (uint64_t)&upcalls, 0, 0);
+}
+
+/* ---- services ---- */
+
+struct service start_tty(const struct boot_info *boot, struct host *host, struct tty **tty)
+{
+    struct tty_config config = {.tty_mask = boot->tty_mask, .rows = boot->tty_rows, .columns = boot->tty_columns};
+
+    if (!has_consoles())
+        return log_tty_service(host);
+    console_device = console_at(MMIO_VIRTIO_CONSOLE);
+    stderr_device = console_at(MMIO_VIRTIO_STDERR);
+    *tty = tty_create(host, &console_device, &stderr_device, &config);
+    if (!*tty)
+        panic("no console");
+    return tty_service(*tty);
+}
+
+struct fs_config start_fs_config(const struct boot_info *boot)
+{
+    return (struct fs_config){
+        .wall_ns = boot->wall_ns, .seed = boot->seed, .tty_mask = has_consoles() ? boot->tty_mask : 0};
+}
+
+struct proc_config start_proc_config(const struct boot_info *boot, const char *version)
+{
+    return (struct proc_config){
+        .seed = boot->seed,
+        .wall_ns = boot->wall_ns,
+        .ram_bytes = boot->ram_bytes,
+        .cpus = boot->cpus,
+        .machine_version = version,
+    };
 }
 
 void start_mount(struct fs *fs)
