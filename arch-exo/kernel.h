@@ -151,8 +151,6 @@ void env_begin_at(struct env *env, uint64_t rip);
 void env_end(struct env *env);
 /* The same against its library's will: the group is told. */
 void env_abort(struct env *env);
-/* The current env lets others run: one of another group, if it can, however many envs its own group has. */
-void env_yield(struct env *env);
 /* All of the group's, the current one on its way back. */
 void envs_end(struct group *group);
 void env_enter_space(struct env *env, struct space *space);
@@ -160,6 +158,15 @@ void env_enter_space(struct env *env, struct space *space);
 void env_private(struct env *env);
 long env_call(struct env *self, struct user_regs *regs);
 void group_alarm_init(struct group *group);
+
+/* ---- sched.c ---- */
+
+/* If it sleeps, and for that. */
+void env_wake(struct env *env, uint32_t event);
+/* EXO_SLEEP */
+long env_sleep(struct env *self, uint64_t until, uint32_t events);
+/* The current env lets others run: one of another group, if it can, however many envs its own group has. */
+void env_yield(struct env *env);
 void group_event(struct group *group, uint32_t event);
 /* Frames are wanted back: who is told runs at once. 0: some are gone, and all are told. */
 void group_revoke(struct group *group, size_t frames);
@@ -175,13 +182,24 @@ bool upcall_page_fault(struct user_regs *regs);
 void upcall_pending(struct env *env);
 long fault_call(struct env *self, struct user_regs *regs);
 
-/* ---- memory.c ---- */
+/* ---- groups.c ---- */
 
 void group_create(unsigned number, const struct boot_module *module);
 /* Loads the library; its entry point. */
 uint64_t group_load(struct group *group);
 /* A space with the library mapped in it; NULL without memory. */
 struct space *group_space(struct group *group);
+void space_end(struct group *group, struct space *space);
+/* The space at that place of a group's list. */
+struct space *space_at(struct list *link);
+/* A page of the group's own region, for all of its spaces. */
+long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
+/* The group's region has changed: no space of it may know what was there. */
+void drop_translations(struct group *group);
+void groups_end(void);
+
+/* ---- memory.c ---- */
+
 long memory_call(struct env *self, struct user_regs *regs);
 /* Pages of a program's part of a space? */
 static inline bool is_programs(uint64_t address, uint64_t pages)
@@ -189,14 +207,8 @@ static inline bool is_programs(uint64_t address, uint64_t pages)
     return address % PAGE_BYTES == 0 && address < USER_TOP && pages <= (USER_TOP - address) / PAGE_BYTES &&
            (address >= LIB_END || address + pages * PAGE_BYTES <= LIB_BASE);
 }
-/* A page of the group's own region, for all of its spaces. */
-long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights);
-/* The group's region has changed: no space of it may know what was there. */
-void drop_translations(struct group *group);
 /* Of the group's, if nothing uses it: as lend_give. */
 long give_one(struct group *group, uint64_t frame);
-struct space *space_at(struct list *link);
-void groups_end(void);
 
 /* ---- revoke.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/tasks.c: environments: made, started, ended; asleep and awake; slices of the processor.
+ * arch-exo/tasks.c: environments: made, started, ended; what a library may do with its own.
  */
 #include "abi/probe.h"
 #include "arch-exo/kernel.h"
@@ -203,108 +203,10 @@ void envs_end(struct group *group)
             env_end(kernel.env[n]);
 }
 
-/* ---- sleeping ---- */
-
-static void wake_with(struct env *env, uint32_t event)
-{
-    env->happened |= event;
-    if (!env->sleeping || !(env->awaited & event))
-        return;
-    env->sleeping = false;
-    sched_resume(&env->thread);
-}
-
-void group_event(struct group *group, uint32_t event)
-{
-    for (unsigned n = 1; n < ENVS_MAX; n++)
-        if (kernel.env[n] && kernel.env[n]->group == group)
-            wake_with(kernel.env[n], event);
-}
-
-/* Who says that it waits for this, else the first; NULL: the group has none. */
-static struct env *told_of_revocation(const struct group *group)
-{
-    struct env *first = NULL;
-
-    for (unsigned n = 1; n < ENVS_MAX; n++) {
-        struct env *env = kernel.env[n];
-
-        if (!env || env->group != group || env->dying)
-            continue;
-        if (env->awaited & EVENT_REVOKE)
-            return env;
-        if (!first)
-            first = env;
-    }
-    return first;
-}
-
-void group_revoke(struct group *group, size_t frames)
-{
-    struct env *told = told_of_revocation(group);
-
-    for (unsigned n = 1; !frames && n < ENVS_MAX; n++)
-        if (kernel.env[n] && kernel.env[n]->group == group)
-            kernel.env[n]->pending |= PENDING_REVOKE;
-    if (!told)
-        return;
-    if (frames)
-        told->private->revoke = frames;
-    told->pending |= PENDING_REVOKE;
-    wake_with(told, EVENT_REVOKE);
-    if (frames)
-        sched_yield_to(&told->thread);
-}
-
 void env_abort(struct env *env)
 {
     env_end(env);
     group_event(env->group, EVENT_ABORT);
-}
-
-static long env_sleep(struct env *self, uint64_t until, uint32_t events)
-{
-    uint32_t happened;
-
-    self->awaited = events | EVENT_WOKEN | EVENT_UPCALL;
-    if (!(self->happened & self->awaited)) {
-        self->sleeping = true;
-        if (sched_sleep(0, until, false) == WAKE_TIME && self->sleeping)
-            self->happened |= EVENT_TIME;
-        self->sleeping = false;
-    }
-    happened = self->happened & (self->awaited | EVENT_TIME);
-    self->happened &= ~happened;
-    return happened;
-}
-
-/* ---- slices ---- */
-
-/* Of those that can run, the next after the one whose turn it was; NULL: none can. */
-static struct env *next_of(struct group *group)
-{
-    for (unsigned i = 1; i <= ENVS_MAX; i++) {
-        struct env *env = kernel.env[(group->turn + i) % ENVS_MAX];
-
-        if (!env || env->group != group || env->thread.state != THREAD_READY)
-            continue;
-        group->turn = env->number;
-        return env;
-    }
-    return NULL;
-}
-
-void env_yield(struct env *env)
-{
-    for (unsigned i = 0; i + 1 < kernel.groups; i++) {
-        struct env *next = next_of(&kernel.group[(env->group->number + i) % kernel.groups]);
-
-        if (!next)
-            continue;
-        sched_yield_to(&next->thread);
-        return;
-    }
-    sched_yield();
 }
 
 /* ---- kernel calls ---- */
@@ -356,7 +258,7 @@ static void set_name(struct env *env, const struct user_regs *regs)
 static long upcall(struct env *env)
 {
     env->pending |= PENDING_LIBRARY;
-    wake_with(env, EVENT_UPCALL);
+    env_wake(env, EVENT_UPCALL);
     return 0;
 }
 
@@ -406,7 +308,7 @@ static long call_on_env(struct env *self, struct user_regs *regs, struct env *en
     case EXO_ENV_TIME:
         return (long)sched_used_ns(&env->thread);
     case EXO_WAKE:
-        wake_with(env, EVENT_WOKEN);
+        env_wake(env, EVENT_WOKEN);
         return 0;
     case EXO_YIELD:
         return yield_to(self, env);
