@@ -101,6 +101,7 @@ static const struct field fields[] = {
 
 #define FIELDS (sizeof fields / sizeof *fields)
 #define VALUE_SHOWN 40 /* characters of a bad value or key that a message repeats */
+#define NO_LINE (-1)   /* of a number that cpu_model_set gives */
 
 struct reading {
     struct cpu_model model;
@@ -121,7 +122,8 @@ __attribute__((format(printf, 3, 4))) static void complain(struct reading *readi
         return;
     reading->failed = true;
     reading->failed_line = line;
-    int used = snprintf(reading->error, CPU_MODEL_ERROR_MAX, "%.120s:%d: ", reading->path, line);
+    int used = line == NO_LINE ? snprintf(reading->error, CPU_MODEL_ERROR_MAX, "%.120s: ", reading->path)
+                               : snprintf(reading->error, CPU_MODEL_ERROR_MAX, "%.120s:%d: ", reading->path, line);
     va_list args;
     va_start(args, format);
     vsnprintf(reading->error + used, CPU_MODEL_ERROR_MAX - (size_t)used, format, args);
@@ -364,4 +366,53 @@ int cpu_model_read(struct cpu_model *model, const char *path, char error[CPU_MOD
         return -1;
     *model = reading.model;
     return 0;
+}
+
+/* Changing. */
+
+/* NULL, with the reason in `reading`, unless exactly one number is meant. */
+static const struct field *find_number(struct reading *reading, const char *key)
+{
+    const struct field *found = NULL;
+    const char *dot = strchr(key, '.'), *name = dot ? dot + 1 : key;
+    for (size_t i = 0; i < FIELDS; i++) {
+        const struct field *field = &fields[i];
+        if (field->kind == TEXT || strcmp(field->key, name) ||
+            (dot && (strlen(field->section) != (size_t)(dot - key) || memcmp(field->section, key, (size_t)(dot - key)))))
+            continue;
+        if (found) {
+            complain(reading, NO_LINE, "several sections have it; say which, as in `%s.%s`", found->section, found->key);
+            return NULL;
+        }
+        found = field;
+    }
+    if (!found)
+        complain(reading, NO_LINE, "no such number of a CPU model; see 'ringside list cpus --json' or sim/cpus/*.ini");
+    return found;
+}
+
+int cpu_model_set(struct cpu_model *model, const char *key, const char *value, char error[CPU_MODEL_ERROR_MAX])
+{
+    struct reading reading = {.model = *model, .path = key, .error = error, .line = NO_LINE};
+    const struct field *field = find_number(&reading, key);
+    for (size_t i = 0; i < FIELDS; i++)
+        reading.set_at[i] = NO_LINE;
+    if (field)
+        set_number(&reading, field, value);
+    if (!reading.failed)
+        check(&reading);
+    if (reading.failed)
+        return -1;
+    *model = reading.model;
+    return 0;
+}
+
+void cpu_model_each(const struct cpu_model *model, cpu_model_number *each, void *ctx)
+{
+    for (size_t i = 0; i < FIELDS; i++) {
+        const void *at = (const char *)model + fields[i].offset;
+        if (fields[i].kind != TEXT)
+            each(ctx, fields[i].section, fields[i].key,
+                 fields[i].kind == WORD ? *(const uint32_t *)at : *(const uint64_t *)at);
+    }
 }

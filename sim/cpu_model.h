@@ -72,4 +72,13 @@ struct cpu_model {
  * keys, values out of range, geometries that do not divide. */
 int cpu_model_read(struct cpu_model *model, const char *path, char error[CPU_MODEL_ERROR_MAX]);
 
+/* Gives a number of the model another value, in the range and between the geometries that a file's must be in. `key` is
+ * "KEY", or "SECTION.KEY" if several sections have it. 0, or -1 with what is wrong and what to do in `error`, and the
+ * model as it was. The name stays: who shows it says that the model is a variant. */
+int cpu_model_set(struct cpu_model *model, const char *key, const char *value, char error[CPU_MODEL_ERROR_MAX]);
+
+/* Calls `each` for every number of the model, in the order of a file. */
+typedef void cpu_model_number(void *ctx, const char *section, const char *key, uint64_t value);
+void cpu_model_each(const struct cpu_model *model, cpu_model_number *each, void *ctx);
+
 #endif

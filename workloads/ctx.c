@@ -2,25 +2,27 @@
  *
  * workloads/ctx.c: the price of a switch of process when each has something to lose.
  *
- * Eight processes in a ring pass a token by pipes; whoever holds it reads and writes its
- * 16 KiB working set. Eight working sets are 128 KiB: beyond L1, within L2, so every hop
- * finds its TLB and first-level cache cold. lmbench's lat_ctx -s 16 8.
+ * Processes in a ring pass a token by pipes; whoever holds it reads and writes its working
+ * set. Eight working sets of 16 KiB, the default, are 128 KiB: beyond L1, within L2, so every
+ * hop finds its TLB and first-level cache cold. lmbench's lat_ctx -s 16 8.
  */
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "workloads/region.h"
 
-#define RING 8
-#define WORDS (16384 / sizeof(unsigned long))
+#define RING_MAX 32
+#define WORDS_MAX (1048576 / sizeof(unsigned long))
 
-static unsigned long working_set[WORDS];
+static unsigned long working_set[WORDS_MAX]; /* of which pages are made when they are touched */
+static unsigned long words;
+static int ring;
 
 static unsigned long touch(void)
 {
     unsigned long sum = 0;
 
-    for (size_t i = 0; i < WORDS; i++) {
+    for (size_t i = 0; i < words; i++) {
         working_set[i] += i;
         sum += working_set[i];
     }
@@ -40,25 +42,25 @@ static void member(int from, int to)
 }
 
 /* ends[i] is the pipe into process i. A child keeps only its own two ends. */
-static void start_ring(int ends[RING][2])
+static void start_ring(int ends[RING_MAX][2])
 {
-    for (int i = 0; i < RING; i++)
+    for (int i = 0; i < ring; i++)
         require(pipe(ends[i]) == 0, "pipe");
-    for (int i = 1; i < RING; i++) {
+    for (int i = 1; i < ring; i++) {
         pid_t child = fork();
 
         require(child >= 0, "fork");
         if (child > 0)
             continue;
-        for (int k = 0; k < RING; k++) {
+        for (int k = 0; k < ring; k++) {
             if (k != i)
                 close(ends[k][0]);
-            if (k != (i + 1) % RING)
+            if (k != (i + 1) % ring)
                 close(ends[k][1]);
         }
-        member(ends[i][0], ends[(i + 1) % RING][1]);
+        member(ends[i][0], ends[(i + 1) % ring][1]);
     }
-    for (int k = 0; k < RING; k++) {
+    for (int k = 0; k < ring; k++) {
         if (k != 0)
             close(ends[k][0]);
         if (k != 1)
@@ -78,17 +80,20 @@ static unsigned long laps(int from, int to, unsigned long count, unsigned long t
 
 int main(int argc, char **argv)
 {
-    unsigned long count = (operations(argc, argv, "ctx") + RING - 1) / RING, token;
-    int ends[RING][2], status;
+    unsigned long ops = operations(argc, argv, "ctx"), count, token;
+    int ends[RING_MAX][2], status;
 
+    ring = (int)parameter(argc, argv, "ctx", "processes");
+    words = parameter(argc, argv, "ctx", "bytes") / sizeof(unsigned long);
+    count = (ops + (unsigned long)ring - 1) / (unsigned long)ring;
     start_ring(ends);
     token = laps(ends[0][0], ends[1][1], 4, 0);
     region_begin();
     token = laps(ends[0][0], ends[1][1], count, token);
-    region_end(count * RING);
+    region_end(count * (unsigned long)ring);
     close(ends[1][1]);
-    for (int i = 1; i < RING; i++)
+    for (int i = 1; i < ring; i++)
         require(wait(&status) > 0 && status == 0, "member");
-    printf("ctx: %lu hops, token %016lx\n", count * RING, token);
+    printf("ctx: %lu hops, token %016lx\n", count * (unsigned long)ring, token);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * workloads/pipe-bw.c: bulk data through a pipe: 64 KiB an operation, written by a child and
+ * workloads/pipe-bw.c: bulk data through a pipe: one chunk an operation (64 KiB), written by a child and
  * read by the parent. lmbench's bw_pipe.
  */
 #include <sys/wait.h>
@@ -8,10 +8,11 @@
 
 #include "workloads/region.h"
 
-#define CHUNK 65536
+#define CHUNK_MAX 262144
 #define WARM_UP 4
 
-static unsigned char buffer[CHUNK];
+static unsigned char buffer[CHUNK_MAX];
+static size_t chunk;
 
 static void produce(int to, unsigned long chunks)
 {
@@ -19,8 +20,8 @@ static void produce(int to, unsigned long chunks)
         size_t done = 0;
 
         buffer[0] = (unsigned char)i;
-        while (done < CHUNK) {
-            ssize_t n = write(to, buffer + done, CHUNK - done);
+        while (done < chunk) {
+            ssize_t n = write(to, buffer + done, chunk - done);
 
             require(n > 0, "write to pipe");
             done += (size_t)n;
@@ -37,8 +38,8 @@ static unsigned long consume(int from, unsigned long chunks)
     for (unsigned long i = 0; i < chunks; i++) {
         size_t done = 0;
 
-        while (done < CHUNK) {
-            ssize_t n = read(from, buffer + done, CHUNK - done);
+        while (done < chunk) {
+            ssize_t n = read(from, buffer + done, chunk - done);
 
             require(n > 0, "read from pipe");
             done += (size_t)n;
@@ -54,7 +55,8 @@ int main(int argc, char **argv)
     int ends[2], status;
     pid_t child;
 
-    memset(buffer, 'b', CHUNK);
+    chunk = parameter(argc, argv, "pipe-bw", "bytes");
+    memset(buffer, 'b', chunk);
     require(pipe(ends) == 0, "pipe");
     child = fork();
     require(child >= 0, "fork");
@@ -69,6 +71,6 @@ int main(int argc, char **argv)
     region_end(ops);
     require(read(ends[0], buffer, 1) == 0, "data after the end");
     require(waitpid(child, &status, 0) == child && status == 0, "child");
-    printf("pipe-bw: %lu chunks, sum %lu, data %016lx\n", ops, sum, fnv(FNV_START, buffer + 1, CHUNK - 1));
+    printf("pipe-bw: %lu chunks, sum %lu, data %016lx\n", ops, sum, fnv(FNV_START, buffer + 1, chunk - 1));
     return 0;
 }

@@ -42,20 +42,44 @@ static inline unsigned long default_operations(const char *name)
     if (strcmp(name, workload) == 0)                                                                                   \
         return (ops);
 #include "workloads/workloads.def"
-#undef WORKLOAD
     return 0;
 }
 
-/* PROGRAM [OPS]: a positive number; exits with status 2 for anything else. */
+static inline void region_usage(const char *name)
+{
+    fprintf(stderr, "usage: %s [OPERATIONS [PARAMETER...]]\n", name);
+    exit(2);
+}
+
+/* PROGRAM [OPS…]: a positive number; exits with status 2 for anything else. */
 static inline unsigned long operations(int argc, char **argv, const char *name)
 {
     char *end = NULL;
     unsigned long ops = argc > 1 ? strtoul(argv[1], &end, 10) : default_operations(name);
 
-    if (ops > 0 && (end == NULL || *end == '\0'))
-        return ops;
-    fprintf(stderr, "usage: %s [OPERATIONS]\n", name);
-    exit(2);
+    if (ops == 0 || (end != NULL && *end != '\0'))
+        region_usage(name);
+    return ops;
+}
+
+/* PROGRAM OPS PARAMETER…, in the order of workloads.def: the one with this key, or its default. Exits with status 2 if
+ * it is not a number in its range. */
+static inline unsigned long parameter(int argc, char **argv, const char *name, const char *key)
+{
+    int at = 1;
+
+#define PARAMETER(workload, parameter_key, initial, lowest, highest, description)                                      \
+    if (strcmp(name, workload) == 0 && ++at && strcmp(key, parameter_key) == 0) {                                      \
+        char *end = NULL;                                                                                              \
+        unsigned long value = argc > at ? strtoul(argv[at], &end, 10) : (initial);                                     \
+                                                                                                                       \
+        if ((end != NULL && *end != '\0') || value < (lowest) || value > (highest))                                    \
+            region_usage(name);                                                                                        \
+        return value;                                                                                                  \
+    }
+#include "workloads/workloads.def"
+    region_usage(name);
+    return 0;
 }
 
 /* FNV-1a, 64 bits: a fingerprint to print instead of data. Start with FNV_START. */

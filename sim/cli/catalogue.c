@@ -41,11 +41,16 @@ const struct setting settings[] = {
 const size_t setting_count = COUNT(settings);
 
 const struct workload workloads[] = {
-#define WORKLOAD(name, program, ops, arguments, operation) {name, program, ops, arguments, operation},
+#define WORKLOAD(name, program, ops, arguments, operation) {name, program, ops, arguments, operation, "", false},
 #include "workloads/workloads.def"
-#undef WORKLOAD
 };
 const size_t workload_count = COUNT(workloads);
+
+const struct parameter parameters[] = {
+#define PARAMETER(workload, key, initial, low, high, description) {workload, key, initial, low, high, description},
+#include "workloads/workloads.def"
+};
+const size_t parameter_count = COUNT(parameters);
 
 /* ---- architectures ---- */
 

@@ -10,6 +10,7 @@
 #define RINGSIDE_SIM_CLI_CATALOGUE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,20 @@ struct workload {
     uint64_t ops;          /* unless --ops says otherwise */
     const char *arguments; /* after the count, separated by blanks */
     const char *operation; /* what one is */
+    const char *parameters; /* in effect, "key=value key=value"; only of a choice (parameters.h), else empty */
+    bool has_own_ops;       /* a choice's: whatever --ops says */
+};
+
+/* How many operations a run does; `asked` is what --ops says, 0: nothing. */
+static inline uint64_t workload_ops(const struct workload *workload, uint64_t asked)
+{
+    return asked && !workload->has_own_ops ? asked : workload->ops;
+}
+
+struct parameter {
+    const char *workload, *key;
+    uint64_t initial, low, high;
+    const char *description;
 };
 
 extern const struct arch archs[];
@@ -52,6 +67,8 @@ extern const struct setting settings[];
 extern const size_t setting_count;
 extern const struct workload workloads[];
 extern const size_t workload_count;
+extern const struct parameter parameters[];
+extern const size_t parameter_count;
 
 /* "ARCH" or "ARCH:VARIANT". NULL, with a suggestion in `error`, if there is none. */
 const struct arch *find_arch(const char *name, struct error *error);

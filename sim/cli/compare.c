@@ -32,18 +32,25 @@ struct runs {
 
 /* ---- planning ---- */
 
+static bool add_row(struct comparison *c, const char *word, struct error *error)
+{
+    struct choice *choice = &c->choice[c->rows];
+
+    c->row[c->rows++] = &choice->workload;
+    return choose_workload(choice, word, error);
+}
+
 static bool choose_workloads(struct comparison *c, const struct options *o, struct error *error)
 {
     if (o->program)
         return refuse(error, STATUS_USAGE,
                       "compare takes architectures, not a program after --; that is 'ringside exec'");
-    for (size_t i = 0; i < o->onlys; i++) {
-        c->row[c->rows] = find_workload(o->only[i], error);
-        if (!c->row[c->rows++])
+    for (size_t i = 0; i < o->onlys; i++)
+        if (!add_row(c, o->only[i], error))
             return false;
-    }
     for (size_t i = 0; o->onlys == 0 && i < workload_count && i < ROWS_MAX; i++)
-        c->row[c->rows++] = &workloads[i];
+        if (!add_row(c, workloads[i].name, error))
+            return false;
     return true;
 }
 
@@ -212,7 +219,7 @@ static int print_failures(const struct comparison *c)
 
 static void print_heading(const struct comparison *c, const struct options *o)
 {
-    printf("Per operation; %s, %u CPU%s, %s model\n", c->column[0].session.cpu.name, o->cpus, o->cpus == 1 ? "" : "s",
+    printf("Per operation; %s, %u CPU%s, %s model\n", c->column[0].session.cpu_name, o->cpus, o->cpus == 1 ? "" : "s",
            o->model == MODEL_TIMING ? "timing" : "count");
     for (size_t i = 0; i < c->columns; i++)
         if (c->column[i].session.settings[0])

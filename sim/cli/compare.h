@@ -4,8 +4,9 @@
  * programs.
  *
  * Columns are architectures with their settings, the first one is what the others are compared with; rows are
- * workloads. JSON is the schema "ringside.compare/1": the records of "ringside.run/1" with the column's "label", what
- * failed, and the differences in cycles by cause.
+ * workloads. JSON is the schema "ringside.compare/1": the CPU model with its numbers, the architectures with the size of
+ * what runs in ring 0, the records of "ringside.run/1" with the column's "label", what failed, and the differences in
+ * cycles by cause.
  */
 #ifndef RINGSIDE_SIM_CLI_COMPARE_H
 #define RINGSIDE_SIM_CLI_COMPARE_H
@@ -36,7 +37,8 @@ struct cell {
 struct comparison {
     struct column column[COLUMNS_MAX];
     size_t columns;
-    const struct workload *row[ROWS_MAX];
+    struct choice choice[ROWS_MAX];
+    const struct workload *row[ROWS_MAX]; /* those of choice */
     size_t rows;
     struct cell cell[ROWS_MAX][COLUMNS_MAX];
 };

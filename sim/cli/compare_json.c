@@ -8,15 +8,20 @@
 
 #include "sim/cli/compare.h"
 #include "sim/cli/explain.h"
+#include "sim/cli/tcb.h"
 
 static json_t *archs_json(const struct comparison *c)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < c->columns; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:s}", "label", c->column[i].label, "name",
-                                               c->column[i].session.arch->name, "variant",
-                                               c->column[i].session.arch->variant));
+    for (size_t i = 0; i < c->columns; i++) {
+        const struct session *s = &c->column[i].session;
+        json_t *object = json_pack("{s:s, s:s, s:s}", "label", c->column[i].label, "name", s->arch->name, "variant",
+                                   s->arch->variant);
+
+        arch_add_tcb(&s->home, s->arch, object);
+        json_array_append_new(array, object);
+    }
     return array;
 }
 
@@ -94,7 +99,8 @@ json_t *comparison_json(const struct comparison *c)
             add_cell(c, row, column, results, failures);
         add_differences(c, row, differences);
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "schema", "ringside.compare/1", "archs", archs_json(c),
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "ringside.compare/1", "cpu",
+                     cpu_model_json(&c->column[0].session.cpu, c->column[0].session.cpu_name), "archs", archs_json(c),
                      "workloads", workloads_json(c), "results", results, "differences", differences, "failures",
                      failures);
 }

@@ -175,6 +175,7 @@ static void hash_machine(struct hasher *h, const struct session *s)
     hash_text(h, "variant", s->arch->variant);
     hash_text(h, "settings", s->settings);
     hash_part(h, "cpu", &s->cpu, sizeof s->cpu);
+    hash_text(h, "cpu name", s->cpu_name);
     hash_number(h, "cpus", s->options->cpus);
     hash_number(h, "model", s->options->model);
     hash_number(h, "seed", s->options->seed);
@@ -202,7 +203,8 @@ struct digest inputs_of_run(const struct digest *inputs, const struct session *s
     hash_start(&h);
     hash_part(&h, "inputs", inputs, sizeof *inputs);
     hash_text(&h, "workload", w->name);
-    hash_number(&h, "operations", s->options->ops);
+    hash_text(&h, "arguments", w->arguments);
+    hash_number(&h, "operations", workload_ops(w, s->options->ops));
     hash_end(&h, &digest);
     return digest;
 }

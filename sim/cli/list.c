@@ -39,26 +39,6 @@ static json_t *arch_settings_json(const struct arch *arch)
     return array;
 }
 
-static bool measure_arch(const struct home *home, const struct arch *arch, struct tcb *tcb)
-{
-    char path[PATH_MAX];
-
-    home_path(home, path, "build/images/%s", arch->image);
-    return tcb_measure(path, tcb);
-}
-
-/* What runs in ring 0, if the image has been built. */
-static void add_tcb(const struct home *home, const struct arch *arch, json_t *object)
-{
-    struct tcb tcb;
-
-    if (!measure_arch(home, arch, &tcb))
-        return;
-    json_object_set_new(object, "tcb_bytes", json_integer((json_int_t)tcb.bytes));
-    if (tcb.has_lines)
-        json_object_set_new(object, "tcb_lines", json_integer((json_int_t)tcb.lines));
-}
-
 static json_t *archs_json(const struct home *home, struct error *error)
 {
     json_t *array = json_array();
@@ -68,7 +48,7 @@ static json_t *archs_json(const struct home *home, struct error *error)
             json_pack("{s:s, s:s, s:s, s:s, s:o}", "name", archs[i].name, "variant", archs[i].variant, "image",
                       archs[i].image, "description", archs[i].description, "settings", arch_settings_json(&archs[i]));
 
-        add_tcb(home, &archs[i], object);
+        arch_add_tcb(home, &archs[i], object);
         json_array_append_new(array, object);
     }
     return array;
@@ -78,7 +58,7 @@ static void print_tcb(const struct home *home, const struct arch *arch)
 {
     struct tcb tcb;
 
-    if (!measure_arch(home, arch, &tcb))
+    if (!arch_measure(home, arch, &tcb))
         return;
     printf("    in ring 0: %llu bytes of code", (unsigned long long)tcb.bytes);
     if (tcb.has_lines)
@@ -105,21 +85,47 @@ static void print_archs(const struct home *home, unsigned width)
 
 /* ---- workloads ---- */
 
+static json_t *parameters_json(const struct workload *w)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < parameter_count; i++) {
+        const struct parameter *p = &parameters[i];
+
+        if (strcmp(p->workload, w->name) == 0)
+            json_array_append_new(array, json_pack("{s:s, s:I, s:I, s:I, s:s}", "key", p->key, "default",
+                                                   (json_int_t)p->initial, "lowest", (json_int_t)p->low, "highest",
+                                                   (json_int_t)p->high, "description", p->description));
+    }
+    return array;
+}
+
 static json_t *workloads_json(const struct home *home, struct error *error)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < workload_count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", workloads[i].name, "program",
+        json_array_append_new(array, json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "name", workloads[i].name, "program",
                                                workloads[i].program, "ops", (json_int_t)workloads[i].ops, "arguments",
-                                               workloads[i].arguments, "operation", workloads[i].operation));
+                                               workloads[i].arguments, "operation", workloads[i].operation,
+                                               "parameters", parameters_json(&workloads[i])));
     return array;
+}
+
+static void print_parameter(const struct parameter *p)
+{
+    printf("%17s %s:%s=%llu  %s, %llu to %llu\n", "", p->workload, p->key, (unsigned long long)p->initial,
+           p->description, (unsigned long long)p->low, (unsigned long long)p->high);
 }
 
 static void print_workloads(const struct home *home, unsigned width)
 {
-    for (size_t i = 0; i < workload_count; i++)
+    for (size_t i = 0; i < workload_count; i++) {
         printf("%-9s %6llu  %s\n", workloads[i].name, (unsigned long long)workloads[i].ops, workloads[i].operation);
+        for (size_t p = 0; p < parameter_count; p++)
+            if (strcmp(parameters[p].workload, workloads[i].name) == 0)
+                print_parameter(&parameters[p]);
+    }
 }
 
 /* ---- CPU models: the keys of the file, checked by its reader ---- */

@@ -56,6 +56,11 @@ static bool take_cpu(struct options *o, const char *name, const char *value, str
     return *value || refuse(error, STATUS_USAGE, "%s wants the name of a CPU model (see 'ringside list cpus')", name);
 }
 
+static bool take_cpu_set(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return append(o->cpu_change, &o->cpu_changes, name, value, error);
+}
+
 static bool take_cpus(struct options *o, const char *name, const char *value, struct error *error)
 {
     uint64_t number;
@@ -198,6 +203,8 @@ static bool take_help(struct options *o, const char *name, const char *value, st
 
 static const struct option table[] = {
     {"--cpu", "NAME", MACHINE, take_cpu, "CPU model, or the path of a model file (default skylake)"},
+    {"--cpu-set", "KEY=VALUE", WORKLOADS, take_cpu_set,
+     "gives a number of the CPU model another value: KEY or SECTION.KEY of sim/cpus/*.ini"},
     {"--cpus", "N", MACHINE | SETTLED, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
     {"--model", "timing|count", MACHINE | SETTLED, take_model,
      "timing counts everything; count leaves cycles and misses out, and is fast"},

@@ -31,6 +31,8 @@ struct options {
 
     /* --cpu --cpus --model --ops --time-limit --seed --set */
     const char *cpu; /* NULL: the default */
+    const char *cpu_change[WORDS_MAX]; /* run, compare: --cpu-set */
+    size_t cpu_changes;
     unsigned cpus;
     enum machine_model model;
     uint64_t ops;           /* 0: the workload's own */

@@ -11,7 +11,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "sim/cli/catalogue.h"
+#include "sim/cli/cpu_variant.h"
+#include "sim/cli/parameters.h"
 #include "sim/machine.h"
 
 #define RECORD_NAME_MAX 64
@@ -19,7 +20,9 @@
 struct record {
     const struct arch *arch;
     char workload[RECORD_NAME_MAX]; /* or the program's name */
-    char cpu[32];
+    char parameters[CHOICE_TEXT_MAX]; /* of the workload: "key=value key=value" */
+    char cpu[CPU_NAME_MAX];
+    char cpu_version[CPU_VERSION_MAX];
     unsigned cpus;
     enum machine_model model;
     char settings[SETTINGS_TEXT_MAX]; /* "key=value key=value" */

@@ -2,6 +2,7 @@
  *
  * sim/cli/record_json.c: records as JSON, schema "ringside.run/1".
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/cli/record.h"
@@ -28,7 +29,8 @@ static json_t *name_json(const char *name)
     return json_string(ascii);
 }
 
-static json_t *settings_json(const char *text)
+/* An object of "key=value key=value". */
+static json_t *pairs_json(const char *text, json_t *(*value)(const char *text, size_t bytes))
 {
     json_t *object = json_object();
 
@@ -38,9 +40,24 @@ static json_t *settings_json(const char *text)
 
         bytes = strcspn(text, " ");
         snprintf(key, sizeof key, "%.*s", (int)key_bytes, text);
-        json_object_set_new(object, key, json_stringn(text + key_bytes + 1, bytes - key_bytes - 1));
+        json_object_set_new(object, key, value(text + key_bytes + 1, bytes - key_bytes - 1));
     }
     return object;
+}
+
+static json_t *integer_json(const char *text, size_t bytes)
+{
+    return json_integer(strtoll(text, NULL, 10));
+}
+
+static json_t *settings_json(const char *text)
+{
+    return pairs_json(text, json_stringn);
+}
+
+static json_t *parameters_json(const char *text)
+{
+    return pairs_json(text, integer_json);
 }
 
 /* Whole numbers stay whole. */
@@ -137,6 +154,9 @@ json_t *record_json(const struct record *r)
         counters_json(r, per_op_json), "total", counters_json(r, total_json), "vm_exits_by_reason", exits_json(r), "domains", domains_json(r), "causes",
         causes_json(r), "warnings", warnings_json(r), "exit", r->exit_status, "host", host_json(r));
 
+    json_object_set_new(json, "cpu_version", json_string(r->cpu_version));
+    if (r->parameters[0])
+        json_object_set_new(json, "parameters", parameters_json(r->parameters));
     if (r->not_applicable)
         json_object_set_new(json, "not_applicable", json_true());
     if (r->revocations.visible || r->revocations.forced)

@@ -19,7 +19,7 @@
 struct plan {
     struct session session;
     struct known known;
-    const struct workload *workload[RUNS_MAX];
+    struct choice choice[RUNS_MAX];
     size_t count;
     struct record record[RUNS_MAX];
     size_t done;
@@ -32,20 +32,19 @@ static bool choose_workloads(struct plan *plan, const struct options *o, struct 
 {
     if (o->program)
         return refuse(error, STATUS_USAGE, "run takes workloads, not a program after --; that is 'ringside exec'");
-    for (size_t i = 1; i < o->words; i++) {
-        plan->workload[plan->count] = find_workload(o->word[i], error);
-        if (!plan->workload[plan->count++])
+    for (size_t i = 1; i < o->words; i++)
+        if (!choose_workload(&plan->choice[plan->count++], o->word[i], error))
             return false;
-    }
     for (size_t i = 0; o->words == 1 && i < workload_count && i < RUNS_MAX; i++)
-        plan->workload[plan->count++] = &workloads[i];
+        if (!choose_workload(&plan->choice[plan->count++], workloads[i].name, error))
+            return false;
     return true;
 }
 
 static bool check_programs(const struct plan *plan, struct error *error)
 {
     for (size_t i = 0; i < plan->count; i++)
-        if (!workload_check(&plan->session, plan->workload[i], error))
+        if (!workload_check(&plan->session, &plan->choice[i].workload, error))
             return false;
     return true;
 }
@@ -87,7 +86,7 @@ static void run_all(struct plan *plan, struct error *error)
         if (error->text[0])
             fprintf(stderr, "ringside: %s\n", error->text);
         error->text[0] = 0;
-        if (!run_workload(plan, plan->workload[i], error) && plan->status == STATUS_OK)
+        if (!run_workload(plan, &plan->choice[i].workload, error) && plan->status == STATUS_OK)
             plan->status = error->status;
     }
 }
@@ -102,7 +101,7 @@ static void print_table(const struct plan *plan)
 
     printf("Per operation; %s%s%s on %s, %u CPU%s, %s model%s%s\n", s->arch->name,
            strcmp(s->arch->variant, "plain") ? ":" : "", strcmp(s->arch->variant, "plain") ? s->arch->variant : "",
-           s->cpu.name, s->options->cpus, s->options->cpus == 1 ? "" : "s",
+           s->cpu_name, s->options->cpus, s->options->cpus == 1 ? "" : "s",
            s->options->model == MODEL_TIMING ? "timing" : "count", s->settings[0] ? ", " : "", s->settings);
     records_table(plan->record, plan->done, width, stdout);
     records_faults(plan->record, plan->done, stdout);

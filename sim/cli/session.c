@@ -71,6 +71,7 @@ bool session_open(struct session *s, const struct options *options, const char *
     s->guests = guests_wanted(s->arch, s->settings);
     return find_home(&s->home, error) &&
            load_cpu(&s->home, options->cpu ? options->cpu : DEFAULT_CPU, &s->cpu, error) &&
+           cpu_variant(&s->cpu, options->cpu_change, options->cpu_changes, s->cpu_name, error) &&
            check_image(&s->home, s->arch, s->arch->image, error) && for_modules(s->arch, check_module, &opening);
 }
 
@@ -195,7 +196,9 @@ static bool fill_record(struct run *r, struct record *record)
     record->cpus = s->options->cpus;
     record->model = s->options->model;
     snprintf(record->workload, sizeof record->workload, "%s", r->job->name);
-    snprintf(record->cpu, sizeof record->cpu, "%s", s->cpu.name);
+    snprintf(record->parameters, sizeof record->parameters, "%s", r->job->parameters ? r->job->parameters : "");
+    snprintf(record->cpu, sizeof record->cpu, "%s", s->cpu_name);
+    cpu_version(&s->cpu, record->cpu_version);
     snprintf(record->settings, sizeof record->settings, "%s", s->settings);
     record->seconds = progress_seconds(&r->progress);
     return record_take(record, machine_result(r->machine)) || refuse(r->error, STATUS_HOST, "out of memory");

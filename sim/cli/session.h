@@ -16,6 +16,7 @@ struct session {
     struct home home;
     const struct arch *arch;
     struct cpu_model cpu;
+    char cpu_name[CPU_NAME_MAX]; /* of the model, or of the variant that --cpu-set makes of it */
     char settings[SETTINGS_TEXT_MAX];
     unsigned disk_slices, guests; /* what the settings want */
 };
@@ -24,7 +25,8 @@ struct saved_file;
 
 /* One run: a first program on a disk, or a saved guest. Everything stays the caller's. */
 struct job {
-    const char *name;   /* in the record */
+    const char *name;       /* in the record */
+    const char *parameters; /* and there; NULL: none */
     const char *domain; /* what the kernel calls a process of the program: its file's name */
     const char *const *argv;
     const char *const *envp;

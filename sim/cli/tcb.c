@@ -160,3 +160,22 @@ bool tcb_measure(const char *path, struct tcb *tcb)
         close(fd);
     return good;
 }
+
+bool arch_measure(const struct home *home, const struct arch *arch, struct tcb *tcb)
+{
+    char path[PATH_MAX];
+
+    home_path(home, path, "build/images/%s", arch->image);
+    return tcb_measure(path, tcb);
+}
+
+void arch_add_tcb(const struct home *home, const struct arch *arch, json_t *object)
+{
+    struct tcb tcb;
+
+    if (!arch_measure(home, arch, &tcb))
+        return;
+    json_object_set_new(object, "tcb_bytes", json_integer((json_int_t)tcb.bytes));
+    if (tcb.has_lines)
+        json_object_set_new(object, "tcb_lines", json_integer((json_int_t)tcb.lines));
+}

@@ -9,8 +9,11 @@
 #ifndef RINGSIDE_SIM_CLI_TCB_H
 #define RINGSIDE_SIM_CLI_TCB_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "sim/cli/catalogue.h"
 
 struct tcb {
     uint64_t bytes; /* of executable sections, their padding included */
@@ -21,5 +24,8 @@ struct tcb {
 
 /* false: no ELF file is there. */
 bool tcb_measure(const char *path, struct tcb *tcb);
+bool arch_measure(const struct home *home, const struct arch *arch, struct tcb *tcb);
+/* "tcb_bytes" and "tcb_lines" for `object`, if the image has been built. */
+void arch_add_tcb(const struct home *home, const struct arch *arch, json_t *object);
 
 #endif

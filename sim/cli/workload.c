@@ -54,7 +54,7 @@ static void make_arguments(const struct workload *w, uint64_t ops, char text[TEX
     char *rest = text, *word;
     size_t count = 0;
 
-    snprintf(text, TEXT_MAX, "/bin/%s %llu%s%s", w->program, (unsigned long long)(ops ? ops : w->ops),
+    snprintf(text, TEXT_MAX, "/bin/%s %llu%s%s", w->program, (unsigned long long)workload_ops(w, ops),
              *w->arguments ? " " : "", w->arguments);
     while ((word = strsep(&rest, " ")) && count + 1 < WORDS_OF_WORKLOAD)
         argv[count++] = word;
@@ -87,6 +87,7 @@ static bool run_program(struct run *r, struct record *record, struct error *erro
     struct stream console = {.in = -1, .out = fileno(r->output)}, errors = console;
     struct job job = {
         .name = r->workload->name,
+        .parameters = r->workload->parameters,
         .domain = r->workload->program,
         .argv = argv,
         .envp = environment,

@@ -69,7 +69,8 @@ static void json_has_every_field_of_the_schema(void **state)
 {
     static const char *const keys[] = {"arch",    "variant", "workload", "cpu",    "cpus",
                                        "model",   "ops",     "settings", "per_op", "total",
-                                       "domains", "causes",  "warnings", "exit",   "host"};
+                                       "domains", "causes",  "warnings", "exit",   "host",
+                                       "cpu_version"};
     struct record r;
     json_t *json, *object;
 
