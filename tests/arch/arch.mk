@@ -18,9 +18,9 @@ $(BUILD)/images/tests/hostile_$(1).elf: $(SERVER_RUNTIME:%=$(BUILD)/guest/arch-m
 	$$(CC) $$(SERVER_LDFLAGS) -T arch-micro/server/server.ld -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group
 TEST_NEEDS += $(BUILD)/images/tests/hostile_$(1).elf
 endef
-$(eval $(call hostile_image,fsd,fs_part,attacks,fs pipe))
-$(eval $(call hostile_image,ttyd,tty_part,attacks,tty virtio))
-$(eval $(call hostile_image,vmd,vm_part,attacks,vm))
+$(eval $(call hostile_image,fsd,fs_part,attacks attacks_peers,fs pipe))
+$(eval $(call hostile_image,ttyd,tty_part,attacks attacks_peers,tty virtio))
+$(eval $(call hostile_image,vmd,vm_part,attacks attacks_peers,vm))
 
 # A hostile library of the exokernel: no services.
 HOSTILE_LIB_OBJECTS := $(patsubst %,$(BUILD)/guest/tests/arch/images/%.o,hostile_lib exo_calls exo_disk exo_deadly) \
