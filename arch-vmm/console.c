@@ -119,6 +119,18 @@ static void received(struct line *line, uint32_t bytes)
     vm_console_received(console, line->input, bytes);
 }
 
+/* What has been taken from the host is the guest's; no more is taken. */
+void console_stop_input(void)
+{
+    uint32_t written;
+
+    for (struct line *line = lines; line < lines + LINES; line++) {
+        virtio_stop(&line->device);
+        if (virtq_reap(line->queue[RECEIVE], &written) >= 0)
+            received(line, written);
+    }
+}
+
 void console_interrupt(void)
 {
     uint32_t written;

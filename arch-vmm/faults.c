@@ -72,4 +72,6 @@ void fault_device(struct user_regs *regs)
         disk_interrupt();
     else
         console_interrupt();
+    if (monitor.save_due) /* a guest that sleeps may have waited for this alone, and its kernel not */
+        vcpu_wake(&monitor.guest[0]->cpu);
 }

@@ -299,6 +299,8 @@ int disk_ended(uint64_t ticket);
 void console_init(void);
 void console_end(void);
 void console_interrupt(void);
+/* Before a guest is saved: input that is on its way arrives, and none comes any more. */
+void console_stop_input(void);
 /* Prints console->send; vm_console_sent() follows. */
 void console_send(struct vm_console *console);
 void vm_console_sent(struct vm_console *console);

@@ -76,6 +76,7 @@ static _Noreturn void save(struct guest *guest)
         panic("not enough memory to save guest %u", guest->number);
     if (monitor.task_switched)
         clear_task_switched();
+    console_stop_input();
     write_down(guest, state);
     *request = (struct save_request){physical(state), sizeof(*state)};
     out32(PORT_SAVE, (uint32_t)(physical(request) / PAGE_BYTES));
