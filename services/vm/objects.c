@@ -53,6 +53,7 @@ static size_t object_free(struct vm *vm, struct vm_object *object)
 {
     size_t dropped = drop_idle_pages(vm, object);
 
+    vm_page_prune(vm, &object->pages, 0, UINT64_MAX);
     if (object->kind == OBJECT_FILE) {
         struct call call = {.nr = CALL_munmap};
 

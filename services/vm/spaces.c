@@ -48,6 +48,7 @@ static void space_free(struct vm *vm, struct vm_space *space)
 
     while ((root = space->areas.root))
         vm_range_remove(vm, space, root->key, area_of(root)->end);
+    vm_page_prune(vm, &space->pages, 0, UINT64_MAX);
     vm->mmu->space_destroy(vm->mmu->ctx, space->id);
     vm->host->free(vm->host->ctx, space, sizeof *space);
 }
