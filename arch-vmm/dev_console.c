@@ -11,7 +11,8 @@
 
 enum { RECEIVE, TRANSMIT, QUEUES };
 
-#define PIECE 256
+#define PIECE 1024
+#define REQUEST_MAX (1u << 20) /* bytes of one request: what the machine's own console takes */
 
 static const struct virtio_console_config no_config;
 
@@ -27,12 +28,15 @@ static bool log_chain(struct vm_console *c, const struct virtio_chain *chain)
             return false;
         for (uint64_t i = 0; i < n; i++)
             guest_log(c->guest, piece[i]);
+        sched_sleep(0, 1, false); /* until now: others have their turn, and interrupts are taken */
     }
     return true;
 }
 
 static bool in_memory(const struct guest *guest, const struct virtio_chain *chain)
 {
+    if (chain->readable_bytes > REQUEST_MAX)
+        return false;
     for (unsigned i = 0; i < chain->readable; i++)
         if (!guest_memory(guest, chain->segment[i].address, chain->segment[i].bytes))
             return false;
@@ -67,19 +71,19 @@ void vm_console_sent(struct vm_console *c)
 
 /* ---- input ---- */
 
+/* Who has no input gets its buffers back empty, all at once. */
 static void start_receive(struct vm_console *c)
 {
-    if (c->receiving || !virtio_take(&c->virtio, RECEIVE, &c->receive))
-        return;
-    if (c->receive.readable || !c->receive.writable_bytes) {
-        virtio_break(&c->virtio);
-        return;
+    while (!c->receiving && virtio_take(&c->virtio, RECEIVE, &c->receive)) {
+        if (c->receive.readable || !c->receive.writable_bytes) {
+            virtio_break(&c->virtio);
+        } else if (c->guest->number == 1) {
+            c->receiving = true;
+            console_receive(c);
+        } else {
+            virtio_give(&c->virtio, RECEIVE, &c->receive, 0);
+        }
     }
-    c->receiving = true;
-    if (c->guest->number == 1)
-        console_receive(c);
-    else
-        vm_console_received(c, NULL, 0);
 }
 
 void vm_console_received(struct vm_console *c, const void *bytes, uint32_t count)

@@ -134,7 +134,13 @@ static bool begin_request(struct guest *guest, struct disk_request *rq)
     return true;
 }
 
-static bool has_ended(struct disk_request *rq)
+/* Once more, as a page that was data when the device began may be a page table by now. */
+static void segment_read(struct guest *guest, const struct virtio_segment *s)
+{
+    guest_memory_for_device(guest, s->address, s->bytes);
+}
+
+static bool has_ended(struct guest *guest, struct disk_request *rq)
 {
     while (rq->ended < rq->begun) {
         int result = disk_ended(rq->ticket[rq->ended]);
@@ -143,6 +149,8 @@ static bool has_ended(struct disk_request *rq)
             return false;
         if (result < 0)
             rq->status = VIRTIO_BLK_S_IOERR;
+        else if (rq->type == VIRTIO_BLK_T_IN)
+            segment_read(guest, data_segment(rq, rq->ended));
         rq->ended++;
     }
     return rq->ended == data_segments(rq) || rq->status != VIRTIO_BLK_S_OK;
@@ -185,7 +193,7 @@ void vm_disk_pump(struct guest *guest)
 
     for (unsigned i = 0; i < disk->count && begin_request(guest, request_at(disk, i)); i++)
         ;
-    while (disk->count && has_ended(request_at(disk, 0)))
+    while (disk->count && has_ended(guest, request_at(disk, 0)))
         end_request(guest, request_at(disk, 0));
 }
 
@@ -197,10 +205,9 @@ static void notify(void *self, unsigned queue)
     vm_disk_pump(self);
 }
 
-/* What is under way still moves data: it is waited for, and then means nothing. */
-static void reset(void *self)
+void vm_disk_forget(struct guest *guest)
 {
-    struct vm_disk *disk = &((struct guest *)self)->disk;
+    struct vm_disk *disk = &guest->disk;
 
     for (unsigned i = 0; i < disk->count; i++) {
         struct disk_request *rq = request_at(disk, i);
@@ -210,6 +217,11 @@ static void reset(void *self)
                 rq->ended++;
     }
     disk->count = 0;
+}
+
+static void reset(void *self)
+{
+    vm_disk_forget(self);
 }
 
 void vm_disk_init(struct guest *guest)

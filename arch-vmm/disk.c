@@ -51,13 +51,16 @@ uint64_t disk_sectors(void)
     return (uint64_t)ask(BLK_SIZE, 0, 0, 0);
 }
 
+/* What has ended may have been seen since the last interrupt, when one guest looked for its own; and again here. */
 void disk_interrupt(void)
 {
-    disk.woken = false;
     blk_event(disk.blk);
-    for (unsigned i = 0; disk.woken && i < monitor.guests; i++)
-        if (!monitor.guest[i]->ended)
-            vm_disk_pump(monitor.guest[i]);
+    while (disk.woken) {
+        disk.woken = false;
+        for (unsigned i = 0; i < monitor.guests; i++)
+            if (!monitor.guest[i]->ended)
+                vm_disk_pump(monitor.guest[i]);
+    }
 }
 
 /* A refusal is told when the result is asked for: the guest's request was checked before. */

@@ -54,6 +54,7 @@ static _Noreturn void leave(struct guest *guest)
 {
     if (guest->log_used)
         log_flush(guest);
+    vm_disk_forget(guest);
     guest->ended = true;
     alarm_cancel(&guest->cpu.timer);
     if (monitor.bases_of == &guest->cpu)

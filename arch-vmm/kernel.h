@@ -284,6 +284,8 @@ void vm_disk_init(struct guest *guest);
 void vm_disk_fini(struct guest *guest);
 /* Begins what can begin, ends what has ended. */
 void vm_disk_pump(struct guest *guest);
+/* What is under way still moves data, and has tickets: it is waited for, and then means nothing. */
+void vm_disk_forget(struct guest *guest);
 void vm_console_init(struct guest *guest, unsigned line);
 
 /* disk.c: the machine's disk. A ticket > 0, 0: not now; ended: 0 or -EIO, 1: not yet. */

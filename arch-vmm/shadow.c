@@ -28,7 +28,6 @@
 #include "guest/settings.h"
 #include "guest/x86.h"
 
-#define PCIDS 4096
 #define PATH_PAGES 8 /* two roots, two paths of tables */
 
 /* ---- roots ---- */
@@ -47,8 +46,8 @@ static struct shadow_page *root_make(struct guest *guest, uint64_t cr3, bool ker
         return NULL;
     for (unsigned i = index_of(MONITOR_BEGIN, 3); i < index_of(MONITOR_END, 3); i++)
         p->table[i] = own[i];
-    guest->shadow->next_pcid = guest->shadow->next_pcid % (PCIDS / GUESTS_MAX - 1) + 1;
-    p->pcid = (uint16_t)(guest->shadow->next_pcid + (guest->number - 1) * (PCIDS / GUESTS_MAX));
+    guest->shadow->next_pcid = guest->shadow->next_pcid % (PCIDS_EACH - 1) + 1;
+    p->pcid = (uint16_t)(guest->shadow->next_pcid + (guest->number - 1) * PCIDS_EACH);
     p->flush = true;
     probe(PROBE_GUEST_ROOT, physical(p->table), guest->number | (kernel ? GUEST_KERNEL : 0), cr3);
     return p;
@@ -97,6 +96,7 @@ void shadow_switch(struct vcpu *v, bool keep)
 
 void shadow_load(struct vcpu *v)
 {
+    const struct shadow_page **tagged;
     struct shadow_page *root;
     uint64_t cr3;
 
@@ -106,6 +106,9 @@ void shadow_load(struct vcpu *v)
     cr3 = cr3_of(root);
     if (read_cr3() == cr3 && !root->flush)
         return;
+    tagged = &v->guest->shadow->tagged[root->pcid % PCIDS_EACH];
+    root->flush |= *tagged != root;
+    *tagged = root;
     write_cr3(paging.pcid && !root->flush ? cr3 | CR3_NOFLUSH : cr3);
     root->flush = false;
 }

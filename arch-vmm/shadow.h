@@ -12,6 +12,7 @@
 #define NONE 0
 #define WRITABLE_KNOWN 5 /* the kernel's direct map, a program, its kernel for it; spaces that the guest has forgotten */
 #define NOWHERE UINT64_MAX
+#define PCIDS_EACH (4096 / GUESTS_MAX) /* that a guest has; more roots than that share them */
 
 struct shadow_page {
     uint64_t *table; /* through the monitor's direct map */
@@ -45,6 +46,7 @@ struct shadow {
     struct frame_state *frame;
     uint64_t frames;
     uint32_t next_pcid;
+    const struct shadow_page *tagged[PCIDS_EACH]; /* by PCID: the root that was loaded with it last */
     bool cached; /* shadow-cache=on */
     bool full;   /* a page was wanted and none was there: all must go */
 };

@@ -16,6 +16,7 @@
 #define RFLAGS_IOPL 0x3000
 #define RFLAGS_AC 0x40000
 #define OPCODE_HLT 0xf4
+#define VECTOR_TIMER_FIRST 16 /* SDM vol. 3A §10.5.2: lower ones are errors */
 
 /* ---- flags and bases ---- */
 
@@ -71,11 +72,20 @@ void vcpu_interrupt(struct vcpu *v, unsigned vector)
         vcpu_wake(v);
 }
 
+/* Whether anybody would notice: not while the interrupt of the last time still waits. So a guest whose timer is always
+ * due costs one alarm for each interrupt that it takes, and none while another one runs. */
+static bool timer_is_heard(const struct lapic *lapic)
+{
+    unsigned vector = lapic->lvt[0] & 0xff;
+
+    return vector >= VECTOR_TIMER_FIRST && !(lapic->irr[vector / 32] >> vector % 32 & 1);
+}
+
 void vcpu_timer_update(struct vcpu *v)
 {
     uint64_t next = lapic_next_timer(&v->lapic);
 
-    if (next == LAPIC_NEVER)
+    if (next == LAPIC_NEVER || !timer_is_heard(&v->lapic))
         alarm_cancel(&v->timer);
     else
         alarm_set(&v->timer, clock_ns_of(next - (uint64_t)v->guest->clock_offset));
@@ -120,6 +130,8 @@ static void take_interrupt(struct vcpu *v)
     if (vector < 0 || !v->interrupts || halts_next(v))
         return;
     lapic_accept(&v->lapic, (unsigned)vector);
+    if ((v->lapic.lvt[0] & 0xff) == (unsigned)vector)
+        vcpu_timer_update(v);
     deliver_interrupt(v, (unsigned)vector);
 }
 
