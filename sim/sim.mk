@@ -20,4 +20,7 @@ $(BUILD)/ringside: $(CLI_SOURCES:%.c=$(BUILD)/host/%.o) $(BUILD)/host/libsim.a $
 $(BUILD)/asan/ringside: $(CLI_SOURCES:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
 	$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
 
+# The report's page is in the program (.incbin).
+$(BUILD)/host/sim/cli/page.o $(BUILD)/asan/sim/cli/page.o: $(wildcard sim/cli/page/*)
+
 ALL += $(BUILD)/ringside

@@ -14,6 +14,7 @@
 
 #include "sim/cli/commands.h"
 #include "sim/cli/compare.h"
+#include "sim/cli/page.h"
 #include "sim/cli/pool.h"
 #include "sim/cli/record_pack.h"
 #include "sim/cli/table.h"
@@ -246,12 +247,24 @@ static bool has_results(const struct comparison *c)
     return false;
 }
 
+/* The page, with what is known step by step. */
+static bool write_report(const struct comparison *c, const struct options *o, struct error *error)
+{
+    json_t *steps = json_array();
+    bool good = write_page(c, steps, o->html, error);
+
+    json_decref(steps);
+    return good;
+}
+
 static bool print_results(const struct comparison *c, const struct options *o, struct error *error)
 {
     json_t *json = o->json ? comparison_json(c) : NULL;
     bool good = !o->json || write_json(json, o->json_file, STDOUT_FILENO, error);
 
     json_decref(json);
+    if (good && o->html)
+        good = write_report(c, o, error);
     if (o->csv)
         comparison_csv(c, stdout);
     else if ((!o->json || o->json_file) && has_results(c))

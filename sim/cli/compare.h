@@ -48,6 +48,8 @@ struct comparison {
 bool choose_columns(struct comparison *comparison, const struct options *options, struct error *error);
 
 void comparison_tables(const struct comparison *comparison, unsigned width, bool bold, FILE *out);
+/* The tables' counters, as {title, counters, ratio}: a new reference. */
+json_t *comparison_groups(void);
 /* A line for each workload and architecture after the first; `width` 0: never wrapped. */
 void comparison_explanations(const struct comparison *comparison, unsigned width, bool bold, FILE *out);
 /* What became of faults that were injected; nothing, if none were. */

@@ -32,6 +32,20 @@ static const struct group {
     {"Messages", {COUNTER_messages}, {NULL}, 1, false},
 };
 
+json_t *comparison_groups(void)
+{
+    json_t *array = json_array();
+
+    for (const struct group *g = groups; g < groups + sizeof groups / sizeof *groups; g++) {
+        json_t *counters = json_array();
+
+        for (size_t i = 0; i < g->counters; i++)
+            json_array_append_new(counters, json_string(counter_info[g->counter[i]].name));
+        json_array_append_new(array, json_pack("{s:s, s:o, s:b}", "title", g->title, "counters", counters, "ratio", g->ratio));
+    }
+    return array;
+}
+
 static void print_title(const char *title, bool bold, FILE *out)
 {
     fprintf(out, "\n%s%s%s", bold ? "\033[1m" : "", title, bold ? "\033[0m" : "");

@@ -150,6 +150,24 @@ static bool take_root(struct options *o, const char *name, const char *value, st
     return true;
 }
 
+static bool take_html(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->html = value;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a file's name", name);
+}
+
+static bool take_format(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->format = value;
+    return true;
+}
+
+static bool take_output(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->output = value;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a file's name", name);
+}
+
 static bool take_stdin(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->input = value;
@@ -198,7 +216,9 @@ static bool take_help(struct options *o, const char *name, const char *value, st
 
 #define SETTLED (1u << 31) /* a saved guest has it already: not with --restore */
 #define WORKLOADS (COMMAND_RUN | COMMAND_COMPARE)
-#define MACHINE (WORKLOADS | COMMAND_EXEC)
+#define TRACES (COMMAND_TRACE | COMMAND_FUNCTIONS)
+#define PROGRAMS (COMMAND_EXEC | TRACES)
+#define MACHINE (WORKLOADS | PROGRAMS)
 #define ANY (MACHINE | COMMAND_LIST | COMMAND_DOCTOR)
 
 static const struct option table[] = {
@@ -206,7 +226,7 @@ static const struct option table[] = {
     {"--cpu-set", "KEY=VALUE", WORKLOADS, take_cpu_set,
      "gives a number of the CPU model another value: KEY or SECTION.KEY of sim/cpus/*.ini"},
     {"--cpus", "N", MACHINE | SETTLED, take_cpus, "number of CPUs, 1 to 8 (default 1)"},
-    {"--model", "timing|count", MACHINE | SETTLED, take_model,
+    {"--model", "timing|count", WORKLOADS | COMMAND_EXEC | SETTLED, take_model,
      "timing counts everything; count leaves cycles and misses out, and is fast"},
     {"--ops", "N", MACHINE, take_ops,
      "run, compare: operations in the measured region (default: the workload's); exec: how many the program does"},
@@ -217,17 +237,21 @@ static const struct option table[] = {
      "                         it is entered, or K basic blocks later"},
     {"--time-limit", "MS", MACHINE, take_time_limit, "give up after MS milliseconds of simulated time"},
     {"--seed", "NUMBER", MACHINE | SETTLED, take_seed, "what the guest's random numbers start from (default 1)"},
-    {"--json", "[FILE]", ANY, take_json,
+    {"--json", "[FILE]", ANY & ~(unsigned)COMMAND_TRACE, take_json,
      "results as JSON: on standard output, of exec on descriptor 3; or in FILE"},
-    {"--csv", NULL, MACHINE, take_csv, "results as comma-separated values, to the same place"},
+    {"--csv", NULL, WORKLOADS | COMMAND_EXEC | COMMAND_FUNCTIONS, take_csv, "results as comma-separated values, to the same place"},
+    {"--html", "FILE", COMMAND_COMPARE, take_html, "also one page for a browser: tables, figures, and one call step by step"},
     {"--workload", "NAME", COMMAND_COMPARE, take_workload, "only this workload; may be given several times"},
     {"--jobs", "N", COMMAND_COMPARE, take_jobs, "at most N runs at once (default: the host's CPUs)"},
     {"--no-cache", NULL, WORKLOADS, take_no_cache, "run it, even if its result is known, and do not keep the result"},
-    {"--root", "DIR", COMMAND_EXEC | SETTLED, take_root, "the guest's file system starts as a copy of DIR"},
-    {"--stdin", "FILE", COMMAND_EXEC, take_stdin, "standard input from FILE"},
-    {"--cwd", "DIR", COMMAND_EXEC | SETTLED, take_cwd, "working directory in the guest (default /)"},
-    {"--env", "NAME=VALUE", COMMAND_EXEC | SETTLED, take_env,
+    {"--root", "DIR", PROGRAMS | SETTLED, take_root, "the guest's file system starts as a copy of DIR"},
+    {"--stdin", "FILE", PROGRAMS, take_stdin, "standard input from FILE"},
+    {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /)"},
+    {"--env", "NAME=VALUE", PROGRAMS | SETTLED, take_env,
      "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
+    {"--format", "NAME", COMMAND_TRACE, take_format,
+     "perfetto (Chrome's trace events, the default), folded (for flame graphs), callgrind, or steps (JSON)"},
+    {"--output", "FILE", COMMAND_TRACE, take_output, "where the trace goes; also -o FILE"},
     {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
     {"--save-at", "MS FILE", COMMAND_EXEC, take_save_at,
      "vmm: after MS milliseconds of simulated time the guest stops, and is written to FILE"},
@@ -277,7 +301,7 @@ static const char *next_word(const struct option *option, char *const argv[], in
 static bool parse_option(struct options *o, enum command_bit command, char *const argv[], int argc, int *at,
                          struct error *error)
 {
-    const char *word = argv[*at], *value = strchr(word, '=');
+    const char *word = strcmp(argv[*at], "-o") ? argv[*at] : "--output", *value = strchr(word, '=');
     size_t bytes = value ? (size_t)(value - word) : strlen(word);
     const struct option *option = find_option(command, word, bytes);
 

@@ -18,6 +18,8 @@ enum command_bit {
     COMMAND_LIST = 1 << 2,
     COMMAND_DOCTOR = 1 << 3,
     COMMAND_COMPARE = 1 << 4,
+    COMMAND_TRACE = 1 << 5,
+    COMMAND_FUNCTIONS = 1 << 6,
 };
 
 #define WORDS_MAX 64
@@ -46,7 +48,11 @@ struct options {
 
     /* --json[=FILE] --csv */
     bool json, csv;
+    const char *html; /* --html FILE */
     const char *json_file; /* NULL: where the command says */
+
+    /* trace: --format --output */
+    const char *format, *output; /* NULL: not given */
 
     /* run, compare: --no-cache; compare: --workload --jobs */
     bool no_cache;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/page.h: a comparison as one HTML page that needs nothing else: the figures, and one operation of each workload
+ * step by step.
+ */
+#ifndef RINGSIDE_SIM_CLI_PAGE_H
+#define RINGSIDE_SIM_CLI_PAGE_H
+
+#include "sim/cli/compare.h"
+
+/* Writes the file, or replaces it. `steps`: an array of what `trace --format steps` writes; a borrowed reference. */
+bool write_page(const struct comparison *comparison, json_t *steps, const char *path, struct error *error);
+
+#endif
