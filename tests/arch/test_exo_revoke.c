@@ -168,6 +168,33 @@ static void test_pins(void **state)
     expect_revocations(0, 6);
 }
 
+static void test_keeps(void **state)
+{
+    (void)state;
+    beside_hoarder("hoard=kept", "build/programs/arch/reread", "3", "2", NULL);
+    expect_output("reread: 0 wrong\n", 0);
+    expect_in_log("hoarder: was promised some\n");
+    expect_revocations(0, 6);
+}
+
+static void test_moves(void **state)
+{
+    static const struct boot_library libraries[] = {LIBOS, HOARDER, {0}};
+
+    (void)state;
+    boot = (struct micro_boot){.libraries = libraries,
+                               .program = "build/programs/arch/reread",
+                               .arguments = {"3", "2"},
+                               .settings = "hoard=dma",
+                               .slices = 2,
+                               .disk_free = 32ul << 20,
+                               .limit_ms = 60000};
+    run_to_end();
+    expect_output("reread: 0 wrong\n", 0);
+    expect_in_log("hoarder: most is moved\n");
+    expect_revocations(0, 6);
+}
+
 static void test_tables(void **state)
 {
     (void)state;
@@ -238,6 +265,8 @@ int main(void)
         cmocka_unit_test(test_takes_again),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_keeps),
+        cmocka_unit_test(test_moves),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_only_copy),
         cmocka_unit_test(test_extents),

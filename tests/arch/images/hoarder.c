@@ -7,6 +7,9 @@
  *   retake   gives back what is wanted, and at once takes as much again
  *   lie      gives back what is not its own, what it has mapped, and the same frame again and again
  *   pins     as ignore, and has each frame mapped in its region and in a space
+ *   kept     as ignore, and has as many as it may promised to it (EXO_KEPT)
+ *   dma      the second system: as ignore, and has the disk read into all of them, whose results it never asks for; it ends after
+ *            DMA_NS, and gives nothing back
  *   tables   fills memory with page tables, all for one frame
  *   claim    waits until others have had time to take all, then takes its fair share, and checks each frame
  *   extents  the second system: binds and reads its own slice of the disk, and tries to reach the others'
@@ -27,6 +30,8 @@
 #define CLAIM_AFTER_NS 1500000000ul
 #define EAGAIN 11
 #define SECTOR 512
+#define TRANSFER_PAGES 256
+#define DMA_NS 2000000000ul
 
 #define PRIVATE ((volatile struct exo_private *)LIB_PRIVATE)
 #define BOOT ((const struct boot_info *)LIB_BOOT_INFO)
@@ -129,6 +134,14 @@ static void pins(void)
         sleep_ns(TICK_NS, 0);
 }
 
+static void kept(void)
+{
+    while (FRAMES_MAX - count >= BATCH && exo_call(EXO_PAGES_TAKE, (uint64_t)&frames[count], BATCH | EXO_KEPT, 0) == BATCH)
+        count += BATCH;
+    log_line(count && count < FRAMES_MAX / 3 ? "was promised some" : "was promised too much");
+    ignore();
+}
+
 static void tables(void)
 {
     uint64_t n = 0;
@@ -198,6 +211,48 @@ static void extents(void)
     exo_call(EXO_POWER_OFF, 5, 0, 0);
 }
 
+/* How many from the n-th on are in a row, at most what one transfer moves. */
+static size_t row_at(size_t n)
+{
+    size_t pages = 1;
+
+    while (pages < TRANSFER_PAGES && n + pages < count && frames[n + pages] == frames[n] + pages * PAGE)
+        pages++;
+    return pages;
+}
+
+/* The disk's queue may be full for a moment. */
+static bool read_into(long extent, uint64_t frame, uint64_t bytes)
+{
+    long ticket = -EAGAIN;
+
+    for (unsigned i = 0; i < 10 && ticket == -EAGAIN; i++) {
+        ticket = exo_call5(EXO_DISK_READ, (uint64_t)extent, 0, frame, bytes, 0);
+        if (ticket == -EAGAIN)
+            sleep_ns(TICK_NS, 0);
+    }
+    return ticket > 0;
+}
+
+static void dma(void)
+{
+    long own = bind(BOOT->disk_bytes / SECTOR / BOOT->disk_slices, 0);
+    uint64_t until = now_ns() + DMA_NS;
+    size_t moved = 0;
+
+    while (FRAMES_MAX - count >= BATCH &&
+           exo_call(EXO_PAGES_TAKE, (uint64_t)&frames[count], BATCH | EXO_IN_A_ROW, 0) == BATCH)
+        count += BATCH;
+    take_all();
+    for (size_t n = 0; n < count; n += row_at(n))
+        if (read_into(own, frames[n], row_at(n) * PAGE))
+            moved += row_at(n);
+    log_line(moved > count / 2 ? "most is moved" : "less is moved: %lu of %lu", moved, count);
+    while (now_ns() < until)
+        sleep_ns(TICK_NS, 0);
+    exo_call(EXO_POWER_OFF, 0, 0, 0);
+}
+
 /* ---- which ---- */
 
 static bool is_way(const char *way)
@@ -221,7 +276,8 @@ void _start(void)
         void (*run)(void);
     } ways[] = {
         {"hoard=ignore", ignore}, {"hoard=retake", retake}, {"hoard=lie", lie},         {"hoard=pins", pins},
-        {"hoard=tables", tables}, {"hoard=claim", claim},   {"hoard=extents", extents},
+        {"hoard=tables", tables}, {"hoard=claim", claim},   {"hoard=extents", extents}, {"hoard=kept", kept},
+        {"hoard=dma", dma},
     };
 
     space = (uint64_t)exo_call(EXO_SPACE_CREATE, 0, 0, 0);
