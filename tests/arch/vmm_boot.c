@@ -33,8 +33,13 @@ static void keep_log(void *ctx, const char *line)
 {
     struct vmm_boot *boot = ctx;
 
-    append(boot->log, sizeof boot->log, line, strlen(line));
-    append(boot->log, sizeof boot->log, "\n", 1);
+    size_t bytes = strlen(line);
+
+    if (boot->log_used + bytes + 2 > sizeof boot->log)
+        return;
+    memcpy(boot->log + boot->log_used, line, bytes);
+    boot->log_used += bytes;
+    memcpy(boot->log + boot->log_used++, "\n", 2);
 }
 
 static void keep_output(void *ctx, const void *from, size_t bytes)
@@ -42,6 +47,7 @@ static void keep_output(void *ctx, const void *from, size_t bytes)
     struct vmm_boot *boot = ctx;
 
     append(boot->output, sizeof boot->output, from, bytes);
+    boot->heard = boot->log_used;
 }
 
 static void read_program(const char *path, struct disk_file *to)
@@ -155,6 +161,7 @@ void vmm_boot(struct vmm_boot *boot)
     };
     size_t disk_bytes;
 
+    boot->heard = boot->log_used = 0;
     boot->log[0] = boot->output[0] = boot->report[0] = 0;
     for (unsigned i = 0; i < 4 && boot->arguments[i]; i++)
         argv[i + 1] = boot->arguments[i];

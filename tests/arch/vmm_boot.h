@@ -25,7 +25,8 @@ struct vmm_boot {
     int exit_status;
     uint64_t free_frames_before, free_frames_after, cycles;
     struct counters counters;
-    char log[1 << 18], output[1 << 14], report[1 << 14]; /* of kernels; of programs; of a crash */
+    size_t log_used, heard; /* bytes of the log: all, and when a program last said something */
+    char log[1 << 22], output[1 << 14], report[1 << 14]; /* of kernels; of programs; of a crash */
 };
 
 /* Fails the test if it cannot start. */

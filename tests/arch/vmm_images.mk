@@ -12,3 +12,4 @@ $(BUILD)/images/tests/$(1).elf: $(patsubst %,$(BUILD)/guest/tests/arch/images/%.
 TEST_NEEDS += $(BUILD)/images/tests/$(1).elf
 endef
 $(eval $(call vmm_test_image,vmm_holes,vmm_holes))
+$(eval $(call vmm_test_image,vmm_hostile,vmm_hostile vmm_tables vmm_privileged vmm_devices))

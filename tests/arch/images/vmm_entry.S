@@ -20,6 +20,7 @@ kit_try:
     pushq %r13
     pushq %r14
     pushq %r15
+    pushq resume_rsp(%rip)
     movq %rsp, resume_rsp(%rip)
     movq %rdi, %rax
     movq %rsi, %rdi
@@ -36,6 +37,7 @@ abandon:
     popq %rax
 resume:
     cli
+    popq resume_rsp(%rip)
     popq %r15
     popq %r14
     popq %r13

@@ -23,7 +23,6 @@ static char stack[STACK_BYTES] __attribute__((aligned(16)));
 extern char kit_syscall[];
 
 _Noreturn void guest_main(uint64_t boot_physical);
-void kit_restore(void);
 
 struct gate kit_gate(uint64_t target, uint16_t selector, unsigned ist, unsigned type_and_dpl)
 {
@@ -63,7 +62,7 @@ static void make_tables(void)
     kit.tss.io_map = sizeof(kit.tss);
 }
 
-/* After an attempt: what it may have changed. The TSS stays loaded: LTR refuses a busy one. */
+/* The TSS stays loaded: LTR refuses a busy one. */
 void kit_restore(void)
 {
     write_cr3(kit.cr3);

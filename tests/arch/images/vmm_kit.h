@@ -30,9 +30,7 @@
 
 #include "abi/boot.h"
 #include "guest/print.h"
-
-#define RETURNED 256   /* of kit_try: the function did */
-#define CALLED 257     /* by SYSCALL */
+#include "tests/arch/images/vmm_outcome.h"
 
 #define FIRST_INTERRUPT 0x20
 #define PAGE 4096ul
@@ -85,7 +83,7 @@ extern volatile uint8_t kit_interrupts_end;
 
 void test_main(void);
 
-/* RETURNED, CALLED, or the vector that ended it. */
+/* RETURNED, CALLED, or the vector that ended it. An attempt may contain attempts. */
 unsigned kit_try(void (*attempt)(uint64_t), uint64_t argument);
 /* CPL 3 with all registers but these 0, and interrupts on. Inside an attempt: does not return. */
 _Noreturn void kit_user(uint64_t rip, uint64_t rsp);
@@ -94,6 +92,8 @@ _Noreturn void kit_user(uint64_t rip, uint64_t rsp);
 extern char kit_stubs[];
 struct gate kit_gate(uint64_t target, uint16_t selector, unsigned ist, unsigned type_and_dpl);
 void kit_load_tables(void);
+/* What an attempt may have changed of control registers, MSRs, descriptor tables, flags. */
+void kit_restore(void);
 
 /* A page of memory that nothing else uses, zeroed. Never given back; a test that wants more than there is ends. */
 uint64_t kit_frame(void);
