@@ -247,11 +247,10 @@ static bool has_results(const struct comparison *c)
     return false;
 }
 
-/* The page, with what is known step by step. */
 static bool write_report(const struct comparison *c, const struct options *o, struct error *error)
 {
-    json_t *steps = json_array();
-    bool good = write_page(c, steps, o->html, error);
+    json_t *steps = page_steps(c, error);
+    bool good = steps && write_page(c, steps, o->html, error);
 
     json_decref(steps);
     return good;

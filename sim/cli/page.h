@@ -11,4 +11,8 @@
 /* Writes the file, or replaces it. `steps`: an array of what `trace --format steps` writes; a borrowed reference. */
 bool write_page(const struct comparison *comparison, json_t *steps, const char *path, struct error *error);
 
+/* One operation of each cell that has cycles: runs them. A new reference; NULL with `error`. One that cannot be recorded is
+ * not there. (page_steps.c) */
+json_t *page_steps(const struct comparison *comparison, struct error *error);
+
 #endif

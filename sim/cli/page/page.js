@@ -175,22 +175,19 @@ function charts() {
 
 /* ---- the step-through ---- */
 
-const BLOCK = {run: "work", syscall: "transition", return: "transition", exception: "transition", interrupt: "transition", vm_exit: "transition",
-               cr3: "transition", flush: "tlb", copy: "copy", message: "transition", switch: "transition"};
 const KIND = {syscall: "SYSCALL", return: "return", exception: "exception", interrupt: "interrupt", vm_exit: "VM exit", cr3: "MOV CR3",
-              flush: "TLB flush", copy: "copy", message: "message", switch: "context switch", run: "runs"};
+              flush: "TLB flush", copy: "copy", message: "message", switch: "context switch", run: "", call: "jump into the library", idle: "halted",
+              fault: "injected fault", merged: ""};
 const kinds = ["work", "transition", "copy", "tlb", "cache", "schedule", "emulation", "shadow", "device"];
 let panels = [], cursor = 0, longest = 1, moments = [0], playing = null;
 
-function mainCause(step) {
-    let best = BLOCK[step.kind] ?? "work", most = 0;
-    for (const [cause, cycles] of Object.entries(step.causes ?? {})) if (cycles > most) { best = cause; most = cycles; }
-    return best;
-}
 function describe(trace, step) {
-    const lane = trace.lanes[step.lane]?.name ?? "?", to = step.to !== undefined && step.to !== step.lane ? ` → ${trace.lanes[step.to].name}` : "";
+    const name = i => trace.lanes[i]?.name ?? "?", from = step.from ?? step.lane;
+    const way = step.to !== undefined && step.to !== from ? `${name(from)} → ${name(step.to)}` : name(step.lane);
     const what = [KIND[step.kind] ?? step.kind, step.name].filter(Boolean).join(" ");
-    return `${lane}${to}: ${what}${step.bytes ? `, ${plural(step.bytes, "byte")}` : ""}${step.function ? ` in ${step.function}` : ""}, ${plural(step.cycles, "cycle")}${step.merged ? ` (${step.merged} steps)` : ""}`;
+    const where = step.functions.join(", ");
+    const size = step.halted ? `${plural(step.halted, "cycle")} without work` : plural(step.cycles, "cycle");
+    return `${way}: ${[what, step.bytes ? plural(step.bytes, "byte") : "", where ? `in ${where}` : "", size].filter(Boolean).join(", ")}${step.merged ? ` (${step.merged} steps)` : ""}`;
 }
 
 const ROW = 26, LEFT = 86;
@@ -221,14 +218,14 @@ function render(p) {
     p.blocks = [];
     p.arrows = [];
     for (const step of trace.steps) {
-        const y = step.lane * ROW + 4, at = x(step.at), w = Math.max(.6, x(step.at + step.cycles) - at);
-        const block = draw("rect", {class: "block", x: at, y, width: w, height: ROW - 8, fill: pattern(kinds.indexOf(mainCause(step)))});
+        const y = step.lane * ROW + 4, at = x(step.at), w = Math.max(step.cycles ? .6 : 0, x(step.at + step.cycles) - at);
+        const block = draw("rect", {class: "block", x: at, y, width: w, height: ROW - 8, fill: pattern(kinds.indexOf(step.cause))});
         block.append(draw("title", {}, describe(trace, step)));
         svg.append(block);
         p.blocks.push(block);
         let arrow = null;
-        if (step.to !== undefined && step.to !== step.lane) {
-            const x2 = x(step.at + step.cycles), y1 = step.lane * ROW + 13, y2 = step.to * ROW + 13, head = y2 > y1 ? -4 : 4;
+        if (step.to !== undefined && step.to !== (step.from ?? step.lane)) {
+            const x2 = x(step.at + step.cycles), y1 = (step.from ?? step.lane) * ROW + 13, y2 = step.to * ROW + 13, head = y2 > y1 ? -4 : 4;
             arrow = draw("path", {class: "arrow", d: `M${x2},${y1}V${y2}m-3,${head}l3,${-head}l3,${head}`});
             svg.append(arrow);
         } else if (step.kind === "copy" || step.kind === "flush" || step.kind === "message") {
