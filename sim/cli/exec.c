@@ -166,8 +166,7 @@ static bool open_saved(struct execution *x, struct error *error)
         return false;
     x->adopted = *o;
     x->options = &x->adopted;
-    adopt_options(&x->saved, &x->adopted);
-    return open_input(x, error) && skip_input(x, error);
+    return adopt_options(&x->saved, &x->adopted, error) && open_input(x, error) && skip_input(x, error);
 }
 
 static bool check_files(struct execution *x, struct error *error)

@@ -42,13 +42,18 @@ static struct digest cpu_digest(const struct session *s)
     return digest_of(&s->cpu, sizeof s->cpu);
 }
 
+static void name_arch(const struct arch *arch, char name[SAVED_NAME_MAX])
+{
+    snprintf(name, SAVED_NAME_MAX, "%s:%s", arch->name, arch->variant);
+}
+
 static bool describe(const struct session *s, struct saved_header *h, struct error *error)
 {
     struct description d = {h, s, error};
 
     h->model = s->options->model;
     h->cpus = s->options->cpus;
-    snprintf(h->arch, sizeof h->arch, "%s:%s", s->arch->name, s->arch->variant);
+    name_arch(s->arch, h->arch);
     snprintf(h->settings, sizeof h->settings, "%s", s->settings);
     snprintf(h->cpu, sizeof h->cpu, "%s", s->cpu.name);
     h->cpu_digest = cpu_digest(s);
@@ -101,17 +106,24 @@ bool guest_save(const struct session *s, const struct job *job, struct machine *
 
 /* ---- back ---- */
 
-void adopt_options(struct saved_file *saved, struct options *o)
+bool adopt_options(struct saved_file *saved, struct options *o, struct error *error)
 {
     struct saved_header *h = &saved->header;
-    char *rest = h->settings;
+    const struct arch *arch = find_arch(o->word[0], error);
+    char *rest = h->settings, name[SAVED_NAME_MAX];
 
+    if (!arch)
+        return false;
+    name_arch(arch, name);
+    if (strcmp(h->arch, name) != 0)
+        return refuse(error, STATUS_USAGE, "%s: saved under the architecture '%s', not '%s'", saved->path, h->arch, name);
     o->cpus = h->cpus;
     o->model = (enum machine_model)h->model;
     o->cpu = o->cpu ? o->cpu : h->cpu;
     o->sets = 0;
     while (rest && *rest && o->sets < WORDS_MAX)
         o->set[o->sets++] = strsep(&rest, " ");
+    return true;
 }
 
 static bool another(const struct saved_file *saved, const char *what, const char *name, struct error *error)
@@ -127,9 +139,6 @@ bool check_restored(const struct saved_file *saved, const struct session *s, str
 
     if (!describe(s, &here, error))
         return false;
-    if (strcmp(h->arch, here.arch) != 0)
-        return refuse(error, STATUS_USAGE, "%s: saved under the architecture '%s', not '%s'", saved->path, h->arch,
-                      here.arch);
     if (!digest_equal(&h->cpu_digest, &here.cpu_digest))
         return another(saved, "CPU model", here.cpu, error);
     for (size_t i = 0; i < here.images; i++)

@@ -278,8 +278,12 @@ static bool load_chunk(const struct saved_file *s, const struct saved_chunk *chu
 bool saved_file_load(const struct saved_file *s, struct machine *machine, void *disk, struct error *error)
 {
     struct saved_chunk chunk = {.kind = CHUNK_KINDS};
+    struct saved_guest guest;
     size_t at = sizeof s->header;
 
+    saved_guest(machine, &guest);
+    if (guest.memory_bytes != s->header.memory_bytes)
+        return malformed(s, "its guest has another amount of memory", error);
     while (chunk.kind != CHUNK_END) {
         const void *data = next_chunk(s, &at, &chunk);
 
