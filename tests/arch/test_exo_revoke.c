@@ -236,7 +236,7 @@ static void test_extents(void **state)
                                .program = "build/programs/arch/reread",
                                .arguments = {"1", "1"},
                                .settings = "hoard=extents",
-                               .slices = 2,
+                               .slices = 3,
                                .disk_free = 12ul << 20,
                                .limit_ms = 60000};
     run_to_end();
@@ -245,7 +245,11 @@ static void test_extents(void **state)
     expect_in_log("hoarder: its last sector: -1\n");
     expect_in_log("hoarder: one before its own: -1\n");
     expect_in_log("hoarder: all: -1\n");
-    expect_in_log("hoarder: beyond its own: -22\n");
+    expect_in_log("hoarder: the third slice: -1\n");
+    expect_in_log("hoarder: the end of the disk: -1\n");
+    expect_in_log("hoarder: one behind its own: -1\n");
+    expect_in_log("hoarder: one behind the disk: -22\n");
+    expect_in_log("libos.3: reread: 0 wrong\n");
     expect_in_log("hoarder: size of its own: 0\n");
     expect_in_log("hoarder: twice: -1\n");
     expect_in_log("hoarder: others' extents: -1\n");

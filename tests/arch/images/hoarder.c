@@ -12,7 +12,8 @@
  *            DMA_NS, and gives nothing back
  *   tables   fills memory with page tables, all for one frame
  *   claim    waits until others have had time to take all, then takes its fair share, and checks each frame
- *   extents  the second system: binds and reads its own slice of the disk, and tries to reach the others'
+ *   extents  the second system of three: binds and reads its own slice of the disk, and tries to reach the others': the first's,
+ *            which has been bound, and the third's, which has not
  */
 #include <stdbool.h>
 
@@ -199,7 +200,10 @@ static void extents(void)
     log_line("its last sector: %ld", bind(slice - 1, 1));
     log_line("one before its own: %ld", bind(slice - 1, 2));
     log_line("all: %ld", bind(0, 0));
-    log_line("beyond its own: %ld", bind(2 * slice - 1, 2));
+    log_line("the third slice: %ld", bind(2 * slice, slice));
+    log_line("the end of the disk: %ld", bind(3 * slice - 1, 0));
+    log_line("one behind its own: %ld", bind(2 * slice - 1, 2));
+    log_line("one behind the disk: %ld", bind(3 * slice - 1, 2));
     own = bind(slice, 0);
     log_line("size of its own: %ld", exo_call(EXO_EXTENT_SIZE, (uint64_t)own, 0, 0) - (long)slice);
     log_line("twice: %ld", bind(slice, 0));
