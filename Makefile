@@ -49,7 +49,8 @@ compare: setup
 	+@$(AGAIN) build
 	@$(BUILD)/ringside compare $(ARGS)
 
-check: setup
+check:
+	@tools/setup.sh check
 	+@$(AGAIN) do-check
 
 bench:

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tools/setup.sh [bench]: sees to it that this machine can build and run Ringside.
+# tools/setup.sh [check|bench]: sees to it that this machine can build and run Ringside.
 #
 # `make setup` calls it, and so does every target that README names. It asks nothing. When nothing is missing it only
 # looks at files: no network, no package tool. Otherwise it installs what is missing with apt-get, as root or by
-# `sudo -n`; if it may not, it prints the packages in one line and exits 5. `bench` adds what `make bench` needs.
+# `sudo -n`; if it may not, it prints the packages in one line and exits 5. `check` and `bench` add what `make check` and `make bench`
+# need: for tests, a browser, and what drives it, below build/deps/page.
 #
 # Unicorn 2.1 is the emulator that the machine stands on; 2.0 cannot model address spaces. In this order:
 #   UNICORN_PREFIX=DIR      the caller's own, checked
@@ -38,6 +39,12 @@ nettle-dev          /usr/include/nettle/sha2.h
 libcmocka-dev       /usr/include/cmocka.h
 libsqlite3-dev      /usr/lib/x86_64-linux-gnu/libsqlite3.a
 busybox-static      /usr/share/doc/busybox-static
+'
+check_requirements='
+chromium            /usr/bin/chromium
+fonts-dejavu-core   /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+nodejs              /usr/bin/node
+npm                 /usr/bin/npm
 '
 bench_requirements='
 valgrind            /usr/bin/valgrind
@@ -198,6 +205,23 @@ set_up_unicorn() {
     unpack_unicorn
 }
 
+# ---- what drives the browser of tests/page, as its lock file says
+
+set_up_browser_driver() {
+    cmp -s tests/page/package-lock.json "$deps/page/package-lock.json" && [ -d "$deps/page/node_modules/axe-core" ] && return 0
+    say "fetching what tests/page needs into $deps/page"
+    mkdir -p "$deps/page"
+    cp tests/page/package.json tests/page/package-lock.json "$deps/page/"
+    npm ci --prefix "$deps/page" --no-audit --no-fund --loglevel=error >&2 && return 0
+    rm -rf "$deps/page"
+    give_up "could not fetch playwright-core and axe-core by npm"
+}
+
 [ "$(uname -m)" = x86_64 ] || give_up "Ringside needs an x86-64 host"
-set_up_packages "$requirements$([ "${1:-}" != bench ] || printf '%s' "$bench_requirements")"
+case ${1:-} in
+check) requirements+=$check_requirements ;;
+bench) requirements+=$bench_requirements ;;
+esac
+set_up_packages "$requirements"
 set_up_unicorn
+[ "${1:-}" != check ] || set_up_browser_driver

@@ -65,7 +65,8 @@ static bool check_programs(const struct comparison *c, struct error *error)
 
 static bool plan(struct comparison *c, const struct options *o, struct error *error)
 {
-    return choose_workloads(c, o, error) && choose_columns(c, o, error) && check_programs(c, error);
+    return choose_workloads(c, o, error) && choose_columns(c, o, error) && check_programs(c, error) &&
+           (!o->html || page_check(o->html, error));
 }
 
 /* Fills in what is known and notes the rest, the last workloads first: the list ends with those that take longest, and

@@ -102,14 +102,30 @@ static void put_template(json_t *data, FILE *out)
     }
 }
 
+static FILE *open_page(const char *path, const char *mode, struct error *error)
+{
+    FILE *out = fopen(path, mode);
+
+    if (!out)
+        refuse(error, STATUS_USAGE, "%s: %s; --html wants a file that can be written", path, strerror(errno));
+    return out;
+}
+
+bool page_check(const char *path, struct error *error)
+{
+    FILE *out = open_page(path, "a", error);
+
+    return out && fclose(out) == 0;
+}
+
 bool write_page(const struct comparison *c, json_t *steps, const char *path, struct error *error)
 {
-    FILE *out = fopen(path, "w");
+    FILE *out = open_page(path, "w", error);
     json_t *data;
     bool good;
 
     if (!out)
-        return refuse(error, STATUS_USAGE, "%s: %s; --html wants a file that can be written", path, strerror(errno));
+        return false;
     data = page_data(c, steps);
     if (data)
         put_template(data, out);

@@ -8,6 +8,8 @@
 
 #include "sim/cli/compare.h"
 
+/* Before anything is run for it: can the file be written? */
+bool page_check(const char *path, struct error *error);
 /* Writes the file, or replaces it. `steps`: an array of what `trace --format steps` writes; a borrowed reference. */
 bool write_page(const struct comparison *comparison, json_t *steps, const char *path, struct error *error);
 

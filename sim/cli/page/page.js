@@ -274,7 +274,7 @@ function play(on) {
     playing = on ? setInterval(() => cursor >= longest ? play(false) : forward(), 250) : null;
     if (on && cursor >= longest) go(0);
     $("play").setAttribute("aria-pressed", String(Boolean(on)));
-    $("play").textContent = on ? "⏸ Pause" : "▶ Play";
+    $("play").textContent = on ? "Pause" : "▶ Play";
 }
 function show(workload) {
     play(false);
