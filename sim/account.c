@@ -145,9 +145,11 @@ void account_enter(struct cpu *cpu)
 
     if (d && is_at(d, &place) && !d->gone)
         return;
+    trace_leave(cpu);
     give_instructions(cpu);
     d = find_live(cpu->machine, &place);
     cpu->domain = d ? d : make(cpu->machine, &place, is_program(&place) ? "user" : "kernel");
+    trace_enter(cpu);
 }
 
 static void enter_all(struct machine *m)
@@ -272,10 +274,12 @@ void account_guest_root(struct cpu *cpu, const struct guest_root *root)
 void account_user_resumes(struct cpu *cpu)
 {
     uint64_t space = cpu->cr3 & ROOT_MASK;
+    bool other = cpu->user_space != space && cpu->user_space != 0;
 
-    if (cpu->user_space != space && cpu->user_space != 0)
+    if (other)
         count(cpu, COUNTER_context_switches);
     cpu->user_space = space;
+    trace_user(cpu, other);
 }
 
 /* ---- regions and results ---- */
@@ -340,8 +344,10 @@ static void freeze(struct machine *m, uint64_t ops)
     r->ops = ops;
 }
 
-void account_region_begin(struct machine *m)
+void account_region_begin(struct cpu *cpu)
 {
+    struct machine *m = cpu->machine;
+
     give_all_instructions(m);
     close_books(m);
     memset(&m->counters, 0, sizeof m->counters);
@@ -350,11 +356,13 @@ void account_region_begin(struct machine *m)
         m->domains[i]->instructions = 0;
         memset(m->domains[i]->cycles, 0, sizeof m->domains[i]->cycles);
     }
+    trace_region_begin(cpu);
 }
 
 void account_region_end(struct machine *m, uint64_t ops)
 {
     freeze(m, ops);
+    trace_finish(m);
     m->result.region = true;
     m->result_frozen = true;
 }
@@ -363,6 +371,7 @@ void account_result(struct machine *m)
 {
     if (!m->result_frozen)
         freeze(m, 0);
+    trace_finish(m);
     inject_finish(m);
     m->result.warnings = m->warnings;
     m->result.warning_count = m->warning_count;

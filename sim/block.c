@@ -12,7 +12,9 @@
 
 #include "sim/counters.h"
 
-enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS, BLOCKS_MAX = HASH_SIZE / 2 };
+enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS };
+
+_Static_assert(BLOCKS_MAX == HASH_SIZE / 2, "a hash with room");
 
 struct block_table {
     uint32_t hash[HASH_SIZE]; /* number of a block; 0: empty */

@@ -16,6 +16,9 @@
 
 #include "sim/cpu_model.h"
 
+/* At most so many are known at once, by numbers from 1. */
+#define BLOCKS_MAX (1u << 16)
+
 /* What the last instruction does that the model must know of. */
 enum special {
     SPECIAL_NONE,

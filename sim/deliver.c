@@ -262,6 +262,10 @@ static void deliver(struct cpu *cpu, struct frame *f)
 {
     bool in_double_fault = false;
 
+    if (f->kind == TRANSITION_INTERRUPT)
+        trace_interrupt(cpu, f->vector);
+    else
+        trace_exception(cpu, f->vector);
     for (;;) {
         struct trouble t = try_deliver(cpu, f);
 
@@ -373,6 +377,7 @@ void deliver_syscall(struct cpu *cpu, unsigned length)
     uint8_t from = cpu->cpl;
 
     cpu->block = NULL;
+    trace_syscall(cpu);
     engine_set(&cpu->engine, UC_X86_REG_RCX, rip + length);
     engine_set(&cpu->engine, UC_X86_REG_R11, rflags & ~(uint64_t)FLAG_RF);
     engine_enter_ring0(&cpu->engine, cs, (uint16_t)(cs + 8), cpu->lstar - length, rsp,
@@ -391,6 +396,7 @@ void deliver_return(struct cpu *cpu, uint64_t from_rip, bool sysret)
     const struct cpu_model *model = &cpu->machine->model;
     uint8_t from = cpu->cpl, cpl = engine_get(&cpu->engine, UC_X86_REG_CS) & 3;
 
+    trace_return(cpu, cpl);
     if (cpl == 3)
         cpu->user_flags = engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & (FLAG_IOPL | FLAG_IF);
     charge_timing(cpu, CAUSE_transition, sysret ? model->sysret_cost : model->iret_cost);

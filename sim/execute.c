@@ -301,8 +301,29 @@ static void on_block_injected(uc_engine *uc, uint64_t pc, uint32_t size, void *u
         inject_block(cpu, pc);
 }
 
+/* Recording: any of the above, between taking what the block before has cost and finding whose this one is. */
+static void on_block_traced(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    bool element = again(cpu, pc);
+
+    if (!element) {
+        if (cpu->block && cpu->block->special)
+            settle_block(cpu);
+        trace_block_ends(cpu);
+    }
+    if (cpu->machine->inject)
+        on_block_injected(uc, pc, size, cpu);
+    else
+        on_block_timed(uc, pc, size, cpu);
+    if (!element && cpu->block && cpu->block_pc == pc)
+        trace_block_begins(cpu, cpu->block, pc);
+}
+
 static void *block_hook(const struct machine *m)
 {
+    if (m->trace)
+        return (void *)on_block_traced;
     if (m->inject)
         return (void *)on_block_injected;
     return m->timing ? (void *)on_block_timed : (void *)on_block_counted;

@@ -38,7 +38,7 @@ static bool instruction_name(struct cpu *cpu, uint64_t rip, char *name, size_t b
 }
 
 /* Intel SDM vol. 3A table 6-1. */
-static const char *exception_name(unsigned vector)
+const char *exits_exception_name(unsigned vector)
 {
     static const char *const names[32] = {
         [VECTOR_DE] = "divide error",
@@ -64,6 +64,12 @@ static const char *exception_name(unsigned vector)
     return vector < 32 && names[vector] ? names[vector] : "exception";
 }
 
+static void leave(struct cpu *cpu, const char *reason)
+{
+    add(&cpu->machine->exits, reason);
+    trace_exit(cpu, reason);
+}
+
 static bool is_a_guest(struct cpu *cpu)
 {
     if (!account_guest(cpu)->guest)
@@ -76,7 +82,7 @@ void exits_syscall(struct cpu *cpu)
 {
     if (!is_a_guest(cpu))
         return;
-    add(&cpu->machine->exits, "syscall");
+    leave(cpu, "syscall");
     if (account_guest(cpu)->kernel)
         count(cpu, COUNTER_hypercalls);
 }
@@ -84,7 +90,7 @@ void exits_syscall(struct cpu *cpu)
 void exits_interrupt(struct cpu *cpu)
 {
     if (is_a_guest(cpu))
-        add(&cpu->machine->exits, "interrupt");
+        leave(cpu, "interrupt");
 }
 
 void exits_exception(struct cpu *cpu, unsigned vector, bool software, uint64_t rip)
@@ -93,10 +99,10 @@ void exits_exception(struct cpu *cpu, unsigned vector, bool software, uint64_t r
 
     if (!is_a_guest(cpu))
         return;
-    snprintf(name, sizeof name, "%s", software && vector != 3 ? "int n" : exception_name(vector));
+    snprintf(name, sizeof name, "%s", software && vector != 3 ? "int n" : exits_exception_name(vector));
     if (!software && (vector == VECTOR_GP || vector == VECTOR_UD))
         instruction_name(cpu, rip, name, sizeof name);
-    add(&cpu->machine->exits, name);
+    leave(cpu, name);
     if (vector == VECTOR_UD && account_guest(cpu)->kernel && strcmp(name, "vmcall") == 0)
         count(cpu, COUNTER_hypercalls);
 }

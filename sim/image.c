@@ -108,6 +108,25 @@ int image_parse(struct image *image, const void *elf, size_t bytes, char error[I
     return result;
 }
 
+const void *image_bytes(const void *elf, size_t elf_bytes, uint64_t address, size_t bytes)
+{
+    Elf *e = open_memory(elf, elf_bytes);
+    const char *found = NULL;
+    size_t count = 0;
+    GElf_Phdr p;
+
+    if (!e || elf_getphdrnum(e, &count))
+        count = 0;
+    for (size_t i = 0; !found && i < count; i++)
+        if (gelf_getphdr(e, (int)i, &p) && p.p_type == PT_LOAD && p.p_offset <= elf_bytes &&
+            p.p_filesz <= elf_bytes - p.p_offset && address >= p.p_vaddr && address - p.p_vaddr < p.p_filesz &&
+            bytes <= p.p_filesz - (address - p.p_vaddr))
+            found = (const char *)elf + p.p_offset + (address - p.p_vaddr);
+    if (e)
+        elf_end(e);
+    return found;
+}
+
 static unsigned role_of_name(const char *name)
 {
     static const struct {

@@ -30,6 +30,9 @@ struct image {
 /* A static ELF64 x86-64 executable. 0, or -1 and `error`. */
 int image_parse(struct image *image, const void *elf, size_t bytes, char error[IMAGE_ERROR_MAX]);
 
+/* The file's bytes at a virtual address; NULL: no segment has so many there. */
+const void *image_bytes(const void *elf, size_t elf_bytes, uint64_t address, size_t bytes);
+
 /* Function symbols, sorted. NULL if there are none (stripped) or no memory. */
 struct symbols *symbols_read(const void *elf, size_t bytes);
 void symbols_free(struct symbols *symbols);

@@ -200,6 +200,7 @@ static void hit(struct cpu *cpu, size_t i, uint64_t pc)
     struct fault_result *r = &in->result[i];
     uint8_t code[CODE_MAX];
     size_t bytes = make_code(r->spec.kind, code);
+    char text[FAULT_TEXT_MAX];
 
     settle_cancel(cpu, pc);
     engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
@@ -215,6 +216,8 @@ static void hit(struct cpu *cpu, size_t i, uint64_t pc)
     r->ring = cpu->cpl;
     r->hit_at = cpu->clock;
     snprintf(r->domain, sizeof r->domain, "%s", cpu->domain->name);
+    fault_text(r, text);
+    trace_fault(cpu, text);
 }
 
 void inject_block(struct cpu *cpu, uint64_t pc)

@@ -50,6 +50,8 @@ static bool check_config(const struct machine_config *c, char error[MACHINE_ERRO
         return refuse(error, "a disk is a multiple of 512 bytes");
     if (c->disk && c->disk_slices && c->disk_bytes % (512ul * c->disk_slices))
         return refuse(error, "each slice of a disk is a multiple of 512 bytes");
+    if (c->trace && c->model != MODEL_TIMING)
+        return refuse(error, "only the timing model records");
     if (c->cpu->l1d.line != 64 || c->cpu->l1i.line != 64)
         return refuse(error, "cache lines are of 64 bytes: set line = 64 in the CPU's file");
     return true;
@@ -83,7 +85,7 @@ static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
     m->caches = cache_system_create(&m->model, m->cpu_count);
     m->blocks = block_table_create(&m->model);
     m->warnings = calloc(MACHINE_WARNINGS_MAX, sizeof *m->warnings);
-    if (!m->caches || !m->blocks || !m->warnings || !inject_open(m))
+    if (!m->caches || !m->blocks || !m->warnings || !inject_open(m) || !trace_open(m))
         return refuse(error, "no memory on the host for the machine");
     if (!ram_open(m, error))
         return false;
@@ -141,6 +143,7 @@ void machine_destroy(struct machine *machine)
         cache_system_destroy(machine->caches);
     block_table_destroy(machine->blocks);
     inject_close(machine);
+    trace_close(machine);
     account_close(machine);
     symbols_free(machine->kernel_symbols);
     for (size_t i = 0; i < machine->program_count; i++)
@@ -191,13 +194,16 @@ int machine_load_kernel(struct machine *m, const char *path, char error[MACHINE_
         m->kernel_entry = image.entry;
         m->kernel_symbols = symbols_read(elf, bytes);
         inject_image(m, NULL, elf, bytes);
+        trace_image(m, "kernel", m->kernel_symbols, elf, bytes);
     }
     free(elf);
     return ok ? 0 : -1;
 }
 
-static void add_program(struct machine *m, const char *domain, bool module, struct symbols *symbols)
+static void add_program(struct machine *m, const char *domain, bool module, const void *elf, size_t bytes)
 {
+    struct symbols *symbols = symbols_read(elf, bytes);
+
     if (!symbols || m->program_count == sizeof m->programs / sizeof m->programs[0]) {
         symbols_free(symbols);
         return;
@@ -205,6 +211,7 @@ static void add_program(struct machine *m, const char *domain, bool module, stru
     snprintf(m->programs[m->program_count].domain, sizeof m->programs[0].domain, "%s", domain);
     m->programs[m->program_count].module = module;
     m->programs[m->program_count++].symbols = symbols;
+    trace_image(m, domain, symbols, elf, bytes);
 }
 
 int machine_load_data(struct machine *m, const void *data, size_t bytes, const char *name, const char *what,
@@ -236,7 +243,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
         free(elf);
         return -1;
     }
-    add_program(m, name, true, symbols_read(elf, bytes));
+    add_program(m, name, true, elf, bytes);
     inject_image(m, name, elf, bytes);
     free(elf);
     return 0;
@@ -244,7 +251,7 @@ int machine_load_module(struct machine *m, const char *path, const char *name, c
 
 void machine_add_symbols(struct machine *machine, const char *domain, const void *elf, size_t bytes)
 {
-    add_program(machine, domain, false, symbols_read(elf, bytes));
+    add_program(machine, domain, false, elf, bytes);
 }
 
 /* ---- the boot environment ---- */

@@ -18,6 +18,7 @@
 #include "sim/cpu_model.h"
 #include "sim/exits.h"
 #include "sim/inject.h"
+#include "sim/trace.h"
 #include "sim/virtio_blk.h"
 #include "sim/virtio_console.h"
 
@@ -47,6 +48,7 @@ struct machine_config {
     uint64_t save_at_ns;       /* simulated: when a monitor is to hand its guest over (abi/save.h); 0: never */
     const struct fault_spec *faults; /* to inject; copied */
     size_t fault_count;              /* at most FAULTS_MAX */
+    enum trace_mode trace;     /* what is recorded: sim/trace.h; the timing model only */
     /* kernel log (PORT_DEBUG), one line at a time, no newline; NULL: dropped */
     void (*log)(void *ctx, const char *line);
     /* now and then during a run; simulated cycles and instructions so far. NULL: none */

@@ -164,7 +164,7 @@ static uint64_t probe_answer(struct cpu *cpu, uint32_t number, uint64_t rdx, uin
         return 0;
     case PROBE_REGION_BEGIN:
         if (is_measured(cpu))
-            account_region_begin(m);
+            account_region_begin(cpu);
         return 0;
     case PROBE_REGION_END:
         if (is_measured(cpu))

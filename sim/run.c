@@ -90,9 +90,11 @@ static struct cpu *slowest(struct machine *m, const struct cpu *but)
 
 static void to_scheduler(struct cpu *cpu)
 {
+    trace_leave(cpu);
     FIBER_LEAVE(&cpu->asan_fake_stack, cpu->machine->asan_scheduler_bottom, cpu->machine->asan_scheduler_bytes);
     swapcontext(&cpu->fiber, &cpu->machine->scheduler);
     FIBER_ENTER(cpu->asan_fake_stack, &cpu->machine->asan_scheduler_bottom, &cpu->machine->asan_scheduler_bytes);
+    trace_resume(cpu);
 }
 
 void run_yield(struct cpu *cpu)

@@ -19,6 +19,7 @@ static void slow settle_cr3(struct cpu *cpu)
     bool pcide = cpu->cr4 & CR4_PCIDE, keep = pcide && value >> 63;
     const struct cpu_model *model = &cpu->machine->model;
 
+    trace_cr3(cpu);
     mmu_soft_flushed(cpu); /* by Unicorn */
     if (value >> 63) {
         value &= ~(1ul << 63);
@@ -30,6 +31,7 @@ static void slow settle_cr3(struct cpu *cpu)
     count(cpu, COUNTER_cr3_writes);
     charge_timing(cpu, CAUSE_transition, keep ? model->cr3_write_noflush_cost : model->cr3_write_cost);
     if (!keep) {
+        trace_flush(cpu, "mov cr3");
         count(cpu, COUNTER_tlb_flushes);
         if (pcide)
             tlb_flush_pcid(cpu->tlb, cpu->pcid);
@@ -50,6 +52,7 @@ static void slow settle_cr(struct cpu *cpu)
     mmu_flush_soft(cpu);
     settle_drop_filters(cpu);
     if ((cr4 ^ cpu->cr4) & flushing || (cr0 ^ cpu->cr0) & CR0_PG) {
+        trace_flush(cpu, "mov cr");
         count(cpu, COUNTER_tlb_flushes);
         tlb_flush_all(cpu->tlb, true);
     }
@@ -60,6 +63,7 @@ static void slow settle_invlpg(struct cpu *cpu, const struct block *b)
     struct operand operands[OPERANDS_MAX];
     size_t n = operands_at(cpu, cpu->block_pc + block_last(b), operands);
 
+    trace_flush(cpu, "invlpg");
     if (n > 0)
         tlb_flush_page(cpu->tlb, operands[0].address >> 12 & ((1ul << 52) - 1), cpu->pcid);
     count(cpu, COUNTER_tlb_page_flushes);

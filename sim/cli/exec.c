@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sim/cli/commands.h"
+#include "sim/cli/exec.h"
 #include "sim/cli/guest_disk.h"
 #include "sim/cli/guest_move.h"
 #include "sim/cli/session.h"
@@ -369,7 +370,7 @@ static int execute(struct execution *x, struct error *error)
     return x->record.exit_status & 255;
 }
 
-int command_exec(const struct options *options, struct error *error)
+int exec_program(const struct options *options, const struct tracer *tracer, struct error *error)
 {
     struct execution *x = calloc(1, sizeof *x);
     int status;
@@ -378,7 +379,12 @@ int command_exec(const struct options *options, struct error *error)
         return refuse(error, STATUS_HOST, "out of memory"), STATUS_HOST;
     x->options = options;
     x->input = -1;
-    status = prepare(x, error) ? execute(x, error) : error->status;
+    if (prepare(x, error)) {
+        x->session.tracer = tracer;
+        status = execute(x, error);
+    } else {
+        status = error->status;
+    }
     record_free(&x->record);
     guest_disk_free(&x->disk);
     free(x->argv);
@@ -388,4 +394,9 @@ int command_exec(const struct options *options, struct error *error)
         close(x->input);
     free(x);
     return status;
+}
+
+int command_exec(const struct options *options, struct error *error)
+{
+    return exec_program(options, NULL, error);
 }

@@ -26,6 +26,8 @@ static const struct command commands[] = {
      "runs workloads on several architectures (monolithic and micro) and says where they differ, and why"},
     {"exec", COMMAND_EXEC, command_exec, "exec ARCH[:VARIANT] [OPTION…] -- PROGRAM [ARGUMENT…]",
      "runs a static x86-64 Linux program of the host, and exits as it does"},
+    {"trace", COMMAND_TRACE, command_trace, "trace ARCH[:VARIANT] WORKLOAD|-- PROGRAM… [--format NAME] -o FILE",
+     "runs a workload or a program and writes what happened, for the viewers of its format"},
     {"list", COMMAND_LIST, command_list, "list archs|workloads|cpus|counters [--json]",
      "says what there is, and what it means"},
     {"doctor", COMMAND_DOCTOR, command_doctor, "doctor", "checks that this host has everything"},
@@ -106,7 +108,7 @@ int main(int argc, char *argv[])
     int status;
 
     if (argc < 2) {
-        fprintf(stderr, "ringside: a command is missing: run, compare, exec, list or doctor (see 'ringside --help')\n");
+        fprintf(stderr, "ringside: a command is missing: run, compare, exec, trace, list or doctor (see 'ringside --help')\n");
         return STATUS_USAGE;
     }
     if (asks_for_help(argv[1])) {

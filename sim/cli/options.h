@@ -18,8 +18,8 @@ enum command_bit {
     COMMAND_LIST = 1 << 2,
     COMMAND_DOCTOR = 1 << 3,
     COMMAND_COMPARE = 1 << 4,
-    COMMAND_TRACE = 1 << 5,
-    COMMAND_FUNCTIONS = 1 << 6,
+    COMMAND_TRACE = 1 << 6,
+    COMMAND_FUNCTIONS = 1 << 7,
 };
 
 #define WORDS_MAX 64

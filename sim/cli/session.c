@@ -147,6 +147,7 @@ static bool make_machine(struct run *r)
         .save_at_ns = s->options->save_at_ms * 1000000,
         .faults = s->options->fault,
         .fault_count = s->options->faults,
+        .trace = s->tracer ? s->tracer->mode : TRACE_OFF,
         .seed = s->options->seed,
         .wall_ns = WALL_NS,
         .tty_mask = job->tty_mask,
@@ -245,7 +246,8 @@ bool session_run(const struct session *s, const struct job *job, struct record *
     if (good) {
         record->end = machine_run(r.machine);
         progress_erase(&r.progress);
-        good = fill_record(&r, record) && judge(&r, record->end);
+        good = fill_record(&r, record) && judge(&r, record->end) &&
+               (!s->tracer || s->tracer->take(s->tracer->ctx, s, r.machine, record, error));
     }
     if (r.machine)
         machine_destroy(r.machine);

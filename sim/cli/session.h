@@ -10,6 +10,16 @@
 #include "sim/cli/record.h"
 #include "sim/cli/streams.h"
 
+/* Who records runs, and takes the recording while the machine that has it is still there. */
+struct session;
+
+struct tracer {
+    enum trace_mode mode;
+    bool (*take)(void *ctx, const struct session *session, struct machine *machine, const struct record *record,
+                 struct error *error);
+    void *ctx;
+};
+
 /* Everything that is the same for all runs of one command. */
 struct session {
     const struct options *options;
@@ -19,6 +29,7 @@ struct session {
     char cpu_name[CPU_NAME_MAX]; /* of the model, or of the variant that --cpu-set makes of it */
     char settings[SETTINGS_TEXT_MAX];
     unsigned disk_slices, guests; /* what the settings want */
+    const struct tracer *tracer; /* NULL: nothing is recorded */
 };
 
 struct saved_file;

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/cli/trace.c: `ringside trace`: runs a workload or a program once, recorded, and has
+ * the recording written in the format that was asked for.
+ *
+ * Such a run is never taken from the results of earlier ones, and not kept for later. The file is opened before the
+ * machine is switched on; if there is no trace in the end, it is removed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sim/cli/commands.h"
+#include "sim/cli/exec.h"
+#include "sim/cli/parameters.h"
+#include "sim/cli/suggest.h"
+#include "sim/cli/traced.h"
+#include "sim/cli/workload.h"
+
+struct format {
+    const char *name;
+    enum trace_mode mode;
+    bool (*write)(const struct traced *t, struct error *error);
+};
+
+static const struct format formats[] = {
+    {"steps", TRACE_FUNCTIONS, trace_steps},
+};
+#define FORMATS (sizeof formats / sizeof *formats)
+
+struct tracing {
+    const struct options *options;
+    const char *command;
+    const struct format *format;
+    FILE *out;
+};
+
+const char *traced_arch(const struct traced *t, char room[TRACED_ARCH_MAX])
+{
+    const struct arch *arch = t->record->arch;
+    struct error ignored;
+    bool plain = find_arch(arch->name, &ignored) == arch;
+
+    snprintf(room, TRACED_ARCH_MAX, "%s%s%s", arch->name, plain ? "" : ":", plain ? "" : arch->variant);
+    return room;
+}
+
+/* ---- what is asked for ---- */
+
+static const struct format *find_format(const char *name, struct error *error)
+{
+    const char *names[FORMATS];
+    char hint[HINT_MAX];
+
+    for (size_t i = 0; i < FORMATS; i++) {
+        if (strcmp(formats[i].name, name) == 0)
+            return &formats[i];
+        names[i] = formats[i].name;
+    }
+    refuse(error, STATUS_USAGE, "--format is steps, not '%s'%s", name,
+           suggest_hint(hint, name, names, FORMATS));
+    return NULL;
+}
+
+static bool check_words(const struct tracing *t, struct error *error)
+{
+    const struct options *o = t->options;
+
+    if (o->words == 0)
+        return refuse(error, STATUS_USAGE, "%s wants an architecture: ringside %s ARCH WORKLOAD (see 'ringside list archs')",
+                      t->command, t->command);
+    if (!find_arch(o->word[0], error))
+        return false;
+    if (o->program && o->words > 1)
+        return refuse(error, STATUS_USAGE, "%s takes a workload or a program after --, not both: '%s'", t->command,
+                      o->word[1]);
+    if (o->words == 1 && (!o->program || !o->program[0]))
+        return refuse(error, STATUS_USAGE, "%s wants a workload (see 'ringside list workloads'), or -- and a program",
+                      t->command);
+    return o->words <= 2 ||
+           refuse(error, STATUS_USAGE, "%s takes one workload; '%s' is one word too many", t->command, o->word[2]);
+}
+
+/* ---- the run ---- */
+
+static bool take(void *ctx, const struct session *session, struct machine *machine, const struct record *record,
+                 struct error *error)
+{
+    const struct tracing *t = ctx;
+    struct traced traced = {
+        .machine = machine,
+        .trace = machine_trace(machine),
+        .record = record,
+        .hz = session->cpu.hz,
+        .options = t->options,
+        .out = t->out,
+    };
+
+    if (traced.trace->failed)
+        return refuse(error, STATUS_HOST, "out of memory: the recording is not complete");
+    return t->format->write(&traced, error);
+}
+
+static int trace_workload(const struct tracing *t, const struct tracer *tracer, struct error *error)
+{
+    struct session session = {0};
+    struct guest_disk disk = {0};
+    struct record record = {0};
+    struct choice choice;
+    bool ran = false, good;
+
+    good = choose_workload(&choice, t->options->word[1], error) &&
+           session_open(&session, t->options, t->options->word[0], error) &&
+           workload_check(&session, &choice.workload, error) && workload_disk(&session, &disk, error);
+    if (good) {
+        session.tracer = tracer;
+        good = workload_run(&session, &choice.workload, &disk, isatty(STDERR_FILENO), &record, &ran, error);
+    }
+    if (ran)
+        record_free(&record);
+    guest_disk_free(&disk);
+    return good ? STATUS_OK : error->status;
+}
+
+static int run(struct tracing *t, struct error *error)
+{
+    struct tracer tracer = {t->format->mode, take, t};
+
+    return t->options->program ? exec_program(t->options, &tracer, error) : trace_workload(t, &tracer, error);
+}
+
+static bool open_output(struct tracing *t, struct error *error)
+{
+    const char *path = t->options->output;
+
+    if (!path)
+        return refuse(error, STATUS_USAGE, "trace wants a file to write to: -o FILE");
+    t->out = fopen(path, "w");
+    return t->out || refuse(error, STATUS_USAGE, "cannot write the trace to %s: %s", path, strerror(errno));
+}
+
+/* A failing program's status is no reason to have no trace. */
+static int close_output(struct tracing *t, int status, struct error *error)
+{
+    bool empty = ftell(t->out) <= 0;
+
+    if (fclose(t->out) != 0 && !error->text[0])
+        status = (refuse(error, STATUS_HOST, "cannot write the trace to %s: %s", t->options->output, strerror(errno)),
+                  STATUS_HOST);
+    if (empty)
+        remove(t->options->output);
+    return status;
+}
+
+int command_trace(const struct options *options, struct error *error)
+{
+    struct tracing t = {.options = options, .command = "trace"};
+
+    t.format = find_format(options->format ? options->format : formats[0].name, error);
+    if (!t.format || !check_words(&t, error) || !open_output(&t, error))
+        return error->status;
+    return close_output(&t, run(&t, error), error);
+}
