@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/groups.c: a group's own memory: the region that all of its spaces have, with the library in it, from its start to its
- * end.
+ * arch-exo/groups.c: a group's own memory: the region that all of its spaces have, with the library in it, from its
+ * start to its end.
  */
 #include "abi/devices.h"
 #include "arch-exo/kernel.h"
@@ -22,7 +22,8 @@ void drop_translations(struct group *group)
         space_flush(space_at(link));
 }
 
-/* The tables are the same in all spaces of the group, so only a change of what was there has to be made known to them. */
+/* The tables are the same in all spaces of the group, so only a change of what was there has to be made
+ * known to them. */
 long shared_map(struct group *group, uint64_t address, uint64_t frame, unsigned rights)
 {
     bool was = space_held(group->shared, address);

@@ -2,20 +2,20 @@
  *
  * arch-exo/revoke.c: memory between groups: visible revocation, abort, and the repossession vector.
  *
- * Each group can have a fair share of the frames at any time; what nobody else wants it may have besides. Who finds no frame
- * (the asker) makes the kernel ask another group (the victim): the one that holds most, if that is more than its
- * fair share and more than the asker holds. Which frames it gives back is the victim's choice. Until the asker has what it
- * needs, or the victim's time is over, that much is for nobody else: not for the victim, which could take again what it gives,
- * nor for a third one, which waits. So there is one revocation at a time. A victim that wants frames itself, and has given
- * none yet, is told that there are none: its library then finds some to give. When it has, it waits too.
+ * Each group can have a fair share of the frames at any time; what nobody else wants it may have besides. Who finds no
+ * frame (the asker) makes the kernel ask another group (the victim): the one that holds most, if that is more than its
+ * fair share and more than the asker holds. Which frames it gives back is the victim's choice. Until the asker has what
+ * it needs, or the victim's time is over, that much is for nobody else: not for the victim, which could take again what
+ * it gives, nor for a third one, which waits. So there is one revocation at a time. A victim that wants frames itself,
+ * and has given none yet, is told that there are none: its library then finds some to give. When it has, it waits too.
  *
- * Abort. A victim that has not given enough in time loses the rest by force: frames that nothing maps first, then others,
- * highest first; never those that it was promised to keep, nor those that its envs stand on or a device moves. It reads
- * which in its vector, and until it has done so gets no other frame, so that a name in the vector is never that of a
- * frame that it has taken since.
+ * Abort. A victim that has not given enough in time loses the rest by force: frames that nothing maps first, then
+ * others, highest first; never those that it was promised to keep, nor those that its envs stand on or a device moves.
+ * It reads which in its vector, and until it has done so gets no other frame, so that a name in the vector is never
+ * that of a frame that it has taken since.
  *
- * Page tables are the kernel's frames, but a group's to answer for: they count towards what it holds (memory.c limits them).
- * RESERVE frames are for these and other things of the kernel's, so that they are rarely waited for.
+ * Page tables are the kernel's frames, but a group's to answer for: they count towards what it holds (memory.c limits
+ * them). RESERVE frames are for these and other things of the kernel's, so that they are rarely waited for.
  *
  * With one group there is nobody to ask, and nothing of this happens.
  */
@@ -142,8 +142,8 @@ static void unmap_shared(struct group *victim)
     }
 }
 
-/* Marks up to `count` frames that can be taken, of those that are used or of those that are not: the highest, which the group
- * mostly has not had for long. */
+/* Marks up to `count` frames that can be taken, of those that are used or of those that are not: the highest, which the
+ * group mostly has not had for long. */
 static size_t choose(struct group *victim, size_t count, bool used)
 {
     size_t n = 0;
@@ -219,7 +219,9 @@ static struct group *victim_for(const struct group *asker)
     for (unsigned i = 0; i < kernel.groups; i++) {
         struct group *group = &kernel.group[i];
 
-        if (group != asker && !group->done && holds(group) > kernel.fair && holds(group) > holds(victim ? victim : asker))
+        if (group == asker || group->done || holds(group) <= kernel.fair)
+            continue;
+        if (holds(group) > holds(victim ? victim : asker))
             victim = group;
     }
     return victim;

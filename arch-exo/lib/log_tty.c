@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/log_tty.c: the place of tty in a group that has no consoles: what its programs write goes to the machine's
- * log, line by line, and there is nothing to read.
+ * arch-exo/lib/log_tty.c: the place of tty in a group that has no consoles: what its programs write goes to the
+ * machine's log, line by line, and there is nothing to read.
  *
- * The kernel puts the group's name before each line. Standard output and error have a line each, so that they do not mix
- * within one; what is longer than LINE_BYTES goes on in the next.
+ * The kernel puts the group's name before each line. Standard output and error have a line each, so that they do not
+ * mix within one; what is longer than LINE_BYTES goes on in the next.
  */
 #include <linux/poll.h>
 

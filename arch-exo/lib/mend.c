@@ -2,13 +2,13 @@
  *
  * arch-exo/lib/mend.c: when the kernel wants memory back.
  *
- * Visible revocation: the library gives what it can miss: cached pages of files (all those that no program has mapped, then as
- * many of the others as are wanted), free pages of its heap and its pool, what the dead have left. That is never the
- * only copy of anything: what a program has written to a file is in fs's cache, whose memory the kernel has promised to
- * leave here (EXO_KEPT).
+ * Visible revocation: the library gives what it can miss: cached pages of files (all those that no program has mapped,
+ * then as many of the others as are wanted), free pages of its heap and its pool, what the dead have left. That is
+ * never the only copy of anything: what a program has written to a file is in fs's cache, whose memory the kernel has
+ * promised to leave here (EXO_KEPT).
  *
- * Abort: frames are gone that were not given in time. The vector says which. Pages of files are read again when they are
- * touched; a process that had anything else in them is killed, because nobody has its data any more.
+ * Abort: frames are gone that were not given in time. The vector says which. Pages of files are read again when they
+ * are touched; a process that had anything else in them is killed, because nobody has its data any more.
  */
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"

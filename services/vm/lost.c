@@ -2,9 +2,9 @@
  *
  * services/vm/lost.c: frames that the placement wants back although they are in use, or has taken back without asking.
  *
- * What a file holds, and nobody has changed, will be read again: the page is forgotten. Anything else was the only copy:
- * every process that could have seen it is hurt, and must not run on as if it were zeros. The caller may be in the
- * middle of a fault: nothing here allocates, and the leaf of entries that it is about to fill stays.
+ * What a file holds, and nobody has changed, will be read again: the page is forgotten. Anything else was the only
+ * copy: every process that could have seen it is hurt, and must not run on as if it were zeros. The caller may be in
+ * the middle of a fault: nothing here allocates, and the leaf of entries that it is about to fill stays.
  */
 #include "services/vm/space.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_exo_revoke.c: several groups on one exokernel: each its own system, together more than there is memory for.
+ * tests/arch/test_exo_revoke.c: several groups on one exokernel: each its own system, together more than there is
+ * memory for.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,8 +61,8 @@ static void expect_revocations(uint64_t visible, uint64_t forced)
 
 /* ---- libraries that give ---- */
 
-/* Three programs, each with 56 MiB of files that it reads again and again and 8 MiB of fs's buffers: 192 MiB, on a machine
- * of 128. */
+/* Three programs, each with 56 MiB of files that it reads again and again and 8 MiB of fs's buffers: 192 MiB, on a
+ * machine of 128. */
 static void run_three(void)
 {
     static const struct boot_library libraries[] = {LIBOS, {0}};
@@ -79,9 +80,9 @@ static void run_three(void)
     expect_in_log("libos.3: reread: 0 wrong\n");
 }
 
-/* How often depends on who is asked when, which any change of the code changes; that nothing is taken by force does not, nor
- * that the same happens again. A third of what is wanted does not
- * fit: at least as much has been given back. */
+/* How often depends on who is asked when, which any change of the code changes; that nothing is taken by force does
+ * not, nor that the same happens again. A third of what is wanted does not fit: at least as much has been given back.
+ * */
 static void test_half_as_much_again(void **state)
 {
     struct revocation_result first;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/services/test_vm_lost.c: vm when frames are wanted back, or are gone: what can be read again is, and who has lost the
- * only copy of something is named.
+ * tests/services/test_vm_lost.c: vm when frames are wanted back, or are gone: what can be read again is, and who has
+ * lost the only copy of something is named.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,8 @@ static struct world *new_world(int flags)
     memset(hurt_times, 0, sizeof hurt_times);
     w->fds[3] = world_add_file(w, "/f", file_data, sizeof file_data);
     assert_int_equal(world_request(w, SERVICE_VM, VM_CREATE, 1, 0, 0, 0, 0, 0, 0), 0);
-    assert_int_equal(CALLS(w, 1, CALL_mmap, FILE_AT, sizeof file_data, PROT_READ, MAP_PRIVATE | MAP_FIXED, 3, 0), FILE_AT);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, FILE_AT, sizeof file_data, PROT_READ, MAP_PRIVATE | MAP_FIXED, 3, 0),
+                     FILE_AT);
     assert_int_equal(CALLS(w, 1, CALL_mmap, OWN_AT, 2 * PAGE, RW, flags | MAP_ANONYMOUS | MAP_FIXED, -1ul, 0), OWN_AT);
     assert_true(world_poke(w, 1, OWN_AT, "one", 4) && world_poke(w, 1, OWN_AT + PAGE, "two", 4));
     return w;
@@ -64,15 +65,14 @@ static void fork_to(struct world *w, int child)
     assert_int_equal(world_request(w, SERVICE_VM, VM_FORK, child, 1, 0, 0, 0, 0, 0), 0);
 }
 
-/* What the placement does: out of all page tables, and not vm's any more. */
+/* What the placement does: out of all page tables (it is at one address in all of them), and not vm's any more. */
 static frame_t take(struct world *w, int pid, uint64_t address)
 {
     frame_t frame = world_pte(w, pid, address)->frame;
 
     for (int p = 1; p < 10; p++)
-        for (uint64_t at = FILE_AT; w->thread[p].space && at < OWN_AT + 2 * PAGE; at += at == FILE_AT + sizeof file_data ? OWN_AT - at : PAGE)
-            if (world_pte(w, p, at) && world_pte(w, p, at)->frame == frame)
-                w->mmu.unmap(w->mmu.ctx, w->thread[p].space, at, 1);
+        if (w->thread[p].space && world_pte(w, p, address) && world_pte(w, p, address)->frame == frame)
+            w->mmu.unmap(w->mmu.ctx, w->thread[p].space, address, 1);
     w->mmu.frame_free(w->mmu.ctx, frame);
     return frame;
 }

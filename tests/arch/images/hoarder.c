@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/hoarder.c: a library of the exokernel that wants all memory and keeps it, in one of several ways: the setting
- * hoard=WAY of the test (test_exo_revoke.c).
+ * tests/arch/images/hoarder.c: a library of the exokernel that wants all memory and keeps it, in one of several ways: the
+ * setting hoard=WAY of the test (test_exo_revoke.c).
  *
  *   ignore   takes all frames, and does not hear that some are wanted back
  *   retake   gives back what is wanted, and at once takes as much again
  *   lie      gives back what is not its own, what it has mapped, and the same frame again and again
  *   pins     as ignore, and has each frame mapped in its region and in a space
  *   kept     as ignore, and has as many as it may promised to it (EXO_KEPT)
- *   dma      the second system: as ignore, and has the disk read into all of them, whose results it never asks for; it ends after
- *            DMA_NS, and gives nothing back
+ *   dma      the second system: as ignore, and has the disk read into all of them, whose results it never asks for; it
+ *            ends after DMA_NS, and gives nothing back
  *   tables   fills memory with page tables, all for one frame
  *   claim    waits until others have had time to take all, then takes its fair share, and checks each frame
- *   extents  the second system of three: binds and reads its own slice of the disk, and tries to reach the others': the first's,
- *            which has been bound, and the third's, which has not
+ *   extents  the second system of three: binds and reads its own slice of the disk, and tries to reach the others':
+ *            the first's, which has been bound, and the third's, which has not
  */
 #include <stdbool.h>
 
@@ -63,6 +63,15 @@ static bool take_more(size_t most)
     if (n <= 0)
         return false;
     count += (size_t)n;
+    return true;
+}
+
+/* All of it or nothing. */
+static bool take_batch(uint64_t how)
+{
+    if (FRAMES_MAX - count < BATCH || exo_call(EXO_PAGES_TAKE, (uint64_t)&frames[count], BATCH | how, 0) != BATCH)
+        return false;
+    count += BATCH;
     return true;
 }
 
@@ -137,8 +146,8 @@ static void pins(void)
 
 static void kept(void)
 {
-    while (FRAMES_MAX - count >= BATCH && exo_call(EXO_PAGES_TAKE, (uint64_t)&frames[count], BATCH | EXO_KEPT, 0) == BATCH)
-        count += BATCH;
+    while (take_batch(EXO_KEPT))
+        ;
     log_line(count && count < FRAMES_MAX / 3 ? "was promised some" : "was promised too much");
     ignore();
 }
@@ -244,9 +253,8 @@ static void dma(void)
     uint64_t until = now_ns() + DMA_NS;
     size_t moved = 0;
 
-    while (FRAMES_MAX - count >= BATCH &&
-           exo_call(EXO_PAGES_TAKE, (uint64_t)&frames[count], BATCH | EXO_IN_A_ROW, 0) == BATCH)
-        count += BATCH;
+    while (take_batch(EXO_IN_A_ROW))
+        ;
     take_all();
     for (size_t n = 0; n < count; n += row_at(n))
         if (read_into(own, frames[n], row_at(n) * PAGE))

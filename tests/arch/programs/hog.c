@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * hog MIB MS: a child that takes MIB of memory, writes to all of it and checks it again and again for so many ms; its parent
- * says how it ended.
+ * hog MIB MS: a child that takes MIB of memory, writes to all of it and checks it again and again for so many ms; its
+ * parent says how it ended.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * reread FILES PASSES [keep]: makes FILES files of 8 MiB, then maps and reads all of them PASSES times, and checks each page.
+ * reread FILES PASSES [keep]: makes FILES files of 8 MiB, then maps and reads all of them PASSES times, and checks each
+ * page.
  *
- * Between two passes nothing is mapped: what stays in memory is a cache, which costs nothing but time to lose. With `keep` all
- * stays mapped, until two seconds later; it is a cache nevertheless.
+ * Between two passes nothing is mapped: what stays in memory is a cache, which costs nothing but time to lose. With
+ * `keep` all stays mapped, until two seconds later; it is a cache nevertheless.
  */
 #include <fcntl.h>
 #include <stdbool.h>
