@@ -250,7 +250,7 @@ static const struct option table[] = {
     {"--env", "NAME=VALUE", PROGRAMS | SETTLED, take_env,
      "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
     {"--format", "NAME", COMMAND_TRACE, take_format,
-     "steps (JSON), the default"},
+     "perfetto (Chrome's trace events; the default), folded (for flame graphs), callgrind, or steps (JSON)"},
     {"--output", "FILE", COMMAND_TRACE, take_output, "where the trace goes; also -o FILE"},
     {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
     {"--save-at", "MS FILE", COMMAND_EXEC, take_save_at,

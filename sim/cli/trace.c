@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace.c: `ringside trace`: runs a workload or a program once, recorded, and has
+ * sim/cli/trace.c: `ringside trace` and `ringside report-functions`: runs a workload or a program once, recorded, and has
  * the recording written in the format that was asked for.
  *
  * Such a run is never taken from the results of earlier ones, and not kept for later. The file is opened before the
@@ -25,9 +25,14 @@ struct format {
 };
 
 static const struct format formats[] = {
+    {"perfetto", TRACE_EVENTS, trace_perfetto},
+    {"folded", TRACE_EVENTS, trace_folded},
+    {"callgrind", TRACE_EVENTS, trace_callgrind},
     {"steps", TRACE_FUNCTIONS, trace_steps},
 };
 #define FORMATS (sizeof formats / sizeof *formats)
+
+static const struct format table = {"functions", TRACE_EVENTS, trace_functions};
 
 struct tracing {
     const struct options *options;
@@ -58,7 +63,7 @@ static const struct format *find_format(const char *name, struct error *error)
             return &formats[i];
         names[i] = formats[i].name;
     }
-    refuse(error, STATUS_USAGE, "--format is steps, not '%s'%s", name,
+    refuse(error, STATUS_USAGE, "--format is perfetto, folded, callgrind or steps, not '%s'%s", name,
            suggest_hint(hint, name, names, FORMATS));
     return NULL;
 }
@@ -161,4 +166,11 @@ int command_trace(const struct options *options, struct error *error)
     if (!t.format || !check_words(&t, error) || !open_output(&t, error))
         return error->status;
     return close_output(&t, run(&t, error), error);
+}
+
+int command_functions(const struct options *options, struct error *error)
+{
+    struct tracing t = {.options = options, .command = "report-functions", .format = &table, .out = stdout};
+
+    return check_words(&t, error) ? run(&t, error) : error->status;
 }
