@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# tools/setup.sh [check|bench]: sees to it that this machine can build and run Ringside.
+# tools/setup.sh [check|bench|plots]: sees to it that this machine can build and run Ringside.
 #
 # `make setup` calls it, and so does every target that README names. It asks nothing. When nothing is missing it only
 # looks at files: no network, no package tool. Otherwise it installs what is missing with apt-get, as root or by
-# `sudo -n`; if it may not, it prints the packages in one line and exits 5. `check` and `bench` add what `make check` and `make bench`
-# need: for tests, a browser, and what drives it, below build/deps/page.
+# `sudo -n`; if it may not, it prints the packages in one line and exits 5. `check`, `bench` and `plots` add what
+# `make check`, `make bench` and `make plots` need: for tests, a browser, and what drives it, below build/deps/page.
 #
 # Unicorn 2.1 is the emulator that the machine stands on; 2.0 cannot model address spaces. In this order:
 #   UNICORN_PREFIX=DIR      the caller's own, checked
@@ -39,6 +39,10 @@ nettle-dev          /usr/include/nettle/sha2.h
 libcmocka-dev       /usr/include/cmocka.h
 libsqlite3-dev      /usr/lib/x86_64-linux-gnu/libsqlite3.a
 busybox-static      /usr/share/doc/busybox-static
+'
+plots_requirements='
+fonts-dejavu-core   /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+gnuplot-nox         /usr/bin/gnuplot
 '
 check_requirements='
 chromium            /usr/bin/chromium
@@ -219,8 +223,9 @@ set_up_browser_driver() {
 
 [ "$(uname -m)" = x86_64 ] || give_up "Ringside needs an x86-64 host"
 case ${1:-} in
-check) requirements+=$check_requirements ;;
+check) requirements+=$check_requirements$plots_requirements ;;
 bench) requirements+=$bench_requirements ;;
+plots) requirements+=$plots_requirements ;;
 esac
 set_up_packages "$requirements"
 set_up_unicorn

@@ -10,6 +10,7 @@
 
 int command_run(const struct options *options, struct error *error);
 int command_compare(const struct options *options, struct error *error);
+int command_plot(const struct options *options, struct error *error);
 int command_exec(const struct options *options, struct error *error);
 int command_trace(const struct options *options, struct error *error);
 int command_functions(const struct options *options, struct error *error);

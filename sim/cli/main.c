@@ -24,6 +24,8 @@ static const struct command commands[] = {
      "runs workloads (all, if none is named) and prints what the machine counted, per operation"},
     {"compare", COMMAND_COMPARE, command_compare, "compare [ARCH[:VARIANT][,KEY=VALUE…]…] [--workload NAME]… [OPTION…]",
      "runs workloads on several architectures (monolithic and micro) and says where they differ, and why"},
+    {"plot", COMMAND_PLOT, command_plot, "plot --from RESULTS.json [--from FILE]… --out DIR",
+     "draws figures of what compare has written, with gnuplot"},
     {"exec", COMMAND_EXEC, command_exec, "exec ARCH[:VARIANT] [OPTION…] -- PROGRAM [ARGUMENT…]",
      "runs a static x86-64 Linux program of the host, and exits as it does"},
     {"trace", COMMAND_TRACE, command_trace, "trace ARCH[:VARIANT] WORKLOAD|-- PROGRAM… [--format NAME] -o FILE",
@@ -111,7 +113,7 @@ int main(int argc, char *argv[])
     int status;
 
     if (argc < 2) {
-        fprintf(stderr, "ringside: a command is missing: run, compare, exec, trace, list or doctor (see 'ringside --help')\n");
+        fprintf(stderr, "ringside: a command is missing: run, compare, plot, exec, trace, list or doctor (see 'ringside --help')\n");
         return STATUS_USAGE;
     }
     if (asks_for_help(argv[1])) {

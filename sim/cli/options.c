@@ -144,6 +144,17 @@ static bool take_jobs(struct options *o, const char *name, const char *value, st
     return true;
 }
 
+static bool take_from(struct options *o, const char *name, const char *value, struct error *error)
+{
+    return append(o->from, &o->froms, name, value, error);
+}
+
+static bool take_out(struct options *o, const char *name, const char *value, struct error *error)
+{
+    o->out = value;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a folder's name", name);
+}
+
 static bool take_root(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->root = value;
@@ -244,6 +255,10 @@ static const struct option table[] = {
     {"--workload", "NAME", COMMAND_COMPARE, take_workload, "only this workload; may be given several times"},
     {"--jobs", "N", COMMAND_COMPARE, take_jobs, "at most N runs at once (default: the host's CPUs)"},
     {"--no-cache", NULL, WORKLOADS, take_no_cache, "run it, even if its result is known, and do not keep the result"},
+    {"--from", "FILE", COMMAND_PLOT, take_from,
+     "what 'compare --json=FILE' wrote; given several times, the first file's CPU model is the one shown, and\n"
+     "                         those of the others are its variants"},
+    {"--out", "DIR", COMMAND_PLOT, take_out, "where CSV, SVG and PNG go; it is made if it is not there"},
     {"--root", "DIR", PROGRAMS | SETTLED, take_root, "the guest's file system starts as a copy of DIR"},
     {"--stdin", "FILE", PROGRAMS, take_stdin, "standard input from FILE"},
     {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /)"},
@@ -258,7 +273,7 @@ static const struct option table[] = {
     {"--restore", "FILE", COMMAND_EXEC, take_restore,
      "vmm: instead of a program, the guest that was written to FILE goes on; --stdin is read on from where\n"
      "                         it had come to"},
-    {"--help", NULL, ANY, take_help, "this"},
+    {"--help", NULL, ANY | COMMAND_PLOT, take_help, "this"},
 };
 #define OPTIONS (sizeof table / sizeof *table)
 

@@ -18,6 +18,7 @@ enum command_bit {
     COMMAND_LIST = 1 << 2,
     COMMAND_DOCTOR = 1 << 3,
     COMMAND_COMPARE = 1 << 4,
+    COMMAND_PLOT = 1 << 5,
     COMMAND_TRACE = 1 << 6,
     COMMAND_FUNCTIONS = 1 << 7,
 };
@@ -59,6 +60,11 @@ struct options {
     const char *only[WORDS_MAX];
     size_t onlys;
     unsigned jobs; /* 0: as many as the host has CPUs */
+
+    /* plot: --from --out */
+    const char *from[WORDS_MAX];
+    size_t froms;
+    const char *out;
 
     /* exec: --root --stdin --save --cwd --env --save-at --restore */
     const char *root, *input, *save, *cwd;
