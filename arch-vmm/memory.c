@@ -42,8 +42,9 @@ static uint64_t reserved_in(uint64_t entry, unsigned level)
     return RESERVED_BITS;
 }
 
+/* U/S and R/W of a page are those of all entries on the way, XD that of any. */
 struct rights {
-    bool user, write, execute;
+    uint64_t all, any;
 };
 
 static uint32_t error_of(enum vm_access access, bool user)
@@ -52,59 +53,55 @@ static uint32_t error_of(enum vm_access access, bool user)
 }
 
 /* SDM vol. 3A §4.6.1. SMAP is not applied: it would take a third root. */
-static bool allowed(const struct vcpu *v, const struct rights *r, enum vm_access access, bool user)
+static bool allowed(const struct vcpu *v, struct rights r, enum vm_access access, bool user)
 {
-    if (user && !r->user)
+    if (user && !(r.all & PTE_U))
         return false;
     if (access == VM_STORE)
-        return r->write || (!user && !(v->cr0 & CR0_WP));
+        return r.all & PTE_W || (!user && !(v->cr0 & CR0_WP));
     if (access == VM_EXECUTE)
-        return r->execute && (user || !r->user || !(v->cr4 & CR4_SMEP));
+        return !(r.any & PTE_NX) && (user || !(r.all & PTE_U) || !(v->cr4 & CR4_SMEP));
     return true;
 }
 
 /* Accessed and dirty (SDM vol. 3A §4.8). */
-static void mark(uint64_t *slot[4], const struct walk *walk, enum vm_access access)
+static uint64_t mark(uint64_t *slot, uint64_t entry, uint64_t bits)
 {
-    for (unsigned level = 4; level-- > walk->level;) {
-        uint64_t bits = PTE_A | (level == walk->level && access == VM_STORE ? PTE_D : 0);
-
-        if ((*slot[level] & bits) != bits)
-            *slot[level] |= bits;
-    }
+    if ((entry & bits) != bits)
+        *slot = entry |= bits;
+    return entry;
 }
 
 uint32_t guest_walk(struct vcpu *v, uint64_t address, enum vm_access access, bool user, struct walk *walk)
 {
-    struct rights rights = {true, true, true};
-    uint64_t *slot[4], table = v->cr3 & PTE_FRAME;
     uint32_t error = error_of(access, user);
+    struct rights rights = {~0ul, 0};
+    uint64_t table = v->cr3 & PTE_FRAME, entry, within;
+    unsigned level = 3;
+    uint64_t *slot;
 
-    for (unsigned level = 4; level-- > 0; table = walk->entry[level] & PTE_FRAME) {
-        uint64_t entry;
-
-        slot[level] = guest_memory(v->guest, table + index_of(address, level) * 8, 8);
-        if (!is_canonical(address) || !slot[level])
+    if (!is_canonical(address))
+        return error;
+    for (;; level--) {
+        slot = guest_memory(v->guest, table + index_of(address, level) * 8, 8);
+        if (!slot || !((entry = *slot) & PTE_P))
             return error;
-        entry = walk->entry[level] = *slot[level];
-        if (!(entry & PTE_P))
-            return error;
-        if (entry & reserved_in(entry, level))
+        if (unlikely(entry & (RESERVED_BITS | PTE_LARGE)) && entry & reserved_in(entry, level))
             return error | FAULT_PRESENT | FAULT_RESERVED;
-        rights.user &= !!(entry & PTE_U);
-        rights.write &= !!(entry & PTE_W);
-        rights.execute &= !(entry & PTE_NX);
-        if (is_last(entry, level)) {
-            walk->level = level;
+        rights.all &= entry;
+        rights.any |= entry;
+        if (is_last(entry, level))
             break;
-        }
+        walk->entry[level] = mark(slot, entry, PTE_A);
+        table = entry & PTE_FRAME;
     }
-    if (!allowed(v, &rights, access, user))
+    if (!allowed(v, rights, access, user))
         return error | FAULT_PRESENT;
-    mark(slot, walk, access);
-    walk->entry[walk->level] = *slot[walk->level];
-    walk->user = rights.user;
-    walk->address = (walk->entry[walk->level] & PTE_FRAME & ~(LEVEL_SPAN(walk->level) - 1)) | (address & (LEVEL_SPAN(walk->level) - 1));
+    walk->entry[level] = mark(slot, entry, access == VM_STORE ? PTE_A | PTE_D : PTE_A);
+    walk->level = level;
+    walk->user = rights.all & PTE_U;
+    within = LEVEL_SPAN(level) - 1;
+    walk->address = (entry & PTE_FRAME & ~within) | (address & within);
     return 0;
 }
 
