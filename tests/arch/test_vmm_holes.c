@@ -172,8 +172,8 @@ static bool is_segment(const cs_x86_op *op)
 static bool is_hole(const cs_insn *in)
 {
     static const unsigned holes[] = {
-        X86_INS_POPF,  X86_INS_POPFQ, X86_INS_PUSHF, X86_INS_PUSHFQ, X86_INS_SGDT, X86_INS_SIDT,  X86_INS_SLDT,
-        X86_INS_SMSW,  X86_INS_STR,   X86_INS_LAR,   X86_INS_LSL,    X86_INS_VERR, X86_INS_VERW,  X86_INS_LJMP,
+        X86_INS_POPF,  X86_INS_POPFQ, X86_INS_PUSHF, X86_INS_PUSHFQ, X86_INS_SGDT, X86_INS_SIDT, X86_INS_SLDT,
+        X86_INS_SMSW,  X86_INS_STR,   X86_INS_LAR,   X86_INS_LSL,    X86_INS_VERR, X86_INS_VERW, X86_INS_LJMP,
         X86_INS_LCALL, X86_INS_RETF,  X86_INS_RETFQ, X86_INS_LFS,    X86_INS_LGS,  X86_INS_LSS,
     };
     const cs_x86 *x86 = &in->detail->x86;

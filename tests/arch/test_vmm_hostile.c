@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_vmm_hostile.c: a hostile kernel (tests/arch/images/vmm_hostile.c) beside a guest that works: each attack
- * comes out as vmm_attacks.def says, or ends the attacker with the report that is there; the monitor lives, and the
- * neighbour sees nothing of it: its output is the same, and comes in time.
+ * tests/arch/test_vmm_hostile.c: a hostile kernel (tests/arch/images/vmm_hostile.c) beside a guest that works: each
+ * attack comes out as vmm_attacks.def says, or ends the attacker with the report that is there; the monitor lives, and
+ * the neighbour sees nothing of it: its output is the same, and comes in time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,8 +137,8 @@ static bool ended(const struct expected *attack)
 
     if (line && strstr(line, attack->report) && !vmm_line(&boot, "guest 2: attack"))
         return true;
-    print_error("attack %s: '%.*s', expected '%s'\n", attack->name, line ? (int)strcspn(line, "\n") : 0, line ? line : "",
-                attack->report);
+    print_error("attack %s: '%.*s', expected '%s'\n", attack->name, line ? (int)strcspn(line, "\n") : 0,
+                line ? line : "", attack->report);
     return false;
 }
 

@@ -20,12 +20,16 @@ struct vmm_boot {
     enum machine_model model;
     uint64_t ram_bytes; /* of each guest; 0: the default */
     uint64_t limit_ms;  /* simulated */
+    bool watched;       /* stopped when for a long time nothing was said */
     /* the outcome */
     enum machine_end end;
     int exit_status;
     uint64_t free_frames_before, free_frames_after, cycles;
     struct counters counters;
-    size_t log_used, heard; /* bytes of the log: all, and when a program last said something */
+    struct machine *machine; /* while it runs */
+    size_t log_watched;      /* bytes of it when it was looked at, */
+    unsigned silent;         /* and how often there were not more since */
+    size_t log_used, heard;  /* bytes of the log: all, and when a program last said something */
     char log[1 << 22], output[1 << 14], report[1 << 14]; /* of kernels; of programs; of a crash */
 };
 
@@ -34,8 +38,8 @@ void vmm_boot(struct vmm_boot *boot);
 
 /* The line of the log that begins so, or NULL. */
 const char *vmm_line(const struct vmm_boot *boot, const char *begin);
-/* The monitor itself gave up: a panic in the log that is no guest's, or a machine that crashed otherwise. Not if a
- * first guest crashed, whose crash is the machine's. */
+/* The monitor itself gave up: the machine crashed, and not because the first guest did, whose crash is the machine's.
+ */
 bool vmm_monitor_failed(const struct vmm_boot *boot);
 
 #endif

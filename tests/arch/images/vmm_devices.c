@@ -587,7 +587,10 @@ static void spin(void)
 }
 
 STORM(storm_of_nothing, spin())
-STORM(storm_of_exits, { for (unsigned i = 0; i < 100; i++) __asm__ volatile("cli"); })
+STORM(storm_of_exits, {
+    for (unsigned i = 0; i < 100; i++)
+        __asm__ volatile("cli");
+})
 STORM(storm_of_page_faults, load(NOWHERE))
 STORM(storm_of_log, print("this is said again and again, to see whether anybody else is heard\n"))
 

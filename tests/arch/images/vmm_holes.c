@@ -254,12 +254,30 @@ static const struct {
     const char *name;
     void (*run)(void);
 } holes[] = {
-    {"POPF, IF off", popf_off}, {"POPF, IF on", popf_on}, {"PUSHF of IF", pushf_if}, {"POPF, PUSHF of IOPL", popf_iopl},
-    {"SGDT", sgdt},             {"SIDT", sidt},           {"SLDT", sldt},            {"STR", str},
-    {"SMSW", smsw},             {"MOV from CS", read_cs}, {"MOV from SS", read_ss},  {"MOV to DS", load_ds},
-    {"LAR", lar},               {"LSL", lsl},             {"VERR", verr},            {"VERW", verw},
-    {"JMP far", far_jump},      {"CALL far", far_call},   {"RETF", far_return},      {"CPUID", cpuid_leaf_1},
-    {"CLI", cli},               {"STI", sti_on},          {"IRETQ", iret},           {"MOV CR0", cr0},
+    {"POPF, IF off", popf_off},
+    {"POPF, IF on", popf_on},
+    {"PUSHF of IF", pushf_if},
+    {"POPF, PUSHF of IOPL", popf_iopl},
+    {"SGDT", sgdt},
+    {"SIDT", sidt},
+    {"SLDT", sldt},
+    {"STR", str},
+    {"SMSW", smsw},
+    {"MOV from CS", read_cs},
+    {"MOV from SS", read_ss},
+    {"MOV to DS", load_ds},
+    {"LAR", lar},
+    {"LSL", lsl},
+    {"VERR", verr},
+    {"VERW", verw},
+    {"JMP far", far_jump},
+    {"CALL far", far_call},
+    {"RETF", far_return},
+    {"CPUID", cpuid_leaf_1},
+    {"CLI", cli},
+    {"STI", sti_on},
+    {"IRETQ", iret},
+    {"MOV CR0", cr0},
 };
 
 void test_main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/vmm_hostile.c: runs the attacks of vmm_attacks.def: without settings, all that it survives, one after
- * the other; "live=N", "deadly=N" or "storm=N" one of a list. Each says "attack NAME: OUTCOME".
+ * tests/arch/images/vmm_hostile.c: runs the attacks of vmm_attacks.def: without settings, all that it survives, one
+ * after the other; "live=N", "deadly=N" or "storm=N" one of a list. Each says "attack NAME: OUTCOME".
  */
 #include "tests/arch/images/vmm_hostile.h"
 

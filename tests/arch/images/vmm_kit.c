@@ -55,8 +55,7 @@ static void make_tables(void)
     kit.gdt[KIT_SS >> 3] = 0x00cf93000000ffff;
     kit.gdt[KIT_USER_SS >> 3] = 0x00cff3000000ffff;
     kit.gdt[KIT_USER_CS >> 3] = 0x00affb000000ffff;
-    kit.gdt[KIT_TR >> 3] =
-        (sizeof(kit.tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
+    kit.gdt[KIT_TR >> 3] = (sizeof(kit.tss) - 1) | (base & 0xffffff) << 16 | 0x89ul << 40 | (base >> 24 & 0xff) << 56;
     kit.gdt[(KIT_TR >> 3) + 1] = base >> 32;
     kit.tss.ist[0] = kit.tss.rsp[0] = (uint64_t)stack + STACK_BYTES;
     kit.tss.io_map = sizeof(kit.tss);

@@ -68,7 +68,7 @@ struct caught {
 
 struct kit {
     const struct boot_info *boot;
-    uint64_t cr3;                /* put back after each attempt */
+    uint64_t cr3; /* put back after each attempt */
     struct gate idt[256];
     uint64_t gdt[(KIT_TR >> 3) + 2];
     struct tss tss;

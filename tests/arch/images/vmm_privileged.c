@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/vmm_privileged.c: attacks by instructions with hostile operands (vmm_attacks.def): those that trap, and
- * those by which ring 3 could reach what the monitor keeps there.
+ * tests/arch/images/vmm_privileged.c: attacks by instructions with hostile operands (vmm_attacks.def): those that trap,
+ * and those by which ring 3 could reach what the monitor keeps there.
  */
 #include "tests/arch/images/vmm_hostile.h"
 
@@ -324,7 +324,8 @@ INSTRUCTION(invpcid_operand_in_monitor, "invpcid (%0), %1", "r"(MONITOR_IMAGE), 
 
 long attack_invlpg_anywhere(void)
 {
-    static const uint64_t places[] = {MONITOR, MONITOR_STACKS, MONITOR_IMAGE, NOT_CANONICAL, 0x800000000000, ~0ul, NOWHERE, 0};
+    static const uint64_t places[] = {MONITOR,        MONITOR_STACKS, MONITOR_IMAGE, NOT_CANONICAL,
+                                      0x800000000000, ~0ul,           NOWHERE,       0};
 
     for (unsigned i = 0; i < 8 * 20; i++)
         invlpg(places[i % 8]);
@@ -387,7 +388,8 @@ INSTRUCTION(load_monitors_user_data, "movl %0, %%ds; movl %0, %%es; movl %0, %%s
 INSTRUCTION(load_monitors_user_code, "movl %0, %%ds", "r"(MONITOR_USER_CS))
 INSTRUCTION(load_null_segments, "movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs", "r"(0))
 INSTRUCTION(jump_to_monitors_user_code,
-            "subq $16, %%rsp; leaq 1f(%%rip), %%rax; movq %%rax, (%%rsp); movw $0x63, 8(%%rsp); rex.w ljmp *(%%rsp); 1: addq $16, %%rsp",
+            "subq $16, %%rsp; leaq 1f(%%rip), %%rax; movq %%rax, (%%rsp); movw $0x63, 8(%%rsp); rex.w ljmp *(%%rsp); "
+            "1: addq $16, %%rsp",
             "r"(0))
 
 /* ---- INT n and other exceptions ---- */
@@ -638,10 +640,10 @@ INSTRUCTION(load_monitors_code, "movl %0, %%ds", "r"(MONITOR_CS))
 INSTRUCTION(load_monitors_stack, "movl %0, %%ss", "r"(MONITOR_SS))
 INSTRUCTION(load_monitors_tss, "movl %0, %%es", "r"(MONITOR_TR))
 INSTRUCTION(load_beyond_limit, "movl %0, %%gs", "r"(0xfffb))
-INSTRUCTION(jump_to_monitors_code,
-            "subq $16, %%rsp; movq %0, (%%rsp); movw $0x48, 8(%%rsp); rex.w ljmp *(%%rsp)", "r"(MONITOR_IMAGE))
-INSTRUCTION(call_monitors_code,
-            "subq $16, %%rsp; movq %0, (%%rsp); movw $0x48, 8(%%rsp); rex.w lcall *(%%rsp)", "r"(MONITOR_IMAGE))
+INSTRUCTION(jump_to_monitors_code, "subq $16, %%rsp; movq %0, (%%rsp); movw $0x48, 8(%%rsp); rex.w ljmp *(%%rsp)",
+            "r"(MONITOR_IMAGE))
+INSTRUCTION(call_monitors_code, "subq $16, %%rsp; movq %0, (%%rsp); movw $0x48, 8(%%rsp); rex.w lcall *(%%rsp)",
+            "r"(MONITOR_IMAGE))
 INSTRUCTION(return_to_monitors_code, "pushq $0x48; pushq %0; lretq", "r"(MONITOR_IMAGE))
 INSTRUCTION(load_not_canonical, "movq (%0), %%rax", "r"(NOT_CANONICAL))
 INSTRUCTION(panic_of_its_own, "outw %w0, %w1", "a"(POWER_PANIC), "d"(PORT_POWER))

@@ -289,7 +289,8 @@ long attack_halves_into_table(void)
 /* Straddling two entries, and two pages of which both are tables. */
 long attack_straddling_store_into_tables(void)
 {
-    uint64_t root = root_with(kit_frame() | P | W), table = (uint64_t)kit_entry(root, PLACE, 0), window = PLACE + (1ul << 36);
+    uint64_t root = root_with(kit_frame() | P | W), table = (uint64_t)kit_entry(root, PLACE, 0),
+             window = PLACE + (1ul << 36);
 
     kit_map(root, window, table | P | W);
     kit_map(root, window + PAGE, ((uint64_t)kit_entry(root, PLACE, 1) & ~(PAGE - 1)) | P | W);
@@ -394,7 +395,8 @@ long attack_code_changes_itself(void)
 /* Its first instruction takes away the page that the second one is on. */
 long attack_code_unmaps_itself(void)
 {
-    static const uint8_t code[] = {0x48, 0xc7, 0x07, 0, 0, 0, 0, 0x0f, 0x01, 0x3e, 0x90, 0xc3}; /* mov qword [rdi], 0; invlpg [rsi]; nop; ret */
+    static const uint8_t code[] = {0x48, 0xc7, 0x07, 0,    0,    0,
+                                   0,    0x0f, 0x01, 0x3e, 0x90, 0xc3}; /* mov qword [rdi], 0; invlpg [rsi]; nop; ret */
     uint64_t frame = kit_frame(), root = root_with(frame | P | W);
     unsigned how;
 
@@ -508,8 +510,9 @@ long attack_accessed_and_dirty(void)
 
 long attack_monitor_unmapped(void)
 {
-    static const uint64_t places[] = {MONITOR,       MONITOR + 0x100000,  MONITOR + (1ul << 27),        MONITOR_STACKS,
-                                      MONITOR_IMAGE, MONITOR_IMAGE + 0x20000, MONITOR_STACKS + 0x4ff8, 0xffffe17ffffffff8};
+    static const uint64_t places[] = {
+        MONITOR,       MONITOR + 0x100000,      MONITOR + (1ul << 27),   MONITOR_STACKS,
+        MONITOR_IMAGE, MONITOR_IMAGE + 0x20000, MONITOR_STACKS + 0x4ff8, 0xffffe17ffffffff8};
     long wrong = 0;
 
     for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++)
@@ -577,7 +580,8 @@ long attack_hundreds_of_tags(void)
     for (unsigned i = 0; i < 3 * TAGGED_ROOTS; i++)
         wrong += seen_by_tag(root, i % TAGGED_ROOTS) != 1000 + i % TAGGED_ROOTS;
     for (unsigned i = 0; i < TAGGED_ROOTS; i++)
-        wrong += seen_by_tag(root, i) != 1000 + i || seen_by_tag(root, (i + TAGS) % TAGGED_ROOTS) != 1000 + (i + TAGS) % TAGGED_ROOTS;
+        wrong += seen_by_tag(root, i) != 1000 + i ||
+                 seen_by_tag(root, (i + TAGS) % TAGGED_ROOTS) != 1000 + (i + TAGS) % TAGGED_ROOTS;
     write_cr3(kit.cr3);
     return wrong;
 }
