@@ -6,6 +6,9 @@
 #                         ARGS="--cpu zen4 sqlite" adds to the command line
 #   make compare          the same for the architectures side by side: monolithic, micro, exo and vmm, or those that ARGS= names
 #   make check            set up, build, pass all tests
+#   make docs             set up, build, write the book with its figures to build/docs
+#   make install PREFIX=  build, and put everything that ringside needs below PREFIX (/usr/local); DESTDIR= comes before it;
+#                         make uninstall takes it away
 #   make bench            set up, build, print the simulator's speed with this machine's name
 #   make build            build only; `make setup` installs what is missing; `make` does both
 #
@@ -34,7 +37,7 @@ comma := ,
 # make again, in parallel unless the caller said how
 AGAIN = $(MAKE) $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all setup build compare check bench clean
+.PHONY: all setup build compare check docs bench clean
 all: setup
 	+@$(AGAIN) build
 
@@ -52,6 +55,9 @@ compare: setup
 check:
 	@tools/setup.sh check
 	+@$(AGAIN) do-check
+
+docs: setup
+	+@$(AGAIN) do-docs
 
 bench:
 	@tools/setup.sh bench

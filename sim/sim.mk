@@ -14,9 +14,10 @@ endef
 $(eval $(call sim_variant,host))
 $(eval $(call sim_variant,asan))
 
-# The services' fs archive is linked for mkfs (sim/disk.c): the source that mounts a disk also makes it.
+# The services' fs archive is linked for mkfs (sim/disk.c): the source that mounts a disk also makes it. $ORIGIN: once
+# installed, a libunicorn that set-up brought is next to it (tools/install.mk).
 $(BUILD)/ringside: $(CLI_SOURCES:%.c=$(BUILD)/host/%.o) $(BUILD)/host/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
-	$(CC) -o $@ $^ $(HOST_LIBS)
+	$(CC) -o $@ $^ -Wl,-rpath,'$$ORIGIN' $(HOST_LIBS)
 $(BUILD)/asan/ringside: $(CLI_SOURCES:%.c=$(BUILD)/asan/%.o) $(BUILD)/asan/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
 	$(CC) -fsanitize=address,undefined -o $@ $^ $(HOST_LIBS)
 
