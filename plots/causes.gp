@@ -23,7 +23,7 @@ shade(i) = place(serie[i]) ? int(word(colours, place(serie[i]))) : 0
 set style data histograms
 set style histogram rowstacked
 set boxwidth 0.75
-set xtics rotate by -30 left offset -1.2,0 scale 0
+unset xtics
 set grid y
 set format y "%.1s%c"
 set xrange [-0.6 : rows - 0.4]
@@ -32,7 +32,9 @@ set ytics offset 0.5,0
 do for [p = 1:panels] {
     eval go_to_panel
     if ((p - 1) % columns == 0) { set ylabel "cycles" } else { unset ylabel }
-    plot for [i in present] csv skip 1 every ::first::last using (cell(i) > 0 ? cell(i) : NaN):xtic(2) \
+    plot csv skip 1 every ::first::last using 0:(0):2 with labels rotate by -30 left offset -0.8,-0.6, \
+        csv skip 1 every ::first::last using 0:(0):(valid(3) ? "" : "n/a") with labels tc rgb "#888888" offset 0,0.6, \
+        for [i in present] csv skip 1 every ::first::last using (cell(i) > 0 ? cell(i) : NaN) \
         fill pattern look(int(i)) lc rgb shade(int(i))
 }
 

@@ -18,12 +18,34 @@
 # Figures must be readable in grey: a series has its own point, dashes and lightness, a stacked part its own pattern.
 # Names are data and never part of a command.
 
+# Names, the longest cut: the legend has as many lines as they need.
+cut(text, most) = strlen(text) > most ? text[1:most - 1] . "…" : text
+set encoding utf8
+longest = 0
+array panel[panels]
+array serie[series]
+do for [i = 1:series + panels] {
+    end = strstrt(names, "\n")
+    if (i <= series) {
+        serie[i] = cut(names[1:end - 1], 44)
+        longest = strlen(serie[i]) > longest ? strlen(serie[i]) : longest
+    } else {
+        panel[i - series] = cut(names[1:end - 1], 60)
+    }
+    names = names[end + 1:*]
+}
+caption = cut(caption, int(width / 9))
+in_line = int(width / (longest * 10.0 + 60))
+in_line = in_line < 1 ? 1 : in_line
+legend_lines = (series + in_line - 1) / in_line
+if (!exists("legend_space")) legend_space = 30.0 + 22.0 * legend_lines
+height = height + 22 * (legend_lines - 1)
+
 if (form eq "svg") {
     set terminal svg size width,height dynamic font "DejaVu Sans,Helvetica,Arial,sans-serif,14" background "white" noenhanced linewidth 1.2
 } else {
     set terminal pngcairo size width,height font "DejaVu Sans,11" background "white" noenhanced linewidth 1.4
 }
-set encoding utf8
 set output out
 set datafile separator comma
 set datafile missing ""
@@ -34,14 +56,6 @@ array point[8] = [5, 7, 9, 13, 4, 6, 8, 12]
 array dash[8] = [1, 2, 4, 5, 3, 1, 2, 4]
 nth(i) = (int(i) - 1) % 8 + 1
 cell(i) = valid(int(i) + 2) ? column(int(i) + 2) : NaN
-
-array panel[panels]
-array serie[series]
-do for [i = 1:series + panels] {
-    end = strstrt(names, "\n")
-    if (i <= series) { serie[i] = names[1:end - 1] } else { panel[i - series] = names[1:end - 1] }
-    names = names[end + 1:*]
-}
 
 # While there are no axes: stats looks at nothing outside of their ranges.
 array has[panels]
@@ -59,7 +73,6 @@ do for [p = 1:panels] {
 # Panels lie between a heading and the legend, left to right.
 down = (panels + columns - 1) / columns
 if (!exists("top_space")) top_space = 60.0
-if (!exists("legend_space")) legend_space = 50.0
 if (!exists("left_space")) left_space = 80.0
 if (!exists("right_space")) right_space = 15.0
 if (!exists("below_space")) below_space = 55.0
@@ -82,7 +95,7 @@ set lmargin at screen 0; set rmargin at screen 1; \
 set tmargin at screen legend_space / height; set bmargin at screen 0; \
 unset title; unset border; unset tics; unset xlabel; unset ylabel; unset arrow; unset grid; unset logscale; unset label; \
 set xrange [0:1]; set yrange [0:1]; \
-set key at screen 0.5, screen 0.55 * legend_space / height center center horizontal maxrows 2 reverse Left samplen 3 spacing 1.1;"
+set key at screen 0.5, screen 0.55 * legend_space / height center center horizontal maxrows legend_lines reverse Left samplen 3 spacing 1.1;"
 
 set key off
 set grid lt 1 lc rgb "#d8d8d8" lw 0.6

@@ -8,8 +8,9 @@ csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
 title = "Size of ring 0 against cost relative to monolithic"
 columns = panels
-width = 200 + 480 * panels; height = 640
+width = 340 + 420 * panels; height = 640
 legend_space = 40.0
+legend_lines = 1
 load folder . "/style.gp"
 
 set logscale y
@@ -28,6 +29,6 @@ do for [p = 1:panels] {
 
 eval legend
 plot -1 notitle, keyentry with yerrorbars pt 7 ps 1.2 lw 1.4 lc rgb "#0072b2" \
-    title "geometric mean of the workloads that all have; the line goes from the least to the most of them"
+    title "geometric mean, least and most of the workloads that all have"
 unset multiplot
 unset output
