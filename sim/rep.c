@@ -35,12 +35,18 @@ void rep_suspend(struct cpu *cpu)
     cpu->rep_pc = 0;
 }
 
+/* Within a routine of a cause (block.cause), a copy routine among them, a REP is part of that. */
+static enum cause rep_cause(const struct block *b)
+{
+    return b->is_copy ? CAUSE_copy : (enum cause)b->cause;
+}
+
 static void rep_element(struct cpu *cpu, const struct block *b)
 {
     uint32_t per_cycle = cpu->machine->model.rep_bytes_per_cycle;
 
     cpu->carry_256 += block_element(b) * 256u / (per_cycle ? per_cycle : 1);
-    charge_timing(cpu, b->is_copy ? CAUSE_copy : CAUSE_work, cpu->carry_256 >> 8);
+    charge_timing(cpu, rep_cause(b), cpu->carry_256 >> 8);
     cpu->carry_256 &= 255;
     if (b->is_copy)
         count_n(cpu, COUNTER_bytes_copied, block_element(b));
@@ -58,7 +64,7 @@ static void slow rep_first(struct cpu *cpu, const struct block *b)
     cpu->rep_first = false;
     cpu->rep_left = engine_get(&cpu->engine, UC_X86_REG_RCX);
     cpu->rep_single = cpu->rep_left == 0;
-    charge_timing(cpu, b->is_copy ? CAUSE_copy : CAUSE_work, cpu->machine->model.rep_startup);
+    charge_timing(cpu, rep_cause(b), cpu->machine->model.rep_startup);
     if (!cpu->rep_single)
         rep_moved_first(cpu, b);
 }

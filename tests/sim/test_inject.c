@@ -420,6 +420,30 @@ static void test_copies(void **state)
     assert_int_equal(activations("other", "memmove", COUNTER_copies), 10);
 }
 
+SNIPPET(string_copy, "lea rsi, [rsp - 256]; lea rdi, [rsp - 128]; mov edx, 64; mov ecx, 64; call string_routine; xor eax, eax; ret;"
+                     "string_routine: rep movsb; ret");
+extern const uint8_t string_routine[];
+
+/* The cycles of 64 bytes by REP MOVSB and of the RET behind it that are called copying, when the routine has this name. */
+static uint64_t copying(const char *name)
+{
+    struct guest guest;
+    uint64_t start = GUEST_TEST + (uint64_t)(string_routine - string_copy), result;
+    guest_open(&guest, "tiny");
+    guest_symbol(&guest, name, start, (uint64_t)(string_copy_end - string_routine), false);
+    guest_must_run(&guest, string_copy, string_copy_end, 0);
+    result = machine_result(guest.machine)->causes[CAUSE_copy];
+    guest_close(&guest);
+    return result;
+}
+
+/* tiny: 10 cycles to begin, 8 bytes a cycle; an instruction is 1. A copy routine is copying as a whole. */
+static void test_string_copies(void **state)
+{
+    assert_int_equal(copying("other"), 10 + 64 / 8);
+    assert_int_equal(copying("memcpy"), 1 + 10 + 64 / 8 + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_kernel),
         cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_string_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
