@@ -28,6 +28,14 @@ void enter(uint64_t root)
     write_cr3(root);
 }
 
+uint64_t root_with(uint64_t entry)
+{
+    uint64_t root = kit_root();
+
+    kit_map(root, PLACE, entry);
+    return root;
+}
+
 static void load_from(uint64_t address)
 {
     loaded = *(volatile uint64_t *)address;
