@@ -118,12 +118,13 @@ static bool entry_clear(struct guest *guest, struct shadow_page *page, unsigned 
     return true;
 }
 
-/* No translation is left that nobody vouches for: the guest may give a page more rights without flushing anything. */
+/* No translation is left that nobody vouches for: the guest may give a page more rights without flushing anything. A page
+ * below one that several roots share is in all of them, and does not know it; the upper half is taken for that. */
 static void entry_flush(struct guest *guest, const struct shadow_page *page, unsigned index)
 {
     uint64_t address = page->place + index * LEVEL_SPAN(page->level);
 
-    if (page->level || page->many)
+    if (page->level || page->many || page->place >> 47)
         shadow_flush_all(guest);
     else if (paging.pcid)
         invalidate(INVPCID_ADDRESS, page->pcid, address);
