@@ -24,9 +24,9 @@ struct saved_guest {
 
 /* A guest's kernel, or a program in it. */
 struct saved_domain {
-    char name[32]; /* NUL-terminated */
-    uint64_t space; /* the guest's CR3; 0 for its kernel */
-    uint32_t guest; /* from 1 */
+    char name[32];   /* NUL-terminated */
+    uint64_t space;  /* the guest's CR3; 0 for its kernel */
+    uint32_t guest;  /* from 1 */
     uint32_t kernel; /* 1: its kernel mode; 0: a program */
 };
 

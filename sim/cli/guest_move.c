@@ -116,7 +116,8 @@ bool adopt_options(struct saved_file *saved, struct options *o, struct error *er
         return false;
     name_arch(arch, name);
     if (strcmp(h->arch, name) != 0)
-        return refuse(error, STATUS_USAGE, "%s: saved under the architecture '%s', not '%s'", saved->path, h->arch, name);
+        return refuse(error, STATUS_USAGE, "%s: saved under the architecture '%s', not '%s'", saved->path, h->arch,
+                      name);
     o->cpus = h->cpus;
     o->model = (enum machine_model)h->model;
     o->cpu = o->cpu ? o->cpu : h->cpu;

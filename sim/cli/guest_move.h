@@ -16,8 +16,8 @@ bool check_save_at(const struct session *session, struct error *error);
 /* After END_SAVED: writes the file of --save-at. */
 bool guest_save(const struct session *session, const struct job *job, struct machine *machine, struct error *error);
 
-/* `options` as they were given become those of the machine that was saved: settings, CPUs, model, and the CPU unless one
- * was given. They point into `saved`, which is changed. false: it is another architecture's. */
+/* `options` as they were given become those of the machine that was saved: settings, CPUs, model, and the CPU unless
+ * one was given. They point into `saved`, which is changed. false: it is another architecture's. */
 bool adopt_options(struct saved_file *saved, struct options *options, struct error *error);
 /* The session opened with them is the saved one? */
 bool check_restored(const struct saved_file *saved, const struct session *session, struct error *error);

@@ -138,7 +138,8 @@ static bool check_digest(const struct saved_file *s, struct error *error)
     sha256_update(&sha, bytes, s->file.data);
     sha256_digest(&sha, sizeof found.byte, found.byte);
     return digest_equal(&said, &found) ||
-           refuse(error, STATUS_USAGE, "%s: damaged or truncated: its SHA-256 is another; save the guest again", s->path);
+           refuse(error, STATUS_USAGE, "%s: damaged or truncated: its SHA-256 is another; save the guest again",
+                  s->path);
 }
 
 static bool check_file(struct saved_file *s, struct error *error)
@@ -160,8 +161,8 @@ static bool check_file(struct saved_file *s, struct error *error)
 static bool check_header(const struct saved_file *s, struct error *error)
 {
     const struct saved_header *h = &s->header;
-    bool texts = TEXT_ENDS(h->arch) && TEXT_ENDS(h->settings) && TEXT_ENDS(h->name) && TEXT_ENDS(h->domain) &&
-                 TEXT_ENDS(h->cpu);
+    bool texts =
+        TEXT_ENDS(h->arch) && TEXT_ENDS(h->settings) && TEXT_ENDS(h->name) && TEXT_ENDS(h->domain) && TEXT_ENDS(h->cpu);
 
     for (size_t i = 0; i < SAVED_IMAGES_MAX; i++)
         texts = texts && TEXT_ENDS(h->image[i].path);

@@ -2,10 +2,10 @@
  *
  * sim/cli/saved_file.h: a guest in a file (--save-at, --restore).
  *
- * The file is struct saved_header, then chunks, each a struct saved_chunk and its bytes, the last one CHUNK_END, then the
- * SHA-256 of all that. Pages of memory and disk that are zero are left out. Numbers are little-endian. Nothing in it is
- * believed: neither what a file says of itself, nor that it is as long as it says; a file with a right digest may still
- * be nonsense, and is then refused, or ends in the simulated machine.
+ * The file is struct saved_header, then chunks, each a struct saved_chunk and its bytes, the last one CHUNK_END, then
+ * the SHA-256 of all that. Pages of memory and disk that are zero are left out. Numbers are little-endian. Nothing in
+ * it is believed: neither what a file says of itself, nor that it is as long as it says; a file with a right digest may
+ * still be nonsense, and is then refused, or ends in the simulated machine.
  */
 #ifndef RINGSIDE_SIM_CLI_SAVED_FILE_H
 #define RINGSIDE_SIM_CLI_SAVED_FILE_H
@@ -31,7 +31,7 @@ struct saved_header {
     uint32_t version;
     uint32_t model, cpus, images;
     uint64_t memory_bytes, disk_bytes;
-    uint64_t input_bytes; /* of standard input that the guest has had */
+    uint64_t input_bytes;      /* of standard input that the guest has had */
     char arch[SAVED_NAME_MAX]; /* "vmm:monolithic" */
     char settings[SETTINGS_TEXT_MAX];
     char name[RECORD_NAME_MAX]; /* of the program, in results */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_vmm_guests.c: several guests: each is as if it were alone, but for its time, and each has its share of
- * that.
+ * tests/arch/test_vmm_guests.c: several guests: each is as if it were alone, but for its time, and each has its share
+ * of that.
  *
- * Every guest runs the same program. The first one's output is the machine's; that of others is in the log, "guest N: …".
- * What a kernel can do to the others by intent is test_vmm_hostile.c's affair; here one just hangs, panics or leaves.
+ * Every guest runs the same program. The first one's output is the machine's; that of others is in the log, "guest N:
+ * …". What a kernel can do to the others by intent is test_vmm_hostile.c's affair; here one just hangs, panics or
+ * leaves.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,10 +28,10 @@
 #define DISK_FREE (4u << 20)
 #define RAM_BYTES (32ul << 20)
 #define SLICE_CYCLES (cpu.hz / 100) /* guest/sched.c: 10 ms */
-#define LIMIT_SLICES 1000            /* nothing takes so long */
-#define WAITS 20                     /* of the traveller, at most */
-#define BOOT_WAITS 8                 /* of a guest for its disk, before its program runs */
-#define SPINS "8000"                 /* some slices long */
+#define LIMIT_SLICES 1000           /* nothing takes so long */
+#define WAITS 20                    /* of the traveller, at most */
+#define BOOT_WAITS 8                /* of a guest for its disk, before its program runs */
+#define SPINS "8000"                /* some slices long */
 #define MONOLITHIC "build/images/monolithic/kernel.elf"
 #define BAD "build/images/tests/vmm_bad.elf"
 #define TRAVELLER "build/programs/arch/traveller"
@@ -44,9 +45,9 @@ struct run {
     enum machine_end end;
     int exit_status;
     uint64_t cycles;
-    char text[GUESTS_MAX][TEXT_MAX];      /* what each guest's program printed */
-    uint64_t said[GUESTS_MAX];            /* the clock when it last did */
-    char log[TEXT_MAX];                   /* all else */
+    char text[GUESTS_MAX][TEXT_MAX]; /* what each guest's program printed */
+    uint64_t said[GUESTS_MAX];       /* the clock when it last did */
+    char log[TEXT_MAX];              /* all else */
     void *disk;
     size_t disk_bytes;
     unsigned guests;
@@ -81,7 +82,8 @@ static void on_output(void *ctx, const void *from, size_t bytes)
     note_time(r, 0);
 }
 
-/* "guest N: LINE" of a guest whose kernel is the real one is its program's: that kernel says nothing while all is well. */
+/* "guest N: LINE" of a guest whose kernel is the real one is its program's: that kernel says nothing while all is well.
+ */
 static void on_log(void *ctx, const char *line)
 {
     struct run *r = ctx;
@@ -334,8 +336,8 @@ static void the_first_ones_status_counts(void **state)
     done(r);
 }
 
-/* One that hangs has its slices, and no more: what computes beside it has half of the processor, what waits for disk and
- * timers is at most a slice late each time. */
+/* One that hangs has its slices, and no more: what computes beside it has half of the processor, what waits for disk
+ * and timers is at most a slice late each time. */
 static void one_that_hangs_has_its_slices(void **state)
 {
     for (unsigned first = 0; first < 2; first++) {

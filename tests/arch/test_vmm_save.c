@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/test_vmm_save.c: a guest is saved, goes on in another machine, and nobody can tell from what it prints, the
- * status it ends with, the input it reads, or its files.
+ * tests/arch/test_vmm_save.c: a guest is saved, goes on in another machine, and nobody can tell from what it prints,
+ * the status it ends with, the input it reads, or its files.
  *
- * The traveller says what it is about to do; so the last line before a save tells where it was saved. Machines are those
- * of the library here: a file between them is tests/cli/test_saved.c's affair.
+ * The traveller says what it is about to do; so the last line before a save tells where it was saved. Machines are
+ * those of the library here: a file between them is tests/cli/test_saved.c's affair.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@
 #define LIMIT_MS 1000
 #define DOMAINS_MAX 16
 #define DISK_NS 40000 /* so long a save is only late if it waits for the disk; the monitor needs half of it */
-#define PIECE 20 /* of input; the traveller reads 32 at once */
+#define PIECE 20      /* of input; the traveller reads 32 at once */
 
 /* A guest between two machines. */
 struct luggage {
@@ -54,8 +54,9 @@ struct journey {
     char domains[512];        /* with their names */
 };
 
-static const char input[] = "Thou hast most kindly hit it. A most courteous exposition. Nay, I am the very pink of courtesy. "
-                            "Pink for flower. Right. Why, then is my pump well flowered.\n";
+static const char input[] =
+    "Thou hast most kindly hit it. A most courteous exposition. Nay, I am the very pink of courtesy. "
+    "Pink for flower. Right. Why, then is my pump well flowered.\n";
 static struct cpu_model cpu;
 static struct journey whole;
 
@@ -309,7 +310,7 @@ static void any_moment_will_do(void **state)
         finish(j);
     }
     assert_int_equal(saved, MOMENTS);
-    assert_true(late > 0); /* a request to the disk was under way */
+    assert_true(late > 0);                 /* a request to the disk was under way */
     for (size_t i = 0; i < TASKS - 1; i++) /* input is a moment's affair, and no_input_is_lost()'s */
         if (!during[i])
             fail_msg("it was never saved in '%s'", tasks[i]);
@@ -381,8 +382,8 @@ static size_t input_at(uint64_t at)
     return taken;
 }
 
-/* The second piece of a line: nothing is being printed then, which a guest that is to be saved would wait for. So there is
- * a moment when the machine takes input after the monitor has begun to save, and before it is done. */
+/* The second piece of a line: nothing is being printed then, which a guest that is to be saved would wait for. So there
+ * is a moment when the machine takes input after the monitor has begun to save, and before it is done. */
 static void no_input_is_lost(void **state)
 {
     uint64_t before = 0, after = whole_ns() - 1;
@@ -430,9 +431,9 @@ static void too_late_is_not_saved(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_moment_will_do),     cmocka_unit_test(settings_do_not_matter),
+        cmocka_unit_test(any_moment_will_do),      cmocka_unit_test(settings_do_not_matter),
         cmocka_unit_test(from_machine_to_machine), cmocka_unit_test(again_at_once),
-        cmocka_unit_test(no_input_is_lost),       cmocka_unit_test(names_go_along),
+        cmocka_unit_test(no_input_is_lost),        cmocka_unit_test(names_go_along),
         cmocka_unit_test(too_late_is_not_saved),
     };
 

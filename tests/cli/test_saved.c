@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/cli/test_saved.c: a guest in a file: exec --save-at, exec --restore, and files that are not what they should be.
+ * tests/cli/test_saved.c: a guest in a file: exec --save-at, exec --restore, and files that are not what they should
+ * be.
  *
  * That a guest can be saved at any moment is tests/arch/test_vmm_save.c's affair; here two processes share nothing but
  * the file.
@@ -165,8 +166,8 @@ static void nothing_is_saved_of_what_has_ended(void **state)
 
     assert_string_equal(r.out, whole.out);
     assert_int_equal(r.status, whole.status);
-    assert_string_equal(
-        r.err, "ringside: traveller: warning: nothing was saved: it ended before 500 ms of simulated time\n");
+    assert_string_equal(r.err,
+                        "ringside: traveller: warning: nothing was saved: it ended before 500 ms of simulated time\n");
     assert_int_equal(access(in_folder("e"), F_OK), -1);
     release(&r);
 }
@@ -178,7 +179,8 @@ static const struct {
     const char *says;
 } bad[] = {
     {{"monolithic", "--save-at", "5", "@f", "--", TRAVELLER}, "only a guest can be saved, and monolithic has none"},
-    {{"vmm", "--set", "guests=2", "--save-at", "5", "@f", "--", TRAVELLER}, "that is alone can be saved, and here are 2"},
+    {{"vmm", "--set", "guests=2", "--save-at", "5", "@f", "--", TRAVELLER},
+     "that is alone can be saved, and here are 2"},
     {{"vmm", "--save-at", "0", "@f", "--", TRAVELLER}, "--save-at wants a number from 1"},
     {{"vmm", "--save-at", "soon", "@f", "--", TRAVELLER}, "--save-at wants a number from 1"},
     {{"vmm", "--save-at", "5"}, "--save-at wants two values: --save-at MS FILE"},
@@ -189,7 +191,8 @@ static const struct {
     {{"vmm", "--restore", ""}, "--restore wants a file's name"},
     {{"vmm", "--restore", "@none"}, "none: No such file or directory"},
     {{"vmm", "--restore", "/tmp"}, "/tmp: a directory, not a file"},
-    {{"vmm", "--restore", "README.md"}, "README.md: not a saved guest; 'ringside exec vmm --save-at MS FILE' makes one"},
+    {{"vmm", "--restore", "README.md"},
+     "README.md: not a saved guest; 'ringside exec vmm --save-at MS FILE' makes one"},
     {{"vmm", "--restore", "@in"}, "in: not a saved guest"},
     {{"monolithic", "--restore", "@guest"}, "saved under the architecture 'vmm:monolithic', not 'monolithic:plain'"},
     {{"vmm", "--restore", "@guest", "--", TRAVELLER}, "--restore takes no program"},
@@ -375,8 +378,8 @@ static void lies_are_found_out(void **state)
         chunks++;
     assert_true(chunks > 8);
     for (unsigned i = 0; i < CRAFTED; i++) {
-        size_t at = i % 3 ? chunk_at(roll() % chunks) + 4 * (roll() % 6)
-                          : 12 + roll() % (sizeof(struct saved_header) - 20);
+        size_t at =
+            i % 3 ? chunk_at(roll() % chunks) + 4 * (roll() % 6) : 12 + roll() % (sizeof(struct saved_header) - 20);
 
         memcpy(data, good, good_bytes);
         change(data, at);

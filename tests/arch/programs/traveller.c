@@ -44,7 +44,8 @@ static void look_at_clock(void)
     struct timespec now;
 
     check(clock_gettime(CLOCK_MONOTONIC, &now) == 0, "clock");
-    check(now.tv_sec > last.tv_sec || (now.tv_sec == last.tv_sec && now.tv_nsec >= last.tv_nsec), "the clock went back");
+    check(now.tv_sec > last.tv_sec || (now.tv_sec == last.tv_sec && now.tv_nsec >= last.tv_nsec),
+          "the clock went back");
     last = now;
 }
 
