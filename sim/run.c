@@ -308,6 +308,7 @@ static void fiber_main(unsigned low, unsigned high)
     struct cpu *cpu = (struct cpu *)((uintptr_t)high << 32 | low);
 
     FIBER_ENTER(NULL, &cpu->machine->asan_scheduler_bottom, &cpu->machine->asan_scheduler_bytes);
+    trace_resume(cpu);
     while (!cpu->machine->ended)
         step(cpu);
     FIBER_LEAVE(NULL, cpu->machine->asan_scheduler_bottom, cpu->machine->asan_scheduler_bytes);

@@ -306,6 +306,7 @@ enum machine_end guest_run(struct guest *guest, const uint8_t *test, const uint8
                                     .time_limit_cycles = guest->time_limit,
                                     .faults = guest->faults,
                                     .fault_count = guest->fault_count,
+                                    .trace = guest->trace,
                                     .log = keep_log,
                                     .ctx = guest};
     assert_true(test_end - test <= GUEST_GDT - GUEST_TEST);

@@ -91,6 +91,7 @@ struct guest {
     const char *module; /* a boot module of this name with the same content and symbols; NULL: none. Wants 16 MiB of RAM */
     const struct fault_spec *faults;
     size_t fault_count;
+    enum trace_mode trace;
     struct machine *machine; /* after guest_run */
     char log[4096];          /* what it wrote to the debug port */
 };
