@@ -12,6 +12,6 @@ $(BUILD)/images/tests/$(1).elf: $(patsubst %,$(BUILD)/guest/tests/arch/images/%.
 TEST_NEEDS += $(BUILD)/images/tests/$(1).elf
 endef
 $(eval $(call vmm_test_image,vmm_holes,vmm_holes))
-$(eval $(call vmm_test_image,vmm_hostile,vmm_hostile vmm_tables vmm_spaces vmm_privileged vmm_exceptions vmm_devices))
+$(eval $(call vmm_test_image,vmm_hostile,vmm_hostile vmm_tables vmm_spaces vmm_privileged vmm_exceptions vmm_devices vmm_floods))
 $(foreach n,0 1 2 3 4 5 6 7,$(eval $(call vmm_test_image,vmm_random$(n),vmm_random,-Wl$(comma)--defsym=lane=$(n))))
 $(eval $(call vmm_test_image,vmm_bad,vmm_bad))

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/arch/images/vmm_devices.c: attacks by way of the virtual devices: corrupt queues, foreign memory, floods
+ * tests/arch/images/vmm_devices.c: attacks by way of the virtual devices: corrupt queues, foreign memory
  * (vmm_attacks.def).
  */
-#include <linux/virtio_blk.h>
-#include <linux/virtio_mmio.h>
-#include <linux/virtio_ring.h>
 
-#include "tests/arch/images/vmm_hostile.h"
-
-#define DISK MMIO_VIRTIO_BLK
-#define CONSOLE MMIO_VIRTIO_CONSOLE
-#define SIZE 128
-#define SECTOR 512ul
-#define MS 4000000ul /* cycles, about */
-#define RECEIVE 0
-#define TRANSMIT 1
+#include "tests/arch/images/vmm_queue.h"
 
 /* Cycles. */
-static uint64_t now(void)
+uint64_t now(void)
 {
     return kit_read(MMIO_CLOCK) | (uint64_t)kit_read(MMIO_CLOCK + 4) << 32;
 }
 
 /* ---- queues ---- */
 
-static struct queue {
-    uint64_t device, at; /* descriptors at `at`, available ring a page behind, used ring two */
-    volatile struct vring_desc *descriptor;
-    volatile struct vring_avail *available;
-    volatile struct vring_used *used;
-} queue;
+struct queue queue;
 
 static uint32_t status(void)
 {
@@ -63,7 +47,7 @@ static void set_queue(unsigned number, uint32_t size, uint64_t descriptors, uint
     kit_write(device + VIRTIO_MMIO_STATUS, 15);
 }
 
-static void start(uint64_t device, unsigned number)
+void start(uint64_t device, unsigned number)
 {
     queue.at = kit_frame();
     kit_frame();
@@ -75,7 +59,7 @@ static void start(uint64_t device, unsigned number)
     set_queue(number, SIZE, queue.at, queue.at + PAGE, queue.at + 2 * PAGE);
 }
 
-static void describe(unsigned n, uint64_t address, uint64_t bytes, uint16_t flags, unsigned next)
+void describe(unsigned n, uint64_t address, uint64_t bytes, uint16_t flags, unsigned next)
 {
     queue.descriptor[n].addr = address;
     queue.descriptor[n].len = (uint32_t)bytes;
@@ -83,12 +67,12 @@ static void describe(unsigned n, uint64_t address, uint64_t bytes, uint16_t flag
     queue.descriptor[n].next = (uint16_t)next;
 }
 
-static void notify(unsigned number)
+void notify(unsigned number)
 {
     kit_write(queue.device + VIRTIO_MMIO_QUEUE_NOTIFY, number);
 }
 
-static void post(unsigned head)
+void post(unsigned head)
 {
     queue.available->ring[queue.available->idx % SIZE] = (uint16_t)head;
     queue.available->idx++;
@@ -411,7 +395,7 @@ long attack_console_print_nothing(void)
 }
 
 /* So many requests of so many segments that the machine's disk has no room for others'. */
-static void fill_disk(unsigned requests, unsigned segments)
+void fill_disk(unsigned requests, unsigned segments)
 {
     uint64_t at = kit_frame(), headers = kit_frame();
 
@@ -464,7 +448,7 @@ long attack_reset_in_flight(void)
 
 static uint64_t random_state = 88172645463325252ul;
 
-static uint32_t random32(void)
+uint32_t random32(void)
 {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
@@ -516,149 +500,4 @@ long attack_disk_notify_any_queue(void)
     for (unsigned i = 0; i < 300; i++)
         notify(i < 200 ? i : random32());
     return broken();
-}
-
-/* ---- the APIC ---- */
-
-long attack_apic_any_registers(void)
-{
-    kit_interrupts_end = 0;
-    for (unsigned i = 0; i < 1500; i++) {
-        uint64_t reg = MMIO_LAPIC + (random32() % 0x40) * 16;
-
-        if (random32() % 2)
-            kit_write(reg, random32() % 2 ? random32() : random32() % 512);
-        else
-            loaded = kit_read(reg + random32() % 4 * 4);
-    }
-    kit_write(MMIO_LAPIC + 0x380, 0);
-    kit_write(MMIO_LAPIC + 0x320, 0x10000);
-    return 0;
-}
-
-/* To itself, to all, to others that there are not: INIT, SIPI, NMI and fixed. */
-long attack_ipis(void)
-{
-    kit_write(MMIO_LAPIC + 0x0f0, 0x1ff);
-    for (uint32_t mode = 0; mode < 8; mode++)
-        for (uint32_t shorthand = 0; shorthand < 4; shorthand++)
-            for (uint32_t to = 0; to < 4; to++) {
-                kit_write(MMIO_LAPIC + 0x310, to << 24);
-                kit_write(MMIO_LAPIC + 0x300, 0x4000 | shorthand << 18 | mode << 8 | 0x55);
-            }
-    return 0;
-}
-
-/* ---- probes: the instrument's own door ---- */
-
-static void ask(unsigned number, uint64_t a, uint64_t b, uint64_t c)
-{
-    uint32_t eax = 0x52494e47, ecx = number;
-
-    __asm__ volatile("cpuid" : "+a"(eax), "+c"(ecx), "+d"(a) : "S"(b), "D"(c) : "rbx", "memory");
-}
-
-long attack_probes(void)
-{
-    static const uint64_t words[] = {0, 1, 3, 0x101, 0x102, MONITOR_IMAGE, NOT_CANONICAL, NOWHERE, ~0ul};
-
-    for (unsigned number = 0; number < 20; number++)
-        for (unsigned i = 0; i < 9 * 9; i++)
-            ask(number, words[i % 9], words[i / 9], words[(i + number) % 9]);
-    return 0;
-}
-
-/* ---- storms: as long as the neighbour works ---- */
-
-#define STORM(name, statement)                                                                                         \
-    long attack_##name(void)                                                                                           \
-    {                                                                                                                  \
-        uint64_t end = now() + 60 * MS;                                                                                \
-                                                                                                                       \
-        while (now() < end)                                                                                            \
-            statement;                                                                                                 \
-        return 0;                                                                                                      \
-    }
-
-static void spin(void)
-{
-    for (volatile unsigned i = 0; i < 100000; i++)
-        ;
-}
-
-STORM(storm_of_nothing, spin())
-STORM(storm_of_exits, {
-    for (unsigned i = 0; i < 100; i++)
-        __asm__ volatile("cli");
-})
-STORM(storm_of_page_faults, load(NOWHERE))
-STORM(storm_of_log, print("this is said again and again, to see whether anybody else is heard\n"))
-
-/* Due again as soon as they are served. */
-#define PERIOD 20000
-long attack_storm_of_timers(void)
-{
-    uint64_t end = now() + 60 * MS;
-
-    kit_timer(PERIOD);
-    kit_write(MMIO_LAPIC + 0x320, 0x20000 | VECTOR_TIMER);
-    kit_write(MMIO_LAPIC + 0x380, PERIOD);
-    __asm__ volatile("sti");
-    while (now() < end)
-        ;
-    disable_interrupts();
-    kit_write(MMIO_LAPIC + 0x380, 0);
-    return kit.interrupts[VECTOR_TIMER] ? 0 : 1;
-}
-
-/* The shortest period that there is, and nobody takes them. */
-long attack_storm_of_ignored_timers(void)
-{
-    uint64_t end = now() + 60 * MS;
-
-    kit_timer(1);
-    kit_write(MMIO_LAPIC + 0x320, 0x20000 | VECTOR_TIMER);
-    kit_write(MMIO_LAPIC + 0x380, 1);
-    while (now() < end)
-        spin();
-    kit_write(MMIO_LAPIC + 0x380, 0);
-    return 0;
-}
-
-long attack_storm_of_requests(void)
-{
-    uint64_t end = now() + 60 * MS, frame = kit.next_frame;
-
-    while (now() < end) {
-        fill_disk(2, 40);
-        kit.next_frame = frame;
-    }
-    return 0;
-}
-
-/* One notification, a few requests as long as they can be, all to be printed. */
-long attack_storm_of_one_print(void)
-{
-    uint64_t at = kit_frame();
-
-    start(CONSOLE, TRANSMIT);
-    for (unsigned i = 0; i < SIZE; i++)
-        describe(i, at, 8 << 10, i + 1 < SIZE ? VRING_DESC_F_NEXT : 0, i + 1);
-    for (unsigned i = 0; i < 3; i++)
-        post(0);
-    notify(TRANSMIT);
-    print("\n");
-    return queue.used->idx;
-}
-
-/* ---- deadly ---- */
-
-long attack_end_with_requests_in_flight(void)
-{
-    fill_disk(2, 60);
-    post(0);
-    post(62);
-    notify(0);
-    __asm__ volatile("cli; hlt");
-    return 0;
 }
