@@ -6,10 +6,13 @@
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
 title = "Cycles per operation by cause"
-width = 1500; columns = panels < 5 ? panels : 5
-height = 110 + 260 * ((panels + columns - 1) / columns)
-width = columns < 3 ? 900 : width
-left_space = 75.0; below_space = 75.0
+bars = 100 + (rows > 6 ? 32 * rows : 200)
+columns = 1550 / bars
+columns = columns < 1 ? 1 : columns > 5 ? 5 : columns
+columns = panels < columns ? panels : columns
+width = columns * bars > 600 ? columns * bars : 600
+height = 90 + 190 * ((panels + columns - 1) / columns)
+left_space = 75.0; rows_below = 1
 load folder . "/style.gp"
 
 # work, transition, copy… look the same in every file, also in one that lacks some of them

@@ -11,8 +11,7 @@ columns = columns > 0 ? columns : 1
 width = 300 + 330 * columns; height = 900
 load folder . "/style.gp"
 
-set logscale x 2
-set format x "%.0b%B"
+eval size_tics
 set nonlinear y via log10(1 + y) inverse 10**y - 1
 set ytics ("0" 0, "1" 1, "10" 10, "100" 100, "1 k" 1e3, "10 k" 1e4, "100 k" 1e5)
 set xlabel "working set of each process (bytes)"

@@ -8,7 +8,7 @@ panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
 title = "Events per operation (log scale from 0)"
 columns = panels
 width = 260 + 290 * panels; height = 180 + 30 * rows
-left_space = 85.0; right_space = 20.0
+rows_left = 1
 load folder . "/style.gp"
 
 set nonlinear x via log10(1 + x) inverse 10**x - 1
@@ -24,11 +24,11 @@ do for [p = 1:panels] {
     set xrange [-0.15 : (most > 1 ? most : 1) * 2]
     plot csv skip 1 every ::first::last using (0):0:ytic(2) with points ps 0, \
         for [i in present] csv skip 1 every ::first::last using (cell(i)):(column(0) + beside(i)) \
-        with points pt point[nth(i)] ps 0.9 lc rgb colour[nth(i)]
+        with points pt point[shape(i)] ps 0.9 lc rgb colour[nth(i)]
 }
 
 unset nonlinear x
 eval legend
-plot -1 notitle, for [i = 1:series] keyentry with points pt point[nth(i)] ps 1.2 lc rgb colour[nth(i)] title serie[i]
+plot -1 notitle, for [i = 1:series] keyentry with points pt point[shape(i)] ps 1.2 lc rgb colour[nth(i)] title serie[i]
 unset multiplot
 unset output

@@ -10,14 +10,13 @@ columns = panels
 width = 240 + 390 * panels; height = 560
 load folder . "/style.gp"
 
-set logscale x 2
-set format x "%.0b%B"
+eval size_tics
 set xlabel "bytes of a transfer"
 before_panel = "\
 if (panel[p][1:7] eq 'copying') { \
     unset logscale y; set yrange [0:100]; set format y '%.0f %%'; \
     set arrow 1 from graph 0, first 50 to graph 1, first 50 nohead lw 1.5 lc rgb '#444444' back \
 } else { \
-    unset arrow 1; set logscale y; set yrange [*:*]; set format y '%.0s%c' \
+    unset arrow 1; set logscale y; set yrange [least / 1.5 : most * 1.5]; set format y p == 2 ? '%g' : '%.0s%c' \
 }"
 load folder . "/lines.gp"

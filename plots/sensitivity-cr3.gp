@@ -5,7 +5,7 @@
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
-title = "Cycles per operation against the cost of a CR3 load"
+title = "Cycles per operation against the cost of a CR3 load (variants of the CPU model)"
 columns = panels < 4 ? panels : 4
 width = 240 + 330 * columns
 height = 120 + 380 * ((panels + columns - 1) / columns)
@@ -14,6 +14,6 @@ load folder . "/style.gp"
 set xlabel "cost of a CR3 load (cycles)"
 set format y "%.1s%c"
 set xrange [0:*]
-set yrange [0:*]
+set yrange [0 : 1 < *]
 before_panel = "set ylabel (p - 1) % columns == 0 ? 'cycles per operation' : ''"
 load folder . "/lines.gp"

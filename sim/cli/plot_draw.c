@@ -21,18 +21,26 @@
 struct drawing {
     char script[PATH_MAX], csv[PATH_MAX], out[PATH_MAX], folder[PATH_MAX];
     char panels[24], rows[24], series[24];
-    char *names; /* of series, then of panels, a line each */
+    char *names; /* of series, of panels, of rows, a line each */
 };
+
+static const char *name_of(const struct plot_table *t, size_t i)
+{
+    if (i < t->series)
+        return t->serie[i];
+    i -= t->series;
+    return i < t->panels ? t->panel[i] : t->row[i - t->panels];
+}
 
 static char *make_names(const struct plot_table *t)
 {
-    size_t bytes = (t->series + t->panels) * PLOT_NAME_MAX + 1, used = 0;
+    size_t count = t->series + t->panels + t->rows, bytes = count * PLOT_NAME_MAX + 1, used = 0;
     char *names = malloc(bytes);
 
-    for (size_t i = 0; names && i < t->series + t->panels; i++) {
+    for (size_t i = 0; names && i < count; i++) {
         char name[PLOT_NAME_MAX];
 
-        snprintf(name, sizeof name, "%s", i < t->series ? t->serie[i] : t->panel[i - t->series]);
+        snprintf(name, sizeof name, "%s", name_of(t, i));
         plot_clean(name);
         used += (size_t)snprintf(names + used, bytes - used, "%s\n", name);
     }

@@ -65,7 +65,7 @@ static struct values values_of(const struct plot_results *r, const char *workloa
     json_int_t value;
 
     for (size_t i = 0; values.value && i < r->results; i++)
-        if (is_of(&r->result[i], workload) && parameter_of(&r->result[i], key, &value))
+        if (is_of(&r->result[i], workload) && parameter_of(&r->result[i], key, &value) && value > 0)
             add_value(&values, value);
     return values;
 }
@@ -274,7 +274,7 @@ static bool figure_costs(struct plot_table *t, const struct plot_results *r, con
     bool good;
 
     for (size_t cpu = 0; values.value && cpu < r->cpus; cpu++)
-        if (is_variant(r, cpu, cost, &value))
+        if (is_variant(r, cpu, cost, &value) && value >= 0)
             add_value(&values, value);
     good = fill_costs(t, r, cost, &values);
     free(values.value);
