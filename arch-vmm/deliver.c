@@ -110,11 +110,6 @@ static bool push_frame(struct vcpu *v, const struct arrival *a, uint64_t *rsp, s
     return guest_write(v, *rsp, (const char *)&frame + skip, sizeof(frame) - skip, false, trouble);
 }
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 /* One attempt: nothing has changed when it fails. */
 static struct mishap try(struct vcpu *v, const struct arrival *a)
 {

@@ -20,11 +20,6 @@
 #define RFLAGS_AC 0x40000
 #define MSR_EFER 0xc0000080
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static bool load(struct execution *e, void *to, size_t bytes)
 {
     return guest_read(e->v, address_of(e->v, &e->d), to, bytes, false, &e->trouble);

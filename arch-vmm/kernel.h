@@ -203,6 +203,12 @@ struct walk {
     bool user;        /* all entries have U/S set */
 };
 
+/* Bits 63 to 47 are equal (SDM vol. 1 §3.3.7.1). */
+static inline bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
 /* The machine's memory behind guest-physical addresses, or NULL: not all of it is RAM. */
 void *guest_memory(const struct guest *guest, uint64_t address, uint64_t bytes);
 /* Sets accessed and dirty bits. 0, or an error: WALK_FAULT and the error code of the page fault that it is. */

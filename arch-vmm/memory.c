@@ -22,11 +22,6 @@ void *guest_memory(const struct guest *guest, uint64_t address, uint64_t bytes)
 
 /* ---- the guest's page tables ---- */
 
-static bool is_canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
-}
-
 static bool is_last(uint64_t entry, unsigned level)
 {
     return level == 0 || (level < 3 && entry & PTE_LARGE);

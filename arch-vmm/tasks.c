@@ -135,6 +135,14 @@ static void take_interrupt(struct vcpu *v)
     deliver_interrupt(v, (unsigned)vector);
 }
 
+/* An instruction that was emulated can have been the last one below the hole of the address space. What follows is the
+ * guest's fault, and not one of the monitor's IRETQ. */
+static void refuse_bad_rip(struct vcpu *v)
+{
+    if (unlikely(!is_canonical(vcpu_regs(v)->rip)))
+        deliver_exception(v, VECTOR_PROTECTION, 0);
+}
+
 /* ---- into ring 3 ---- */
 
 static void set_real_task_switched(bool on)
@@ -170,6 +178,7 @@ void vcpu_leave(struct vcpu *v)
     while (unlikely(cpu->reschedule))
         sched_before_user();
     guest_save_if_due(v->guest);
+    refuse_bad_rip(v);
     take_interrupt(v);
     load_state(v);
     shadow_load(v);
