@@ -28,7 +28,7 @@ struct runs {
         size_t row, column;
     } run[ROWS_MAX * COLUMNS_MAX];
     size_t count;
-    bool progress;
+    struct progress progress;
 };
 
 /* ---- planning ---- */
@@ -129,10 +129,12 @@ static int run_one(void *ctx, size_t index, int out)
 
 static void show_progress(void *ctx, size_t done, size_t count)
 {
-    const struct runs *r = ctx;
+    struct runs *r = ctx;
 
-    if (r->progress)
-        fprintf(stderr, done < count ? "\r%zu of %zu runs" : "\r\033[K", done, count);
+    if (done < count)
+        progress_show(&r->progress, 0, 0);
+    else
+        progress_erase(&r->progress);
 }
 
 /* A process that died said nothing, or not all of it. */
@@ -178,15 +180,45 @@ static bool run_pool(struct runs *r, unsigned jobs, struct error *error)
     return true;
 }
 
+static void share_work(struct comparison *c, struct work *work)
+{
+    for (size_t column = 0; column < c->columns; column++)
+        c->column[column].session.work = work;
+}
+
+/* What is to be run, for the line that says how long it will take. NULL: there is none. */
+static struct work *expect_work(struct runs *r, const struct options *o)
+{
+    struct comparison *c = r->comparison;
+    bool wanted = progress_wanted((o->json || o->csv) && !o->json_file);
+    struct work *work = wanted ? work_create(r->count) : NULL;
+
+    progress_start(&r->progress, work != NULL, "", c->column[0].session.cpu.hz, work);
+    share_work(c, work);
+    for (size_t i = 0; work && i < r->count; i++) {
+        const struct column *column = &c->column[r->run[i].column];
+        const struct workload *w = c->row[r->run[i].row];
+        char name[WORK_NAME_MAX];
+
+        snprintf(name, sizeof name, "%s on %.30s", w->name, column->label);
+        work_add(work, &column->session, w, name, known_length(&column->known, &column->session, w));
+    }
+    return work;
+}
+
 static bool run_all(struct comparison *c, const struct options *o, struct error *error)
 {
-    struct runs r = {.comparison = c, .progress = isatty(STDERR_FILENO)};
+    struct runs r = {.comparison = c};
+    struct work *work;
     bool good;
 
     find_known(&r);
     if (r.count == 0)
         return true;
+    work = expect_work(&r, o);
     good = workload_disk(&c->column[0].session, &r.disk, error) && run_pool(&r, o->jobs, error);
+    share_work(c, NULL);
+    work_destroy(work);
     guest_disk_free(&r.disk);
     known_close(&c->column[0].known);
     return good;

@@ -13,6 +13,7 @@
 
 struct known {
     struct cache cache;
+    struct cache lengths; /* of runs, in instructions; in a folder of their own, as they are no results */
     struct digest inputs;
 };
 
@@ -24,6 +25,8 @@ bool known_find(const struct known *known, const struct session *session, const 
  * those that `known` was opened with: a build may have gone on meanwhile. */
 void known_keep(const struct known *known, const struct session *session, const struct workload *workload,
                 const struct record *record);
+/* How many instructions that run made when known_keep last saw it, whatever has been built since; 0: it never did. */
+uint64_t known_length(const struct known *known, const struct session *session, const struct workload *workload);
 /* After the last known_keep. */
 void known_close(const struct known *known);
 

@@ -19,6 +19,7 @@
 
 #define WORKERS_MAX 256
 #define PIECE 65536
+#define TICK_MS 100
 
 struct worker {
     pid_t pid;
@@ -31,6 +32,7 @@ struct crew {
     struct worker worker[WORKERS_MAX];
     struct pollfd pipe[WORKERS_MAX]; /* worker i's answer */
     size_t busy;
+    size_t begun, count;
 };
 
 static unsigned host_cpus(void)
@@ -110,11 +112,21 @@ static void dismiss(struct crew *crew, size_t i)
     crew->pipe[i] = crew->pipe[crew->busy];
 }
 
+static void tell(const struct crew *crew)
+{
+    if (crew->pool->progress)
+        crew->pool->progress(crew->pool->ctx, crew->begun - crew->busy, crew->count);
+}
+
 /* Waits until one of them has ended at least. */
 static void collect(struct crew *crew)
 {
     for (size_t before = crew->busy; crew->busy == before;) {
-        if (poll(crew->pipe, crew->busy, -1) < 0)
+        int ready = poll(crew->pipe, crew->busy, crew->pool->progress ? TICK_MS : -1);
+
+        if (ready == 0)
+            tell(crew);
+        if (ready <= 0)
             continue;
         for (size_t i = crew->busy; i-- > 0;)
             if (crew->pipe[i].revents && !take_piece(&crew->answers[crew->worker[i].index], crew->pipe[i].fd))
@@ -124,18 +136,17 @@ static void collect(struct crew *crew)
 
 void pool_run(const struct pool *pool, struct pool_answer *answers, size_t count)
 {
-    struct crew crew = {.pool = pool, .answers = answers};
-    size_t size = crew_size(pool), next = 0;
+    struct crew crew = {.pool = pool, .answers = answers, .count = count};
+    size_t size = crew_size(pool);
 
     memset(answers, 0, count * sizeof *answers);
-    while (next < count || crew.busy) {
-        while (next < count && crew.busy < size && start(&crew, next))
-            next++;
+    while (crew.begun < count || crew.busy) {
+        while (crew.begun < count && crew.busy < size && start(&crew, crew.begun))
+            crew.begun++;
         if (crew.busy)
             collect(&crew);
-        else if (next < count)
-            answers[next++].why = errno; /* the host gives not even one process */
-        if (pool->progress)
-            pool->progress(pool->ctx, next - crew.busy, count);
+        else if (crew.begun < count)
+            answers[crew.begun++].why = errno; /* the host gives not even one process */
+        tell(&crew);
     }
 }

@@ -20,7 +20,7 @@ struct pool_answer {
 struct pool {
     /* In a process of its own: writes the answer to descriptor `out`, returns the exit status. */
     int (*work)(void *ctx, size_t index, int out);
-    /* In the caller, after each answer; may be NULL. */
+    /* In the caller, after each answer and every now and then between them; may be NULL. */
     void (*progress)(void *ctx, size_t done, size_t count);
     void *ctx;
     unsigned workers; /* at most as many at once; 0: as many as the host has CPUs for us */

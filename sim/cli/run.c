@@ -24,6 +24,7 @@ struct plan {
     struct record record[RUNS_MAX];
     size_t done;
     int status; /* the first that was not 0 */
+    bool progress;
 };
 
 /* ---- planning ---- */
@@ -71,12 +72,30 @@ static bool run_workload(struct plan *plan, const struct workload *w, struct err
         return true;
     }
     good = workload_disk(&plan->session, &disk, error) &&
-           workload_run(&plan->session, w, &disk, isatty(STDERR_FILENO), record, &ran, error);
+           workload_run(&plan->session, w, &disk, plan->progress, record, &ran, error);
     guest_disk_free(&disk);
     if (good)
         known_keep(&plan->known, &plan->session, w, record);
     plan->done += ran;
     return good;
+}
+
+/* What is to be run, for the line that says how long it will take; what is known takes no time. */
+static void expect_work(struct plan *plan, const struct options *o)
+{
+    struct session *s = &plan->session;
+    struct record record;
+
+    plan->progress = progress_wanted((o->json || o->csv) && !o->json_file);
+    s->work = plan->progress ? work_create(plan->count) : NULL;
+    for (size_t i = 0; s->work && i < plan->count; i++) {
+        const struct workload *w = &plan->choice[i].workload;
+
+        if (known_find(&plan->known, s, w, &record))
+            record_free(&record);
+        else
+            work_add(s->work, s, w, w->name, known_length(&plan->known, s, w));
+    }
 }
 
 /* All of them, also after one that failed: each failure is one line, the status is that of the first. */
@@ -149,7 +168,10 @@ int command_run(const struct options *options, struct error *error)
         return refuse(error, STATUS_HOST, "out of memory"), STATUS_HOST;
     if (open_plan(plan, options, error)) {
         known_open(&plan->known, &plan->session);
+        expect_work(plan, options);
         run_all(plan, error);
+        work_destroy(plan->session.work);
+        plan->session.work = NULL;
         known_close(&plan->known);
         if (plan->done && !print_results(plan, &late) && plan->status == STATUS_OK) {
             *error = late;

@@ -101,6 +101,7 @@ static void show_progress(void *ctx, uint64_t cycles, uint64_t instructions)
 {
     struct run *r = ctx;
 
+    work_report(r->job->work, instructions);
     progress_show(&r->progress, cycles, instructions);
 }
 
@@ -156,7 +157,7 @@ static bool make_machine(struct run *r)
         .envp = job->envp,
         .cwd = job->cwd,
         .log = keep_log,
-        .progress = r->progress.on ? show_progress : NULL,
+        .progress = r->progress.on || job->work ? show_progress : NULL,
         .ctx = r,
     };
     char why[MACHINE_ERROR_MAX] = "";
@@ -238,16 +239,18 @@ bool session_run(const struct session *s, const struct job *job, struct record *
     bool good;
 
     *record = (struct record){0};
-    progress_start(&r.progress, job->progress, job->name, s->cpu.hz);
+    progress_start(&r.progress, job->progress, job->name, s->cpu.hz, job->work ? s->work : NULL);
     job->console->progress = job->stderr_console->progress = &r.progress;
     job->console->escape = stop_machine;
     job->console->escape_ctx = &r;
     good = make_machine(&r) && load_images(&r);
     if (good) {
+        work_report(job->work, 0);
         record->end = machine_run(r.machine);
         progress_erase(&r.progress);
-        good = fill_record(&r, record) && judge(&r, record->end) &&
-               (!s->tracer || s->tracer->take(s->tracer->ctx, s, r.machine, record, error));
+        good = fill_record(&r, record);
+        work_report(job->work, record->instructions);
+        good = good && judge(&r, record->end) && (!s->tracer || s->tracer->take(s->tracer->ctx, s, r.machine, record, error));
     }
     if (r.machine)
         machine_destroy(r.machine);

@@ -29,6 +29,7 @@ struct session {
     char cpu_name[CPU_NAME_MAX]; /* of the model, or of the variant that --cpu-set makes of it */
     char settings[SETTINGS_TEXT_MAX];
     unsigned disk_slices, guests; /* what the settings want */
+    struct work *work;            /* the command's runs; NULL: nobody looks at how they go on. Its owner's */
     const struct tracer *tracer; /* NULL: nothing is recorded */
 };
 
@@ -48,6 +49,7 @@ struct job {
     struct stream *console, *stderr_console;
     uint32_t tty_mask;
     bool progress;
+    struct work_run *work; /* this run among session.work; NULL: none */
     bool show_log; /* the kernel's log on standard error: systems without a console write there */
     const struct saved_file *saved; /* instead of argv, envp and cwd; NULL: none */
     /* the program's file, for symbols; may be NULL */

@@ -10,56 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROGRESS_PERIOD 0.1 /* s */
-#define PROGRESS_AFTER 0.5
 #define TERMINAL_WAIT_MS 1
-
-/* ---- progress ---- */
-
-static double since(const struct timespec *then)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
-}
-
-void progress_start(struct progress *p, bool on, const char *name, uint64_t hz)
-{
-    *p = (struct progress){.on = on, .name = name, .hz = hz};
-    clock_gettime(CLOCK_MONOTONIC, &p->started);
-    p->last = p->started;
-}
-
-double progress_seconds(const struct progress *p)
-{
-    return since(&p->started);
-}
-
-void progress_show(struct progress *p, uint64_t cycles, uint64_t instructions)
-{
-    double seconds;
-
-    if (!p->on || since(&p->last) < PROGRESS_PERIOD)
-        return;
-    seconds = progress_seconds(p);
-    if (seconds < PROGRESS_AFTER)
-        return;
-    fprintf(stderr, "\r\033[K%.40s: %.1f ms simulated, %.0f million instructions/s", p->name,
-            (double)cycles * 1e3 / (double)p->hz, (double)instructions / seconds / 1e6);
-    fflush(stderr);
-    clock_gettime(CLOCK_MONOTONIC, &p->last);
-    p->shown = true;
-}
-
-void progress_erase(struct progress *p)
-{
-    if (!p->shown)
-        return;
-    fputs("\r\033[K", stderr);
-    fflush(stderr);
-    p->shown = false;
-}
 
 /* ---- consoles ---- */
 

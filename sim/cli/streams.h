@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/streams.h: the guest's consoles on the host's file descriptors, and the progress line between them.
+ * sim/cli/streams.h: the guest's consoles on the host's file descriptors.
  *
  * Determinism: from a file or pipe, input is read until the guest's buffer is full or the input ends, so that what the
  * guest gets does not depend on how the host cut it. A terminal answers "nothing yet" instead (virtio_console.h).
@@ -10,26 +10,10 @@
 
 #include <stdint.h>
 #include <termios.h>
-#include <time.h>
 
 #include "sim/cli/error.h"
+#include "sim/cli/progress.h"
 #include "sim/machine.h"
-
-/* A line on standard error for runs that take long, if that is a terminal: name, simulated ms, million instructions/s.
- */
-struct progress {
-    bool on;
-    const char *name;
-    uint64_t hz; /* of the modelled CPU */
-    struct timespec started, last;
-    bool shown;
-};
-
-void progress_start(struct progress *progress, bool on, const char *name, uint64_t hz);
-void progress_show(struct progress *progress, uint64_t cycles, uint64_t instructions);
-void progress_erase(struct progress *progress);
-/* Host seconds since progress_start. */
-double progress_seconds(const struct progress *progress);
 
 /* Ctrl-] on a terminal stops the machine (as telnet has it): ^C belongs to the guest. */
 #define ESCAPE_BYTE 0x1d

@@ -98,6 +98,7 @@ static bool run_program(struct run *r, struct record *record, struct error *erro
         .console = &console,
         .stderr_console = &errors,
         .progress = r->progress,
+        .work = work_find(r->session->work, r->session, r->workload),
         .program = r->program.data,
         .program_bytes = r->program.bytes,
     };
@@ -131,6 +132,7 @@ bool workload_run(const struct session *s, const struct workload *w, struct gues
     *ran = guest_disk_repeat(disk, s->disk_slices, error) && read_program(path, &r.program, error) &&
            run_program(&r, record, error);
     good = *ran && check_exit(&r, record, error);
+    work_done(work_find(s->work, s, w));
     file_free(&r.program);
     fclose(r.output);
     return good;
