@@ -6,6 +6,7 @@
 #                         ARGS="--cpu zen4 sqlite" adds to the command line
 #   make compare          the same for the architectures side by side: monolithic, micro, exo and vmm, or those that ARGS= names
 #   make check            set up, build, pass all tests
+#   make plots            set up, build, run what the figures need, draw them in build/plots
 #   make docs             set up, build, write the book with its figures to build/docs
 #   make install PREFIX=  build, and put everything that ringside needs below PREFIX (/usr/local); DESTDIR= comes before it;
 #                         make uninstall takes it away
