@@ -40,5 +40,5 @@ do-plots:
 	@$(call plot_run,write.json,$(PLOT_WRITE:%=write:bytes=%$(comma)ops=500),)
 	@$(foreach c,$(PLOT_CR3),$(call plot_run,cr3-$(c).json,$(PLOT_COSTLY),--cpu-set cr3_write_cost=$(c) --cpu-set cr3_write_noflush_cost=$(c));)
 	@$(foreach c,$(PLOT_SYSCALL),$(call plot_run,syscall-$(c).json,$(PLOT_COSTLY),--cpu-set syscall_cost=$(c));)
-	@$(BUILD)/ringside plot $(addsuffix .json,$(addprefix --from $(PLOTS)/results/,workloads ctx pipe-bw write \
-	    $(PLOT_CR3:%=cr3-%) $(PLOT_SYSCALL:%=syscall-%))) --out $(PLOTS)
+	@$(BUILD)/ringside plot --out $(PLOTS) $(patsubst %,--from $(PLOTS)/results/%.json,workloads ctx pipe-bw write \
+	    $(PLOT_CR3:%=cr3-%) $(PLOT_SYSCALL:%=syscall-%))
