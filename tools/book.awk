@@ -14,9 +14,11 @@
 #
 #     predictions LABEL…                    the events predicted for these architectures and those counted
 #     table COUNTER LABEL…                  a counter of every workload on each of them
-#     section FILE [HEADING]                what stands in FILE below "## HEADING", or between its title and the first "##"
+#     section FILE [HEADING]                the section "## HEADING" of FILE, or what is between its title and the first "##"
 #     $ COMMAND                             a command and what it prints, with the indentation of the line
 #     | COMMAND                             what a command prints
+#
+# What is between the lines "<!-- template -->" and "<!-- book -->" is for readers of the template only.
 #
 # An error is one line on standard error, and exit status 1: what is unknown or was not measured, a prediction that does
 # not hold (all in the file are checked, shown or not), a number of cycles that somebody typed. Each architecture
@@ -33,6 +35,14 @@ FNR == 1 {
     sub(/.*\//, "", target)
     target = out "/" target
     printf "" > target
+}
+
+$0 == "<!-- template -->" { template = FILENAME }
+
+template == FILENAME {
+    if ($0 == "<!-- book -->")
+        template = ""
+    next
 }
 
 /^ *\{\{.*\}\}$/ && block($0) { next }
@@ -199,15 +209,19 @@ function print_table(words, count,    i, row, workload, line, base)
     }
 }
 
-function print_section(file, heading,    line, inside, lines, printed)
+function print_section(file, heading,    line, inside, lines, printed, blanks)
 {
     inside = heading == ""
     while ((getline line < file) > 0) {
-        lines++
-        if (line ~ /^## /)
-            inside = line == "## " heading
-        else if (inside && lines > 1 && (printed || line != "")) {
-            print line > target
+        if (line ~ /^## / || lines++ == 0)
+            inside = heading == "" ? line !~ /^## / : line == "## " heading
+        if (!inside || lines == 1)
+            continue
+        if (line == "") # those at the end are not printed
+            blanks = blanks "\n"
+        else {
+            printf "%s%s\n", printed ? blanks : "", line > target
+            blanks = ""
             printed = 1
         }
     }
