@@ -430,6 +430,8 @@ static uint32_t slow new_account(struct cpu *cpu, uint64_t pc, uint32_t bytes)
     uint32_t account;
 
     c->lane = account_lane(cpu, library);
+    if (library)
+        t->lanes[c->lane].image = image;
     if (library && is_call_of_library(image, pc))
         c->call = call_text(t, engine_get(&cpu->engine, UC_X86_REG_RAX));
     else if (!library && account_is_program(cpu))
@@ -617,20 +619,9 @@ unsigned trace_lane_ring(struct machine *machine, uint32_t lane)
     return machine->domains[machine->trace->lanes[lane].domain]->ring;
 }
 
-/* The library has its image's name. */
-static const char *library_name(struct machine *m, uint32_t lane)
-{
-    const struct trace *t = m->trace;
-
-    for (size_t i = 1; i < t->account_count; i++)
-        if (t->accounts[i].lane == lane && t->accounts[i].image)
-            return t->accounts[i].image->name;
-    return "library";
-}
-
 const char *trace_lane_name(struct machine *machine, uint32_t lane)
 {
     const struct trace_lane *l = &machine->trace->lanes[lane];
 
-    return l->library ? library_name(machine, lane) : machine->domains[l->domain]->name;
+    return l->image ? l->image->name : machine->domains[l->domain]->name;
 }

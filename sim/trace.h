@@ -90,11 +90,6 @@ struct trace_event {
     struct trace_figures figures;
 };
 
-struct trace_lane {
-    uint32_t domain;
-    bool library;
-};
-
 struct trace_account {
     uint32_t lane, call; /* call: text */
     uint64_t pc;
@@ -110,6 +105,12 @@ struct trace_image {
     const struct symbols *symbols;
     void *elf;
     size_t bytes;
+};
+
+struct trace_lane {
+    uint32_t domain;
+    bool library;
+    const struct trace_image *image; /* the library's */
 };
 
 struct trace_result {

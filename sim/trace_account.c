@@ -73,7 +73,7 @@ uint32_t account_lane(struct cpu *cpu, bool library)
         t->lanes = more;
         t->lane_room = room;
     }
-    t->lanes[t->lane_count++] = (struct trace_lane){(uint32_t)cpu->domain->number, library};
+    t->lanes[t->lane_count++] = (struct trace_lane){.domain = (uint32_t)cpu->domain->number, .library = library};
     d->lane[library] = (uint32_t)t->lane_count;
     return (uint32_t)t->lane_count - 1;
 }

@@ -47,6 +47,7 @@ gnuplot-nox         /usr/bin/gnuplot
 check_requirements='
 chromium            /usr/bin/chromium
 fonts-dejavu-core   /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+valgrind            /usr/bin/callgrind_annotate
 nodejs              /usr/bin/node
 npm                 /usr/bin/npm
 '

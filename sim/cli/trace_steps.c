@@ -117,21 +117,25 @@ static void add_event(struct steps *s, const struct trace_event *before, const s
     add_figures(&last->figures, &e->figures);
 }
 
+static bool is_user(const struct steps *s, const struct step *step)
+{
+    return step->kind != TRACE_SWITCH && trace_lane_ring(s->traced->machine, step->lane) == 3;
+}
+
 /* A message goes from the user code that ran last to that which runs next. */
 static void find_ends_of_messages(struct steps *s)
 {
-    struct machine *m = s->traced->machine;
     uint32_t user = 0;
 
     for (size_t i = 0; i < s->count; i++) {
         struct step *step = &s->list[i];
         size_t next = i + 1;
 
-        if (trace_lane_ring(m, step->lane) == 3)
+        if (is_user(s, step))
             user = step->lane + 1;
         if (step->kind != TRACE_MESSAGE)
             continue;
-        while (next < s->count && trace_lane_ring(m, s->list[next].lane) != 3)
+        while (next < s->count && !is_user(s, &s->list[next]))
             next++;
         step->from = user;
         if (next < s->count)
