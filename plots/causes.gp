@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# plots/causes.gp: a panel for each workload, a bar for each architecture, stacked by the cause of each cycle. Panels have
-# scales of their own: what is compared are the bars within one. style.gp says the rest.
+# plots/causes.gp: a panel for each workload, a bar for each architecture, stacked by the cause of each cycle. Panels
+# have scales of their own: what is compared are the bars within one. style.gp says the rest.
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9

@@ -15,5 +15,7 @@ eval size_tics
 set nonlinear y via log10(1 + y) inverse 10**y - 1
 set ytics ("0" 0, "1" 1, "10" 10, "100" 100, "1 k" 1e3, "10 k" 1e4, "100 k" 1e5)
 set xlabel "working set of each process (bytes)"
-before_panel = "set yrange [0 : (most > 10 ? most : 10) * 1.3]; set ylabel (p - 1) % columns == 0 ? 'misses per hop (log scale from 0)' : ''"
+before_panel = "\
+set yrange [0 : (most > 10 ? most : 10) * 1.3]; \
+set ylabel (p - 1) % columns == 0 ? 'misses per hop (log scale from 0)' : ''"
 load folder . "/lines.gp"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# plots/events.gp: a panel for each counter, a row for each workload, a point for each architecture: events per operation.
-# Counts span decades and may be 0: the axis is that of log10(1 + x). style.gp says the rest.
+# plots/events.gp: a panel for each counter, a row for each workload, a point for each architecture: events per
+# operation. Counts span decades and may be 0: the axis is that of log10(1 + x). style.gp says the rest.
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
@@ -24,11 +24,11 @@ do for [p = 1:panels] {
     set xrange [-0.15 : (most > 1 ? most : 1) * 2]
     plot csv skip 1 every ::first::last using (0):0:ytic(2) with points ps 0, \
         for [i in present] csv skip 1 every ::first::last using (cell(i)):(column(0) + beside(i)) \
-        with points pt point[shape(i)] ps 0.9 lc rgb colour[nth(i)]
+        with points pt point[shape(i)] ps 0.9 * marker lc rgb colour[nth(i)]
 }
 
 unset nonlinear x
 eval legend
-plot -1 notitle, for [i = 1:series] keyentry with points pt point[shape(i)] ps 1.2 lc rgb colour[nth(i)] title serie[i]
+plot -1 notitle, for [i = 1:series] keyentry with points pt point[shape(i)] ps 1.2 * marker lc rgb colour[nth(i)] title serie[i]
 unset multiplot
 unset output

@@ -7,11 +7,11 @@ do for [p = 1:panels] {
     eval go_to_panel
     eval before_panel
     plot for [i in present] csv skip 1 every ::first::last using 2:(cell(i)) \
-        with linespoints pt point[shape(i)] dt dash[shape(i)] lw 1.6 ps 1 lc rgb colour[nth(i)]
+        with linespoints pt point[shape(i)] dt dash[shape(i)] lw 1.6 ps marker lc rgb colour[nth(i)]
 }
 
 eval legend
 plot -1 notitle, for [i = 1:series] keyentry \
-    with linespoints pt point[shape(i)] dt dash[shape(i)] lw 1.6 ps 1 lc rgb colour[nth(i)] title serie[i]
+    with linespoints pt point[shape(i)] dt dash[shape(i)] lw 1.6 ps marker lc rgb colour[nth(i)] title serie[i]
 unset multiplot
 unset output

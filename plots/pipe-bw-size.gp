@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# plots/pipe-bw-size.gp: what a transfer costs against its size, and where copying takes over from switching: above the line
-# at 50 % more cycles go into copying than into changing domains. style.gp and lines.gp say the rest.
+# plots/pipe-bw-size.gp: what a transfer costs against its size, and where copying takes over from switching: above the
+# line at 50 % more cycles go into copying than into changing domains. style.gp and lines.gp say the rest.
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9

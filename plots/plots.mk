@@ -7,8 +7,8 @@
 #   results/KEY-COST.json    some workloads on a variant of the CPU model, whose KEY costs COST cycles
 #   FIGURE.csv .svg .png     see sim/cli/plot.c; a script for each, plots/FIGURE.gp
 #
-# PLOT_ARCHS="monolithic micro:mach exo,pcid=off" compares others, CPU=zen4 is another CPU model. What has been run before
-# comes from the cache of results, so that only the first time takes long.
+# PLOT_ARCHS="monolithic micro:mach exo,pcid=off" compares others, CPU=zen4 is another CPU model. What has been run
+# before comes from the cache of results, so that only the first time takes long.
 
 PLOT_ARCHS ?= monolithic micro exo vmm
 CPU ?= skylake
@@ -22,7 +22,8 @@ PLOT_SYSCALL := 0 160 320 640
 PLOT_COSTLY := null open write pipe ctx ipc fork sqlite
 
 # $(1) file, $(2) workloads (none: all), $(3) further options
-plot_run = printf '%s\n' "  results/$(1)" && $(BUILD)/ringside compare $(PLOT_ARCHS) $(addprefix --workload ,$(2)) --cpu $(CPU) $(3) \
+plot_run = printf '%s\n' "  results/$(1)" && \
+    $(BUILD)/ringside compare $(PLOT_ARCHS) $(addprefix --workload ,$(2)) --cpu $(CPU) $(3) \
     --json=$(PLOTS)/results/$(1) >$(PLOTS)/log 2>&1 || { cat $(PLOTS)/log >&2; false; }
 
 .PHONY: plots do-plots
@@ -38,7 +39,8 @@ do-plots:
 	@$(call plot_run,ctx.json,$(PLOT_CTX),)
 	@$(call plot_run,pipe-bw.json,$(PLOT_PIPE:%=pipe-bw:bytes=%),)
 	@$(call plot_run,write.json,$(PLOT_WRITE:%=write:bytes=%$(comma)ops=500),)
-	@$(foreach c,$(PLOT_CR3),$(call plot_run,cr3-$(c).json,$(PLOT_COSTLY),--cpu-set cr3_write_cost=$(c) --cpu-set cr3_write_noflush_cost=$(c));)
+	@$(foreach c,$(PLOT_CR3),$(call plot_run,cr3-$(c).json,$(PLOT_COSTLY), \
+	    --cpu-set cr3_write_cost=$(c) --cpu-set cr3_write_noflush_cost=$(c));)
 	@$(foreach c,$(PLOT_SYSCALL),$(call plot_run,syscall-$(c).json,$(PLOT_COSTLY),--cpu-set syscall_cost=$(c));)
 	@$(BUILD)/ringside plot --out $(PLOTS) $(patsubst %,--from $(PLOTS)/results/%.json,workloads ctx pipe-bw write \
 	    $(PLOT_CR3:%=cr3-%) $(PLOT_SYSCALL:%=syscall-%))

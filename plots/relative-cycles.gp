@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # plots/relative-cycles.gp: a row for each workload, a point for each architecture: its cycles against monolithic.
-# Ratios span decades, so the axis is logarithmic; a line stands at 1, where there is no difference. style.gp says the rest.
+# Ratios span decades, so the axis is logarithmic; a line stands at 1, where there is no difference. style.gp says the
+# rest.
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9
@@ -24,9 +25,9 @@ set arrow 1 from 1, graph 0 to 1, graph 1 nohead lw 1.5 lc rgb "#444444" back
 beside(i) = (int(i) - (series + 1) / 2.0) * 0.5 / series
 plot csv skip 1 every ::first::last using (1):0:ytic(2) with points ps 0, \
     for [i in present] csv skip 1 every ::first::last using (cell(i)):(column(0) + beside(i)) \
-    with points pt point[shape(i)] ps 1.1 lc rgb colour[nth(i)]
+    with points pt point[shape(i)] ps 1.1 * marker lc rgb colour[nth(i)]
 
 eval legend
-plot -1 notitle, for [i = 1:series] keyentry with points pt point[shape(i)] ps 1.2 lc rgb colour[nth(i)] title serie[i]
+plot -1 notitle, for [i = 1:series] keyentry with points pt point[shape(i)] ps 1.2 * marker lc rgb colour[nth(i)] title serie[i]
 unset multiplot
 unset output

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# plots/sensitivity-syscall.gp: cycles of an operation against what the CPU model charges for a SYSCALL: a panel for each workload,
-# each with a scale of its own. The steeper a line, the more of them an operation needs. style.gp and lines.gp say the rest.
+# plots/sensitivity-syscall.gp: cycles of an operation against what the CPU model charges for a SYSCALL: a panel for each
+# workload, each with a scale of its own. The steeper a line, the more of them an operation needs. style.gp and lines.gp
+# say the rest.
 
 csv = ARG1; out = ARG2; form = ARG3; caption = ARG4; folder = ARG5
 panels = int(ARG6); rows = int(ARG7); series = int(ARG8); names = ARG9

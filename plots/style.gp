@@ -5,15 +5,17 @@
 #     gnuplot -d -c plots/NAME.gp CSV OUT svg|png CAPTION FOLDER PANELS ROWS SERIES NAMES
 #
 # FOLDER holds this file. CSV has a header and then PANELS × ROWS lines "panel,row,series…", the rows of a panel one
-# after another; an empty field is a value that is not there. NAMES are those of series, panels and rows, each ended by a
-# newline (they are in CSV too, but gnuplot 5.4 cuts a string column at a comma; labels from a column it does not).
+# after another; an empty field is a value that is not there. NAMES are those of series, panels and rows, each ended by
+# a newline (they are in CSV too, but gnuplot 5.4 cuts a string column at a comma; labels from a column it does not).
 #
-# A script takes its arguments (they do not reach a file that is loaded), sets `title`, `width`, `height` and `columns`
-# (of panels), and `rows_left` or `rows_below` if the rows' names stand there, and loads this file, which starts the figure and leaves behind:
+# A script takes its arguments (they do not reach a file that is loaded), sets `title`, `width`, `height`, `columns` (of
+# panels), and `rows_left` or `rows_below` if the rows' names stand there, and loads this file, which starts the figure
+# and leaves behind:
 #
 #     panel[p], serie[i]   names, from 1 on
 #     go_to_panel          eval it to go to panel p. It sets `first` and `last`, the panel's lines, for `every`; `least`
 #                          and `most` of its values; `present`, the series that have any, for `plot for [i in present]`
+#     marker               the size of a point
 #     cell(i)              the value of series i in a line, NAN if it is not there
 #     size_tics            eval it for an x axis of bytes, before any other axis is set
 #     legend               eval it at the end, then plot a keyentry for each series (and something that is not seen:
@@ -56,9 +58,12 @@ if (!exists("legend_space")) legend_space = 30.0 + 22.0 * legend_lines
 height = height + 22 * (legend_lines - 1)
 
 if (form eq "svg") {
-    set terminal svg size width,height dynamic font "DejaVu Sans,Helvetica,Arial,sans-serif,14" background "white" noenhanced linewidth 1.2
+    set terminal svg size width,height dynamic font "DejaVu Sans,Helvetica,Arial,sans-serif,13" background "white" \
+        noenhanced linewidth 1.2
+    marker = 0.7
 } else {
     set terminal pngcairo size width,height font "DejaVu Sans,11" background "white" noenhanced linewidth 1.4
+    marker = 1.0
 }
 set output out
 set datafile separator comma
@@ -76,21 +81,22 @@ cell(i) = valid(int(i) + 2) ? column(int(i) + 2) : NaN
 array has[panels]
 array low[panels]
 array high[panels]
+note(x) = (count = count + 1, low[p] = x < low[p] ? x : low[p], high[p] = x > high[p] ? x : high[p], 0)
 do for [p = 1:panels] {
     has[p] = ""; low[p] = 1e300; high[p] = -1e300
     do for [i = 1:series] {
         count = 0
-        stats csv skip 1 every ::(p - 1) * rows::p * rows - 1 using (valid(i + 2) ? (x = column(i + 2), count = count + 1, low[p] = x < low[p] ? x : low[p], high[p] = x > high[p] ? x : high[p], 0) : 0) nooutput
+        stats csv skip 1 every ::(p - 1) * rows::p * rows - 1 using (valid(i + 2) ? note(column(i + 2)) : 0) nooutput
         if (count > 0) { has[p] = has[p] . " " . i }
     }
 }
 
 # Panels lie between a heading and the legend, left to right.
 if (!exists("top_space")) top_space = 60.0
-if (!exists("left_space")) left_space = 80.0
+if (!exists("left_space")) left_space = 92.0
 if (!exists("right_space")) right_space = 28.0
-if (!exists("below_space")) below_space = 55.0
-if (!exists("above_space")) above_space = 28.0
+if (!exists("below_space")) below_space = 66.0
+if (!exists("above_space")) above_space = 30.0
 cell_width = 1.0 / columns
 cell_height = (1.0 - (top_space + legend_space) / height) / down(panels)
 cell_left(p) = ((p - 1) % columns) * cell_width
@@ -116,9 +122,11 @@ do for [i = 0:9] { \
 legend = "\
 set lmargin at screen 0; set rmargin at screen 1; \
 set tmargin at screen legend_space / height; set bmargin at screen 0; \
-unset title; unset border; unset tics; unset xlabel; unset ylabel; unset arrow; unset grid; unset logscale; unset label; \
+unset title; unset border; unset tics; unset xlabel; unset ylabel; unset arrow; unset grid; \
+unset logscale; unset label; \
 set xrange [0:1]; set yrange [0:1]; \
-set key at screen 0.5, screen 0.55 * legend_space / height center center horizontal maxrows legend_lines reverse Left samplen 3 spacing 1.1;"
+set key at screen 0.5, screen 0.55 * legend_space / height center center horizontal maxrows legend_lines \
+    reverse Left samplen 3 spacing 1.1;"
 
 set key off
 set grid lt 1 lc rgb "#d8d8d8" lw 0.6

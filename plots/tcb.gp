@@ -23,13 +23,13 @@ do for [p = 1:panels] {
     set xrange [0 : most * 1.25]
     if (p == 1) { set ylabel "cycles relative to monolithic (log scale)" } else { unset ylabel }
     plot 1 with lines lw 1.2 lc rgb "#888888", \
-        csv skip 1 every ::first::last using 3:4:5:6:(point[shape(1 + int(column(0)))]):(colour[nth(1 + int(column(0)))]) \
-            with yerrorbars pt variable ps 1.2 lw 1.4 lc rgb variable, \
+        csv skip 1 every ::first::last using 3:4:5:6:(point[shape(1 + int(column(0)))]):(colour[nth(1 + \
+            int(column(0)))]) with yerrorbars pt variable ps 1.2 * marker lw 1.4 lc rgb variable, \
         csv skip 1 every ::first::last using 3:4:2 with labels left offset 0.9,0.5
 }
 
 eval legend
-plot -1 notitle, keyentry with yerrorbars pt 6 ps 1.2 lw 1.4 lc rgb "#444444" \
+plot -1 notitle, keyentry with yerrorbars pt 6 ps 1.2 * marker lw 1.4 lc rgb "#444444" \
     title "geometric mean, least and most of the workloads that all have"
 unset multiplot
 unset output

@@ -17,8 +17,7 @@ static bool change(struct cpu_model *model, const char *text, struct error *erro
     if (!text[bytes] || bytes == 0 || bytes >= sizeof key)
         return refuse(error, STATUS_USAGE, "--cpu-set wants KEY=VALUE, not '%.60s'", text);
     snprintf(key, sizeof key, "%.*s", (int)bytes, text);
-    return cpu_model_set(model, key, text + bytes + 1, why) == 0 ||
-           refuse(error, STATUS_USAGE, "--cpu-set %s", why);
+    return cpu_model_set(model, key, text + bytes + 1, why) == 0 || refuse(error, STATUS_USAGE, "--cpu-set %s", why);
 }
 
 bool cpu_variant(struct cpu_model *model, const char *const *changes, size_t count, char name[CPU_NAME_MAX],
@@ -30,8 +29,9 @@ bool cpu_variant(struct cpu_model *model, const char *const *changes, size_t cou
         if (!change(model, changes[i], error))
             return false;
         if (strlen(changes[i]) + 1 >= CPU_NAME_MAX - used)
-            return refuse(error, STATUS_USAGE, "--cpu-set: so many changes do not fit into a model's name; write a "
-                                               "file of its own for --cpu");
+            return refuse(error, STATUS_USAGE,
+                          "--cpu-set: so many changes do not fit into a model's name; write a "
+                          "file of its own for --cpu");
         used += (size_t)snprintf(name + used, CPU_NAME_MAX - used, "+%s", changes[i]);
     }
     return true;

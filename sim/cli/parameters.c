@@ -110,7 +110,8 @@ bool choose_workload(struct choice *c, const char *word, struct error *error)
     struct values values = {0};
 
     *c = (struct choice){0};
-    if (snprintf(c->name, sizeof c->name, "%.*s", (int)bytes, word) >= CHOICE_NAME_MAX || strlen(word) >= CHOICE_NAME_MAX)
+    if (snprintf(c->name, sizeof c->name, "%.*s", (int)bytes, word) >= CHOICE_NAME_MAX ||
+        strlen(word) >= CHOICE_NAME_MAX)
         return refuse(error, STATUS_USAGE, "'%.40s...' is too long for a workload", word);
     found = find_workload(c->name, error);
     if (!found)

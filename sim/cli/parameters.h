@@ -3,8 +3,8 @@
  * sim/cli/parameters.h: a workload as a word names it: "WORKLOAD" or "WORKLOAD:KEY=VALUE,KEY=VALUE".
  *
  * What can be set is PARAMETER in workloads/workloads.def. A program takes its parameters after its operations, in the
- * order of that file; without any it uses its defaults, so that "ctx" and its results stay what they are. Every workload
- * has the key "ops", the number of its operations: for this one it prevails over --ops.
+ * order of that file; without any it uses its defaults, so that "ctx" and its results stay what they are. Every
+ * workload has the key "ops", the number of its operations: for this one it prevails over --ops.
  */
 #ifndef RINGSIDE_SIM_CLI_PARAMETERS_H
 #define RINGSIDE_SIM_CLI_PARAMETERS_H

@@ -16,10 +16,14 @@ static const struct {
     const char *name; /* of its script and its files */
     plot_figure *fill;
 } figures[] = {
-    {"relative-cycles", figure_relative}, {"causes", figure_causes},
-    {"events", figure_events},            {"ctx-tlb", figure_ctx},
-    {"pipe-bw-size", figure_pipe},        {"write-size", figure_write},
-    {"sensitivity-cr3", figure_cr3},      {"sensitivity-syscall", figure_syscall},
+    {"relative-cycles", figure_relative},
+    {"causes", figure_causes},
+    {"events", figure_events},
+    {"ctx-tlb", figure_ctx},
+    {"pipe-bw-size", figure_pipe},
+    {"write-size", figure_write},
+    {"sensitivity-cr3", figure_cr3},
+    {"sensitivity-syscall", figure_syscall},
     {"tcb", figure_tcb},
 };
 #define FIGURES (sizeof figures / sizeof *figures)
@@ -48,8 +52,7 @@ static bool make_folder(const char *path, struct error *error)
 
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         return refuse(error, STATUS_USAGE, "--out %s: %s", path, strerror(errno));
-    return (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) ||
-           refuse(error, STATUS_USAGE, "--out %s: not a folder", path);
+    return (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) || refuse(error, STATUS_USAGE, "--out %s: not a folder", path);
 }
 
 static void make_caption(const struct plot_results *r, char caption[PLOT_NAME_MAX * 3])
@@ -76,8 +79,7 @@ static bool make_figure(size_t i, const struct plot_results *r, const struct hom
     else if (snprintf(csv, sizeof csv, "%s/%s.csv", dir, figures[i].name) >= PATH_MAX)
         good = refuse(error, STATUS_USAGE, "%.60s...: the path is too long", dir);
     else
-        good = plot_write(&table, csv, error) &&
-               plot_draw(home, dir, figures[i].name, &table, caption, error) &&
+        good = plot_write(&table, csv, error) && plot_draw(home, dir, figures[i].name, &table, caption, error) &&
                printf("%s: %s/%s.csv, .svg, .png\n", figures[i].name, dir, figures[i].name) > 0;
     plot_free(&table);
     fflush(stdout);

@@ -143,7 +143,8 @@ static bool fill_causes(struct plot_table *t, const struct plot_results *r, cons
         if (cause_occurs(r, cause))
             fill_cause(t, r, names, cause);
     pack_series(t, CAUSE_COUNT);
-    return (t->series && plot_trim(t, true)) || plot_lacks(t, "no workload has causes of its cycles (--model timing has)");
+    return (t->series && plot_trim(t, true)) ||
+           plot_lacks(t, "no workload has causes of its cycles (--model timing has)");
 }
 
 bool figure_causes(struct plot_table *t, const struct plot_results *r)
@@ -160,8 +161,10 @@ bool figure_causes(struct plot_table *t, const struct plot_results *r)
 static const struct {
     const char *counter, *name;
 } events[] = {
-    {"mode_switches", "privilege transitions"}, {"context_switches", "context switches"},
-    {"copies", "copies of payload"},            {"bytes_copied", "bytes copied"},
+    {"mode_switches", "privilege transitions"},
+    {"context_switches", "context switches"},
+    {"copies", "copies of payload"},
+    {"bytes_copied", "bytes copied"},
     {"tlb_flushes", "TLB flushes"},
 };
 #define EVENTS (sizeof events / sizeof *events)

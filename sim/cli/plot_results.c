@@ -62,8 +62,12 @@ bool cpu_number(const struct plot_cpu *cpu, const char *section, const char *key
 static bool take_cpu(struct plot_results *r, const char *path, json_t *file, size_t *index, struct error *error)
 {
     json_t *json = json_object_get(file, "cpu"), *first = json_array_get(json_object_get(file, "results"), 0);
-    struct plot_cpu cpu = {text_of(json, "name"), text_of(json, "title"), text_of(json, "version"),
-                           json_integer_value(json_object_get(first, "cpus")), json_object_get(json, "numbers"), path};
+    struct plot_cpu cpu = {text_of(json, "name"),
+                           text_of(json, "title"),
+                           text_of(json, "version"),
+                           json_integer_value(json_object_get(first, "cpus")),
+                           json_object_get(json, "numbers"),
+                           path};
 
     if (!cpu.name || !cpu.title || !cpu.version || !json_is_object(cpu.numbers))
         return refuse(error, STATUS_USAGE, "%s: it does not say which CPU model; have 'ringside compare' make it again",
@@ -100,18 +104,14 @@ static bool take_results(struct plot_results *r, const char *path, json_t *file,
 
     if (!json_is_array(all_archs) || !json_is_array(results))
         return refuse(error, STATUS_USAGE, "%s: \"archs\" or \"results\" is not there", path);
-    json_array_foreach(all_archs, i, json)
-        if (!take_arch(r, path, json, error))
-            return false;
+    json_array_foreach(all_archs, i, json) if (!take_arch(r, path, json, error)) return false;
     if (!take_cpu(r, path, file, &cpu, error))
         return false;
     more = realloc(r->result, (r->results + json_array_size(results) + 1) * sizeof *more);
     if (!more)
         return refuse(error, STATUS_HOST, "out of memory");
     r->result = more;
-    json_array_foreach(results, i, json)
-        if (!take_result(r, path, cpu, json, i, error))
-            return false;
+    json_array_foreach(results, i, json) if (!take_result(r, path, cpu, json, i, error)) return false;
     return true;
 }
 
@@ -131,8 +131,8 @@ bool results_read(struct plot_results *r, const char *path, struct error *error)
     r->file[r->files++] = file;
     schema = text_of(file, "schema");
     if (!schema || strcmp(schema, SCHEMA) != 0)
-        return refuse(error, STATUS_USAGE, "%.200s: its schema is not " SCHEMA "; 'ringside compare --json=FILE' writes that",
-                      path);
+        return refuse(error, STATUS_USAGE,
+                      "%.200s: its schema is not " SCHEMA "; 'ringside compare --json=FILE' writes that", path);
     return take_results(r, path, file, error);
 }
 

@@ -108,9 +108,9 @@ static bool fill_ctx(struct plot_table *t, const struct plot_results *r, const s
         plot_name(t->panel[panel], "%s, %lld processes", misses[miss].name, (long long)processes->value[p]);
         for (size_t b = 0; b < bytes->count; b++)
             for (size_t a = 0; a < r->archs; a++)
-                *plot_at(t, panel, b, a) = result_counter(
-                    find_swept(r, a, "ctx", "bytes", bytes->value[b], "processes", processes->value[p]),
-                    misses[miss].counter);
+                *plot_at(t, panel, b, a) =
+                    result_counter(find_swept(r, a, "ctx", "bytes", bytes->value[b], "processes", processes->value[p]),
+                                   misses[miss].counter);
     }
     return plot_trim(t, true) || plot_lacks(t, "its results of ctx have no TLB misses (--model timing has)");
 }
@@ -250,7 +250,7 @@ static bool fill_costs(struct plot_table *t, const struct plot_results *r, const
 
     if (values->count < 2)
         return plot_lacks(t, "no results on variants of the CPU model with another %s (--cpu-set %s=…)", cost->key,
-                           cost->key);
+                          cost->key);
     if (!plot_make(t, r->results, values->count, r->archs))
         return false;
     name_series(t, r);

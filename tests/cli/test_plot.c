@@ -22,9 +22,9 @@
 #define NOBODY 65534
 #define FIGURES 9
 
-static const char *const figure[FIGURES] = {"relative-cycles", "causes",          "events",
-                                            "ctx-tlb",         "pipe-bw-size",    "write-size",
-                                            "sensitivity-cr3", "sensitivity-syscall", "tcb"};
+static const char *const figure[FIGURES] = {
+    "relative-cycles",     "causes", "events", "ctx-tlb", "pipe-bw-size", "write-size", "sensitivity-cr3",
+    "sensitivity-syscall", "tcb"};
 
 /* ---- results written by hand ---- */
 
@@ -33,10 +33,12 @@ static const char *const figure[FIGURES] = {"relative-cycles", "causes",        
     "{'core': {'lock_cost': 1}, 'transitions': {'cr3_write_cost': " cr3 ", 'cr3_write_noflush_cost': " cr3             \
     ", 'syscall_cost': " syscall "}}}"
 #define ARCHS                                                                                                          \
-    "'archs': [{'label': 'monolithic', 'name': 'monolithic', 'variant': 'plain', 'tcb_bytes': 8000, 'tcb_lines': 800}," \
+    "'archs': [{'label': 'monolithic', 'name': 'monolithic', 'variant': 'plain', 'tcb_bytes': 8000, 'tcb_lines': "     \
+    "800},"                                                                                                            \
     " {'label': 'micro,pcid=off', 'name': 'micro', 'variant': 'multi-server', 'tcb_bytes': 2000, 'tcb_lines': 200}]"
 #define FILE_OF(cpu, results) "{'schema': 'ringside.compare/1', " cpu ", " ARCHS ", 'results': [" results "]}"
-#define RESULT(label, workload, more) "{'label': '" label "', 'workload': '" workload "', 'ops': 10, 'cpus': 1, " more "}"
+#define RESULT(label, workload, more)                                                                                  \
+    "{'label': '" label "', 'workload': '" workload "', 'ops': 10, 'cpus': 1, " more "}"
 #define MONOLITHIC "monolithic"
 #define MICRO "micro,pcid=off"
 
@@ -56,19 +58,31 @@ static const char *const figure[FIGURES] = {"relative-cycles", "causes",        
 #define TRANSFER(label, workload, bytes, cycles, causes)                                                               \
     RESULT(label, workload ":bytes=" bytes,                                                                            \
            "'parameters': {'bytes': " bytes "}, 'per_op': {'cycles': " cycles "}, 'causes': {" causes "}")
-#define SWEEPS                                                                                                         \
-    CTX(MONOLITHIC, "2", "8192", "5", "2.5")                                                                           \
-    ", " CTX(MONOLITHIC, "2", "4096", "3", "1") ", " CTX(MICRO, "2", "4096", "30", "0") ", " CTX(                      \
-        MICRO, "16", "4096", "70", "7") ", " TRANSFER(MONOLITHIC, "write", "64", "640", "'copy': 100, 'transition': "  \
-                                                                                         "300, 'work': 9000") ", "     \
-        TRANSFER(MONOLITHIC, "write", "4096", "1024", "'copy': 900, 'transition': 50, 'schedule': 25, 'emulation': "   \
-                                                      "10, 'shadow': 15") ", " TRANSFER(MICRO, "pipe-bw", "1", "7",    \
-                                                                                        "'transition': 10") ", "       \
-        TRANSFER(MICRO, "pipe-bw", "1024", "512", "'copy': 10, 'transition': 10")
+#define SWEEPS                                                                                                                                  \
+    CTX(MONOLITHIC, "2", "8192", "5", "2.5")                                                                                                    \
+    ", " CTX(MONOLITHIC, "2", "4096", "3", "1") ", " CTX(MICRO, "2", "4096", "30", "0") ", " CTX(MICRO, "16", "4096", "70", "7") ", " TRANSFER( \
+        MONOLITHIC, "write", "64", "640",                                                                                                       \
+        "'copy': 100, 'transition': "                                                                                                           \
+        "300, 'work': 9000") ", " TRANSFER(MONOLITHIC, "write", "4096", "1024",                                                                 \
+                                           "'copy': 900, 'transition': 50, 'schedule': 25, 'emulation': "                                       \
+                                           "10, 'shadow': 15") ", " TRANSFER(MICRO, "pipe-bw", "1", "7",                                        \
+                                                                             "'transition': 10") ", " TRANSFER(MICRO,                           \
+                                                                                                               "pipe-"                          \
+                                                                                                               "bw",                            \
+                                                                                                               "1024",                          \
+                                                                                                               "512",                           \
+                                                                                                               "'copy"                          \
+                                                                                                               "': "                            \
+                                                                                                               "10, "                           \
+                                                                                                               "'tran"                          \
+                                                                                                               "sitio"                          \
+                                                                                                               "n': "                           \
+                                                                                                               "10")
 
 #define BASE FILE_OF(CPU("toy", "v1", "100", "50"), NULLS ", " FORK ", " IPC ", " SWEEPS)
 #define VARIANT_RESULTS(mono, micro)                                                                                   \
-    RESULT(MONOLITHIC, "null", "'per_op': {'cycles': " mono "}") ", " RESULT(MICRO, "null", "'per_op': {'cycles': " micro "}")
+    RESULT(MONOLITHIC, "null", "'per_op': {'cycles': " mono "}")                                                       \
+    ", " RESULT(MICRO, "null", "'per_op': {'cycles': " micro "}")
 #define VARIANT_CR3 FILE_OF(CPU("toy+cr3", "v2", "300", "50"), VARIANT_RESULTS("100", "800.25"))
 #define VARIANT_SYSCALL FILE_OF(CPU("toy+syscall", "v3", "100", "0"), VARIANT_RESULTS("50", "350"))
 #define OTHER_CPU FILE_OF(CPU("other", "v4", "300", "0"), VARIANT_RESULTS("1", "2"))
@@ -236,8 +250,8 @@ static void what_the_files_lack_is_left_out(void **state)
 static void results_of_the_count_model_have_no_cycles(void **state)
 {
     char *json = path_of("count.json"), *out = path_of("count"), option[256];
-    const char *const compare[] = {PLAIN,   "compare", "monolithic", "--workload", "null", "--ops", "10",
-                                   "--model", "count",   option,       "--no-cache", NULL};
+    const char *const compare[] = {PLAIN, "compare", "monolithic", "--workload", "null",       "--ops",
+                                   "10",  "--model", "count",      option,       "--no-cache", NULL};
     const char *const plot_it[] = {PLAIN, "plot", "--from", json, "--out", out, NULL};
     struct result r;
 
@@ -268,12 +282,15 @@ static void names_are_only_text(void **state)
     static const char *const files[] = {
         "{'schema': 'ringside.compare/1', 'cpu': {'name': '" HOSTILE "', 'title': '" HOSTILE "', 'version': '" HOSTILE
         "', 'numbers': {'transitions': {'syscall_cost': 1}}}, 'archs': [{'label': 'monolithic', 'name': 'monolithic', "
-        "'tcb_lines': 4}, {'label': '" HOSTILE "', 'name': 'micro', 'tcb_lines': 5}], 'results': ["
-        RESULT(HOSTILE, HOSTILE, "'per_op': {'cycles': 6, 'copies': 2}, 'causes': {'work': 60}") ", "
-        RESULT(MONOLITHIC, HOSTILE, "'per_op': {'cycles': 3}, 'causes': {'work': 30}") "]}",
-        "{'schema': 'ringside.compare/1', 'cpu': {'name': 'x', 'title': 'x', 'version': 'x', 'numbers': {'transitions': "
-        "{'syscall_cost': 2}}}, 'archs': [{'label': 'monolithic', 'name': 'monolithic'}], 'results': ["
-        RESULT(MONOLITHIC, HOSTILE, "'per_op': {'cycles': 4}") "]}"};
+        "'tcb_lines': 4}, {'label': '" HOSTILE "', 'name': 'micro', 'tcb_lines': 5}], 'results': [" RESULT(
+            HOSTILE, HOSTILE,
+            "'per_op': {'cycles': 6, 'copies': 2}, 'causes': {'work': 60}") ", " RESULT(MONOLITHIC, HOSTILE,
+                                                                                        "'per_op': {'cycles': 3}, "
+                                                                                        "'causes': {'work': 30}") "]}",
+        "{'schema': 'ringside.compare/1', 'cpu': {'name': 'x', 'title': 'x', 'version': 'x', 'numbers': "
+        "{'transitions': "
+        "{'syscall_cost': 2}}}, 'archs': [{'label': 'monolithic', 'name': 'monolithic'}], 'results': [" RESULT(
+            MONOLITHIC, HOSTILE, "'per_op': {'cycles': 4}") "]}"};
     struct result r = plot(PLAIN, "hostile", files, 2);
     char *svg;
 
@@ -354,9 +371,11 @@ static void malformed_files_are_one_line(void **state)
 static void values_of_other_types_are_no_values(void **state)
 {
     static const char *const files[] = {FILE_OF(
-        CPU("toy", "v1", "1", "1"),
-        RESULT(MONOLITHIC, "null", "'per_op': {'cycles': 'many', 'copies': [1]}, 'causes': 7, 'parameters': 'x'") ", "
-        RESULT(MICRO, "ctx:bytes=1", "'per_op': [], 'parameters': {'bytes': '1', 'processes': 1.5}"))};
+        CPU("toy", "v1", "1", "1"), RESULT(MONOLITHIC, "null",
+                                           "'per_op': {'cycles': 'many', 'copies': [1]}, 'causes': 7, 'parameters': "
+                                           "'x'") ", " RESULT(MICRO, "ctx:bytes=1",
+                                                              "'per_op': [], 'parameters': {'bytes': '1', 'processes': "
+                                                              "1.5}"))};
     struct result r = plot(SANITIZED, "types", files, 1);
 
     assert_int_equal(r.status, 0);
@@ -370,9 +389,10 @@ static void values_of_other_types_are_no_values(void **state)
 
 static void wrong_words_are_one_line(void **state)
 {
-    static const char *const cases[][8] = {
-        {PLAIN, "plot", NULL}, {PLAIN, "plot", "--from", "x.json", NULL}, {PLAIN, "plot", "x.json", NULL},
-        {PLAIN, "plot", "--from", "build/none.json", "--out", "build/none", NULL}};
+    static const char *const cases[][8] = {{PLAIN, "plot", NULL},
+                                           {PLAIN, "plot", "--from", "x.json", NULL},
+                                           {PLAIN, "plot", "x.json", NULL},
+                                           {PLAIN, "plot", "--from", "build/none.json", "--out", "build/none", NULL}};
     static const char *const errors[] = {
         "ringside: plot wants results: --from FILE ('ringside compare --json=FILE' writes them)\n",
         "ringside: plot wants a folder for the figures: --out DIR\n",
@@ -417,8 +437,8 @@ static void make_home(const char *script, const char *text)
 {
     char command[512], *home = path_of("home");
 
-    snprintf(command, sizeof command, "mkdir -p %s/sim && ln -sfn $PWD/sim/cpus %s/sim/cpus && cp -r plots %s/", home, home,
-             home);
+    snprintf(command, sizeof command, "mkdir -p %s/sim && ln -sfn $PWD/sim/cpus %s/sim/cpus && cp -r plots %s/", home,
+             home, home);
     assert_int_equal(system(command), 0);
     write_file(script, text, strlen(text));
     setenv("RINGSIDE_HOME", home, 1);

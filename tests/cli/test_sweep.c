@@ -115,11 +115,14 @@ static void wrong_changes_are_one_line(void **state)
     static const char *const cases[][2] = {
         {"syscall_cost", "--cpu-set wants KEY=VALUE, not 'syscall_cost'"},
         {"=4", "--cpu-set wants KEY=VALUE, not '=4'"},
-        {"sysret=4", "--cpu-set sysret: no such number of a CPU model; see 'ringside list cpus --json' or sim/cpus/*.ini"},
-        {"title=4", "--cpu-set title: no such number of a CPU model; see 'ringside list cpus --json' or sim/cpus/*.ini"},
+        {"sysret=4",
+         "--cpu-set sysret: no such number of a CPU model; see 'ringside list cpus --json' or sim/cpus/*.ini"},
+        {"title=4",
+         "--cpu-set title: no such number of a CPU model; see 'ringside list cpus --json' or sim/cpus/*.ini"},
         {"latency=4", "--cpu-set latency: several sections have it; say which, as in `l1i.latency`"},
-        {"l2.bytes=3", "--cpu-set l2.bytes: [l2] has no whole number of sets that is a power of two; change bytes, ways "
-                       "or line so that bytes / (ways * line) is one"},
+        {"l2.bytes=3",
+         "--cpu-set l2.bytes: [l2] has no whole number of sets that is a power of two; change bytes, ways "
+         "or line so that bytes / (ways * line) is one"},
         {"syscall_cost=4x", "--cpu-set syscall_cost: `syscall_cost = 4x` is not a number; write decimal digits only"},
         {"syscall_cost=1000001", "--cpu-set syscall_cost: `syscall_cost = 1000001` is out of range; use 0 to 1000000"},
     };
@@ -158,8 +161,9 @@ static long long at(json_t *json, const char *object, const char *key)
 /* A smaller transfer copies as much as it says, and the record says so. */
 static void a_record_has_its_parameters(void **state)
 {
-    static const char *const argv[] = {PLAIN, "run",      "monolithic", "write:bytes=512,ops=20", "write",
-                                       "--ops", "10", "--model",    "count", "--json", "--no-cache", NULL};
+    static const char *const argv[] = {PLAIN,   "run",    "monolithic", "write:bytes=512,ops=20",
+                                       "write", "--ops",  "10",         "--model",
+                                       "count", "--json", "--no-cache", NULL};
     json_t *json = results_of(argv), *results = json_object_get(json, "results");
     json_t *small = json_array_get(results, 0), *usual = json_array_get(results, 1);
 
@@ -175,13 +179,14 @@ static void a_record_has_its_parameters(void **state)
 /* null is one SYSCALL an operation, so its cycles grow by what that costs more, exactly. */
 static void a_record_has_its_cpu(void **state)
 {
-    static const char *const base[] = {PLAIN, "compare", "monolithic", "--workload", "null", "--ops", "10",
-                                       "--cpu", "tiny", "--json", "--no-cache", NULL};
-    static const char *const more[] = {PLAIN,    "compare",    "monolithic", "--workload", "null",
-                                       "--ops",  "10",         "--cpu",      "tiny",       "--cpu-set",
-                                       "syscall_cost=150", "--json", "--no-cache", NULL};
+    static const char *const base[] = {PLAIN, "compare", "monolithic", "--workload", "null",       "--ops",
+                                       "10",  "--cpu",   "tiny",       "--json",     "--no-cache", NULL};
+    static const char *const more[] = {
+        PLAIN,   "compare", "monolithic", "--workload",       "null",   "--ops",      "10",
+        "--cpu", "tiny",    "--cpu-set",  "syscall_cost=150", "--json", "--no-cache", NULL};
     json_t *a = results_of(base), *b = results_of(more);
-    json_t *first = json_array_get(json_object_get(a, "results"), 0), *second = json_array_get(json_object_get(b, "results"), 0);
+    json_t *first = json_array_get(json_object_get(a, "results"), 0),
+           *second = json_array_get(json_object_get(b, "results"), 0);
     json_t *cpu = json_object_get(b, "cpu"), *numbers = json_object_get(cpu, "numbers");
 
     assert_int_equal(at(second, "total", "cycles") - at(first, "total", "cycles"), 10 * 50);
