@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/trace_record.h: the inside of a recording, for sim/trace*.c only. trace.c is called by the machine where things
- * happen and keeps the events; trace_account.c keeps the accounts of code.
+ * sim/trace_record.h: the inside of a recording, for sim/trace*.c only. The machine calls trace_event.c where
+ * something happens and trace_block.c at each block; trace_account.c keeps the accounts of code.
  *
  * How cycles find their block and their stretch: every charge goes to the current domain's sums (charge() in cpu.h). A
  * CPU remembers at its `mark` what they were; the difference since is what the block that ran has cost. It is taken
@@ -79,6 +79,26 @@ struct trace {
     uint32_t call_text[CALL_TABLE_SIZE];
     struct trace_cpu cpu[MACHINE_CPUS_MAX];
 };
+
+static inline struct trace_cpu *trace_of(struct cpu *cpu)
+{
+    return &cpu->machine->trace->cpu[cpu->index];
+}
+
+static inline bool trace_is_off(const struct machine *m)
+{
+    return !m->trace || m->trace->frozen;
+}
+
+/* trace_block.c */
+void trace_close_block(struct cpu *cpu); /* the block that ran has cost what was charged since the mark, which is now */
+void trace_close_stretch(struct trace *t, struct trace_cpu *c); /* the stretch so far, up to the mark */
+void trace_set_marks(struct cpu *cpu);
+
+/* trace_event.c */
+/* A stretch begins at the mark. NULL: it is not kept. */
+struct trace_event *trace_begin(struct cpu *cpu, enum trace_kind kind, uint32_t name);
+uint32_t trace_call_text(struct trace *t, uint64_t number);
 
 /* trace_account.c */
 bool accounts_open(struct trace *t); /* false: no memory */

@@ -264,8 +264,8 @@ static const struct option table[] = {
     {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /)"},
     {"--env", "NAME=VALUE", PROGRAMS | SETTLED, take_env,
      "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
-    {"--format", "NAME", COMMAND_TRACE, take_format,
-     "perfetto (Chrome's trace events; the default), folded (for flame graphs), callgrind, or steps (JSON)"},
+    {"--format", "perfetto|folded|callgrind|steps", COMMAND_TRACE, take_format,
+     "Chrome's trace events (the default), stacks for flame graphs, Callgrind's profile, or steps as JSON"},
     {"--output", "FILE", COMMAND_TRACE, take_output, "where the trace goes; also -o FILE"},
     {"--save", "DIR", COMMAND_EXEC, take_save, "afterwards, write the guest's files to DIR, a new folder"},
     {"--save-at", "MS FILE", COMMAND_EXEC, take_save_at,
@@ -362,7 +362,7 @@ void print_options(enum command_bit command, FILE *file)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
         const struct option *option = &table[i];
-        char left[40];
+        char left[64];
 
         if (!(option->commands & command))
             continue;

@@ -104,6 +104,9 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
 
     if (traced.trace->failed)
         return refuse(error, STATUS_HOST, "out of memory: the recording is not complete");
+    if (record->not_applicable)
+        return refuse(error, STATUS_FAILED, "%s: not applicable on %s: nothing was measured", record->workload,
+                      record->arch->name);
     return t->format->write(&traced, error);
 }
 

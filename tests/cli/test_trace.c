@@ -427,6 +427,7 @@ static void refusals_are_one_line(void **state)
         {{"trace", "micro", "write", "--format", "fodled", "-o", "/dev/null"}, 2, "did you mean 'folded'?"},
         {{"trace", "micro", "write", "--model", "count", "-o", "/dev/null"}, 2, "unknown option '--model'"},
         {{"trace", "micro", "write", "--cpus", "2", "--format", "steps", "-o", "/dev/null"}, 2, "--format steps is for one CPU"},
+        {{"trace", "monolithic", "ipc", "-o", "/dev/null"}, 1, "ipc: not applicable on monolithic: nothing was measured"},
         {{"trace", "micro", "-o", "/dev/null", "--", "/nowhere/program"}, 2, "/nowhere/program"},
         {{"report-functions", "micro"}, 2, "report-functions wants a workload"},
         {{"report-functions", "micro", "write", "-o", "x"}, 2, "unknown option"},
