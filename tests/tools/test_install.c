@@ -110,7 +110,9 @@ static void zsh_reads_its_completion(void **state)
 {
     if (run("command -v zsh") != 0)
         return; /* no part of set-up */
-    expect_status(run("zsh -n tools/completion/_ringside"), 0);
+    expect_status(run("zsh -fc 'compadd() { print -rn -- ${(P)@[-1]} }; _files() { print -n files };"
+                      " words=(build/ringside list c); CURRENT=3; source tools/completion/_ringside'"), 0);
+    assert_string_equal(output(), "archs workloads cpus counters"); /* zsh picks those that begin so */
 }
 
 int main(void)
