@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sim/cli/commands.h"
 #include "sim/cli/plot.h"
@@ -52,7 +53,9 @@ static bool make_folder(const char *path, struct error *error)
 
     if (mkdir(path, 0777) != 0 && errno != EEXIST)
         return refuse(error, STATUS_USAGE, "--out %s: %s", path, strerror(errno));
-    return (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) || refuse(error, STATUS_USAGE, "--out %s: not a folder", path);
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return refuse(error, STATUS_USAGE, "--out %s: not a folder", path);
+    return access(path, W_OK | X_OK) == 0 || refuse(error, STATUS_USAGE, "--out %s: %s", path, strerror(errno));
 }
 
 static void make_caption(const struct plot_results *r, char caption[PLOT_NAME_MAX * 3])

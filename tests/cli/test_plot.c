@@ -3,7 +3,7 @@
  * tests/cli/test_plot.c: `plot`: the numbers of every figure against a small file of results written by hand, gnuplot's
  * silence over every script, what is left out and why, and files that mean no good.
  *
- * In the JSON below ' stands for ".
+ * tests/cli/plot/ has results written by hand; in the JSON below ' stands for ".
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,64 +28,14 @@ static const char *const figure[FIGURES] = {
 
 /* ---- results written by hand ---- */
 
-#define CPU(name, version, cr3, syscall)                                                                               \
-    "'cpu': {'name': '" name "', 'model': 'toy', 'title': 'Toy', 'version': '" version "', 'hz': 1, 'numbers': "       \
-    "{'core': {'lock_cost': 1}, 'transitions': {'cr3_write_cost': " cr3 ", 'cr3_write_noflush_cost': " cr3             \
-    ", 'syscall_cost': " syscall "}}}"
-#define ARCHS                                                                                                          \
-    "'archs': [{'label': 'monolithic', 'name': 'monolithic', 'variant': 'plain', 'tcb_bytes': 8000, 'tcb_lines': "     \
-    "800},"                                                                                                            \
-    " {'label': 'micro,pcid=off', 'name': 'micro', 'variant': 'multi-server', 'tcb_bytes': 2000, 'tcb_lines': 200}]"
-#define FILE_OF(cpu, results) "{'schema': 'ringside.compare/1', " cpu ", " ARCHS ", 'results': [" results "]}"
-#define RESULT(label, workload, more)                                                                                  \
-    "{'label': '" label "', 'workload': '" workload "', 'ops': 10, 'cpus': 1, " more "}"
+#define HAND(name) "tests/cli/plot/" name ".json" /* both.json differs from base.json in two costs */
+#define CPU "'cpu': {'name': 'toy', 'title': 'Toy', 'version': 'v1', 'numbers': {'transitions': {'syscall_cost': 50}}}"
+#define ARCHS "'archs': [{'label': 'monolithic', 'name': 'monolithic'}, {'label': 'micro,pcid=off', 'name': 'micro'}]"
+#define FILE_OF(results) "{'schema': 'ringside.compare/1', " CPU ", " ARCHS ", 'results': [" results "]}"
+#define RESULT(label, workload, more) "{'label': '" label "', 'workload': '" workload "', 'ops': 10, " more "}"
 #define MONOLITHIC "monolithic"
 #define MICRO "micro,pcid=off"
-
-#define NULLS                                                                                                          \
-    RESULT(MONOLITHIC, "null",                                                                                         \
-           "'per_op': {'cycles': 100, 'mode_switches': 2, 'context_switches': 0, 'copies': 0, 'bytes_copied': 0, "     \
-           "'tlb_flushes': 0}, 'causes': {'work': 600, 'transition': 400, 'copy': 0}")                                 \
-    ", " RESULT(MICRO, "null",                                                                                         \
-                "'per_op': {'cycles': 400, 'mode_switches': 4, 'context_switches': 2, 'copies': 1, 'bytes_copied': "   \
-                "16.5, 'tlb_flushes': 0.5}, 'causes': {'work': 1000, 'transition': 2500, 'tlb': 500}")
-#define FORK RESULT(MONOLITHIC, "fork", "'per_op': {'cycles': 5000}, 'causes': {'work': 50000}")
-#define IPC RESULT(MONOLITHIC, "ipc", "'per_op': {}, 'causes': {}, 'not_applicable': true")
-#define CTX(label, processes, bytes, dtlb, stlb)                                                                       \
-    RESULT(label, "ctx:processes=" processes ",bytes=" bytes,                                                          \
-           "'parameters': {'processes': " processes ", 'bytes': " bytes "}, 'per_op': {'dtlb_misses': " dtlb           \
-           ", 'stlb_misses': " stlb "}")
-#define TRANSFER(label, workload, bytes, cycles, causes)                                                               \
-    RESULT(label, workload ":bytes=" bytes,                                                                            \
-           "'parameters': {'bytes': " bytes "}, 'per_op': {'cycles': " cycles "}, 'causes': {" causes "}")
-#define SWEEPS                                                                                                                                  \
-    CTX(MONOLITHIC, "2", "8192", "5", "2.5")                                                                                                    \
-    ", " CTX(MONOLITHIC, "2", "4096", "3", "1") ", " CTX(MICRO, "2", "4096", "30", "0") ", " CTX(MICRO, "16", "4096", "70", "7") ", " TRANSFER( \
-        MONOLITHIC, "write", "64", "640",                                                                                                       \
-        "'copy': 100, 'transition': "                                                                                                           \
-        "300, 'work': 9000") ", " TRANSFER(MONOLITHIC, "write", "4096", "1024",                                                                 \
-                                           "'copy': 900, 'transition': 50, 'schedule': 25, 'emulation': "                                       \
-                                           "10, 'shadow': 15") ", " TRANSFER(MICRO, "pipe-bw", "1", "7",                                        \
-                                                                             "'transition': 10") ", " TRANSFER(MICRO,                           \
-                                                                                                               "pipe-"                          \
-                                                                                                               "bw",                            \
-                                                                                                               "1024",                          \
-                                                                                                               "512",                           \
-                                                                                                               "'copy"                          \
-                                                                                                               "': "                            \
-                                                                                                               "10, "                           \
-                                                                                                               "'tran"                          \
-                                                                                                               "sitio"                          \
-                                                                                                               "n': "                           \
-                                                                                                               "10")
-
-#define BASE FILE_OF(CPU("toy", "v1", "100", "50"), NULLS ", " FORK ", " IPC ", " SWEEPS)
-#define VARIANT_RESULTS(mono, micro)                                                                                   \
-    RESULT(MONOLITHIC, "null", "'per_op': {'cycles': " mono "}")                                                       \
-    ", " RESULT(MICRO, "null", "'per_op': {'cycles': " micro "}")
-#define VARIANT_CR3 FILE_OF(CPU("toy+cr3", "v2", "300", "50"), VARIANT_RESULTS("100", "800.25"))
-#define VARIANT_SYSCALL FILE_OF(CPU("toy+syscall", "v3", "100", "0"), VARIANT_RESULTS("50", "350"))
-#define OTHER_CPU FILE_OF(CPU("other", "v4", "300", "0"), VARIANT_RESULTS("1", "2"))
+#define SOME FILE_OF(RESULT(MICRO, "null", "'per_op': {'mode_switches': 4}"))
 
 static void write_json_file(const char *name, const char *text)
 {
@@ -103,8 +53,8 @@ static char *path_of(const char *name)
     return strdup(in_folder(name));
 }
 
-/* Plots up to four files of these texts into the folder `out`. */
-static struct result plot(const char *program, const char *out, const char *const texts[], size_t count)
+/* Plots up to four files into the folder `out`: paths, or what stands in them, written to results0.json and so on. */
+static struct result plot(const char *program, const char *out, const char *const files[], size_t count)
 {
     const char *argv[16] = {program, "plot"};
     char *paths[8] = {path_of(out)};
@@ -115,8 +65,9 @@ static struct result plot(const char *program, const char *out, const char *cons
         char name[32];
 
         snprintf(name, sizeof name, "results%zu.json", i);
-        write_json_file(name, texts[i]);
-        paths[i + 1] = path_of(name);
+        if (strncmp(files[i], "tests/", 6) != 0)
+            write_json_file(name, files[i]);
+        paths[i + 1] = strncmp(files[i], "tests/", 6) != 0 ? path_of(name) : strdup(files[i]);
         argv[n++] = "--from";
         argv[n++] = paths[i + 1];
     }
@@ -153,7 +104,7 @@ static bool is_there(const char *out, const char *name, const char *form)
 
 static void figures_have_the_numbers_of_the_files(void **state)
 {
-    static const char *const files[] = {BASE, VARIANT_CR3, VARIANT_SYSCALL, OTHER_CPU};
+    static const char *const files[] = {HAND("base"), HAND("cr3"), HAND("syscall"), HAND("both")};
     struct result r = plot(PLAIN, "all", files, 4);
 
     assert_string_equal(r.err, "");
@@ -220,8 +171,7 @@ static void every_figure_is_drawn_and_labelled(void **state)
 
 static void what_the_files_lack_is_left_out(void **state)
 {
-    static const char *const no_base[] = {
-        FILE_OF(CPU("toy", "v1", "100", "50"), RESULT(MICRO, "null", "'per_op': {'mode_switches': 4}"))};
+    static const char *const no_base[] = {SOME};
     struct result r = plot(PLAIN, "little", no_base, 1);
     char *out = path_of("little"), text[512];
 
@@ -324,7 +274,7 @@ static void names_are_only_text(void **state)
 
 static void folders_may_have_any_name(void **state)
 {
-    static const char *const files[] = {FILE_OF(CPU("toy", "v1", "1", "1"), NULLS)};
+    static const char *const files[] = {SOME};
     struct result r = plot(PLAIN, "it's `a` \"folder\", %s", files, 1);
 
     assert_string_equal(r.err, "");
@@ -348,10 +298,10 @@ static void malformed_files_are_one_line(void **state)
          "an architecture without \"label\" or \"name\"\n"},
         {"{'schema': 'ringside.compare/1', 'archs': [], 'results': []}",
          "it does not say which CPU model; have 'ringside compare' make it again\n"},
-        {FILE_OF(CPU("toy", "v1", "1", "1"), ""), "results0.json: it has no results\n"},
-        {FILE_OF(CPU("toy", "v1", "1", "1"), "17"), "results[0] has no \"label\" or no \"workload\"\n"},
-        {FILE_OF(CPU("toy", "v1", "1", "1"), NULLS ", " RESULT("exo", "null", "'per_op': 4")),
-         "results[2] is of 'exo', which is not in \"archs\"\n"},
+        {FILE_OF(""), "results0.json: it has no results\n"},
+        {FILE_OF("17"), "results[0] has no \"label\" or no \"workload\"\n"},
+        {FILE_OF(RESULT(MICRO, "null", "'per_op': {}") ", " RESULT("exo", "null", "'per_op': 4")),
+         "results[1] is of 'exo', which is not in \"archs\"\n"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -370,12 +320,12 @@ static void malformed_files_are_one_line(void **state)
 /* Numbers that are none: nothing is drawn from them, and nothing breaks. */
 static void values_of_other_types_are_no_values(void **state)
 {
-    static const char *const files[] = {FILE_OF(
-        CPU("toy", "v1", "1", "1"), RESULT(MONOLITHIC, "null",
-                                           "'per_op': {'cycles': 'many', 'copies': [1]}, 'causes': 7, 'parameters': "
-                                           "'x'") ", " RESULT(MICRO, "ctx:bytes=1",
-                                                              "'per_op': [], 'parameters': {'bytes': '1', 'processes': "
-                                                              "1.5}"))};
+    static const char *const files[] = {
+        FILE_OF(RESULT(MONOLITHIC, "null",
+                       "'per_op': {'cycles': 'many', 'copies': [1]}, 'causes': 7, 'parameters': "
+                       "'x'") ", " RESULT(MICRO, "ctx:bytes=1",
+                                          "'per_op': [], 'parameters': {'bytes': '1', 'processes': "
+                                          "1.5}"))};
     struct result r = plot(SANITIZED, "types", files, 1);
 
     assert_int_equal(r.status, 0);
@@ -410,7 +360,7 @@ static void wrong_words_are_one_line(void **state)
 
 static void folders_that_cannot_be_written_are_one_line(void **state)
 {
-    static const char *const files[] = {FILE_OF(CPU("toy", "v1", "1", "1"), NULLS)};
+    static const char *const files[] = {SOME};
     const char *argv[] = {PLAIN, "plot", "--from", "/dev/stdin", "--out", NULL, NULL};
     char *json = path_of("results0.json");
     struct result r = plot(PLAIN, "results0.json", files, 1); /* a file */
@@ -455,7 +405,7 @@ static void a_broken_script_is_an_error(void **state)
         {"exit status 3", "home/plots/events.gp: gnuplot ended with status 3"},
         {"x = 1", "home/plots/events.gp: gnuplot wrote no "},
     };
-    static const char *const files[] = {FILE_OF(CPU("toy", "v1", "1", "1"), NULLS)};
+    static const char *const files[] = {SOME};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct result r;
@@ -472,7 +422,7 @@ static void a_broken_script_is_an_error(void **state)
 
 static void without_gnuplot_its_package_is_named(void **state)
 {
-    static const char *const files[] = {FILE_OF(CPU("toy", "v1", "1", "1"), NULLS)};
+    static const char *const files[] = {SOME};
     char *path = strdup(getenv("PATH"));
     struct result r;
 
