@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sim/cli/commands.h"
@@ -148,16 +149,22 @@ static bool open_output(struct tracing *t, struct error *error)
     return t->out || refuse(error, STATUS_USAGE, "cannot write the trace to %s: %s", path, strerror(errno));
 }
 
+/* Of what is not a file of its own (a pipe, a device, a link to one) nothing is removed. */
+static void remove_if_empty(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
+        (void)unlink(path);
+}
+
 /* A failing program's status is no reason to have no trace. */
 static int close_output(struct tracing *t, int status, struct error *error)
 {
-    bool empty = ftell(t->out) <= 0;
-
     if (fclose(t->out) != 0 && !error->text[0])
         status = (refuse(error, STATUS_HOST, "cannot write the trace to %s: %s", t->options->output, strerror(errno)),
                   STATUS_HOST);
-    if (empty)
-        remove(t->options->output);
+    remove_if_empty(t->options->output);
     return status;
 }
 

@@ -457,6 +457,20 @@ static void no_trace_no_file(void **state)
     release(&r);
 }
 
+/* What is not a file of the trace's own stays: a run as root took /dev/null away. */
+static void no_trace_takes_no_device_away(void **state)
+{
+    const char *link = in_folder("device");
+    const char *const argv[] = {PLAIN, "trace", "micro", "write", "--time-limit", "1", "-o", link, NULL};
+    struct result r;
+
+    assert_int_equal(symlink("/dev/null", link), 0);
+    r = run(argv, false);
+    assert_int_equal(r.status, 4);
+    assert_int_equal(access(link, F_OK), 0);
+    release(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +486,7 @@ int main(void)
         cmocka_unit_test(without_symbols_functions_are_unknown),
         cmocka_unit_test(refusals_are_one_line),
         cmocka_unit_test(no_trace_no_file),
+        cmocka_unit_test(no_trace_takes_no_device_away),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
