@@ -38,6 +38,7 @@ enum block_event {
     BLOCK_EVENT_COPY,    /* first block of a copy routine */
     BLOCK_EVENT_MESSAGE, /* an activation of a message transfer routine */
     BLOCK_EVENT_SHADOW,  /* an activation of a routine that writes a shadow page table */
+    BLOCK_EVENT_LIBRARY, /* an entry of a library OS: which, says the machine */
     BLOCK_EVENT_SPIN,    /* nothing but a jump to itself: spin.c */
 };
 

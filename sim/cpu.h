@@ -270,6 +270,13 @@ struct event {
     void *self;
 };
 
+enum {
+#define LIBRARY_ROUTINE(routine, counter) LIBRARY_##routine,
+#include "abi/library_routines.def"
+#undef LIBRARY_ROUTINE
+    LIBRARY_ENTRIES
+};
+
 struct machine {
     struct machine_config config;
     struct cpu_model model;
@@ -305,6 +312,10 @@ struct machine {
         uc_hook hooks[MACHINE_CPUS_MAX];
     } port_guards[PORT_GUARDS];
     unsigned port_guard_count;
+    struct {
+        uint64_t pc; /* 0: no module has it */
+        enum counter counter;
+    } library_entry[LIBRARY_ENTRIES]; /* abi/library_routines.def */
     uint64_t load_end; /* physical: the first free byte */
     struct save_request saved; /* after END_SAVED */
     uint64_t kernel_entry;

@@ -60,6 +60,16 @@ static inline void code_lines(struct cpu *cpu, uint64_t physical, uint32_t size)
             data_cache_line(cpu, CACHE_CODE, line << 6, false, CAUSE_cache);
 }
 
+/* Index of the entry of a library OS there, or LIBRARY_ENTRIES. */
+static unsigned library_entry(const struct cpu *cpu, uint64_t pc)
+{
+    unsigned i = 0;
+
+    while (i < LIBRARY_ENTRIES && (cpu->cpl != 3 || cpu->machine->library_entry[i].pc != pc))
+        i++;
+    return i;
+}
+
 static struct block_place place_of(const struct cpu *cpu, uint64_t pc, uint32_t size)
 {
     const struct symbols *symbols = cpu->domain->symbols;
@@ -72,6 +82,8 @@ static struct block_place place_of(const struct cpu *cpu, uint64_t pc, uint32_t 
         place.event = BLOCK_EVENT_MESSAGE;
     else if (symbols_enters(symbols, pc, size, ROLE_SHADOW_WRITE))
         place.event = BLOCK_EVENT_SHADOW;
+    else if (library_entry(cpu, pc) < LIBRARY_ENTRIES)
+        place.event = BLOCK_EVENT_LIBRARY;
     if (role & ROLE_SCHEDULE)
         place.cause = CAUSE_schedule;
     else if (role & ROLE_EMULATION)
@@ -127,6 +139,8 @@ static void slow block_event(struct cpu *cpu, const struct block *b)
         count(cpu, COUNTER_messages);
     if (b->event == BLOCK_EVENT_SHADOW && cpu->cpl == 0)
         count(cpu, COUNTER_shadow_updates);
+    if (b->event == BLOCK_EVENT_LIBRARY && library_entry(cpu, cpu->block_pc) < LIBRARY_ENTRIES)
+        count(cpu, cpu->machine->library_entry[library_entry(cpu, cpu->block_pc)].counter);
     if (b->event != BLOCK_EVENT_COPY || cpu->in_copy_routine)
         return;
     bytes = engine_get(&cpu->engine, UC_X86_REG_RDX);

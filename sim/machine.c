@@ -200,6 +200,15 @@ int machine_load_kernel(struct machine *m, const char *path, char error[MACHINE_
     return ok ? 0 : -1;
 }
 
+static void find_library_entries(struct machine *m, const struct symbols *symbols)
+{
+#define LIBRARY_ROUTINE(routine, counted)                                                                              \
+    if (symbols_value(symbols, #routine, &m->library_entry[LIBRARY_##routine].pc))                                     \
+        m->library_entry[LIBRARY_##routine].counter = COUNTER_##counted;
+#include "abi/library_routines.def"
+#undef LIBRARY_ROUTINE
+}
+
 static void add_program(struct machine *m, const char *domain, bool module, const void *elf, size_t bytes)
 {
     struct symbols *symbols = symbols_read(elf, bytes);
@@ -211,6 +220,8 @@ static void add_program(struct machine *m, const char *domain, bool module, cons
     snprintf(m->programs[m->program_count].domain, sizeof m->programs[0].domain, "%s", domain);
     m->programs[m->program_count].module = module;
     m->programs[m->program_count++].symbols = symbols;
+    if (module)
+        find_library_entries(m, symbols);
     trace_image(m, domain, symbols, elf, bytes);
 }
 

@@ -30,6 +30,8 @@ static const struct group {
      false},
     {"Copies", {COUNTER_copies, COUNTER_bytes_copied}, {"copies", "bytes copied"}, 2, false},
     {"Messages", {COUNTER_messages}, {NULL}, 1, false},
+    {"Calls of a library OS", {COUNTER_library_calls, COUNTER_reflected_calls}, {"by a jump", "reflected"}, 2, false},
+    {"VM exits", {COUNTER_vm_exits}, {NULL}, 1, false},
 };
 
 json_t *comparison_groups(void)

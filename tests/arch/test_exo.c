@@ -46,6 +46,10 @@ static void test_reflected(void **state)
     expect_per_op(reflected, "null", "context_switches", 0);
     expect_per_op(reflected, "read", "mode_switches", 2);
     expect_per_op(reflected, "read", "copies", 1);
+    expect_per_op(reflected, "null", "library_calls", 0);
+    expect_per_op(reflected, "null", "reflected_calls", 1);
+    expect_per_op(patched, "null", "library_calls", 1);
+    expect_per_op(patched, "null", "reflected_calls", 0);
     assert_true(record_per_op(record_of(reflected, "null"), "cycles") > record_per_op(record_of(patched, "null"), "cycles"));
     json_decref(patched);
     json_decref(reflected);
