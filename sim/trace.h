@@ -2,19 +2,19 @@
  *
  * sim/trace.h: a recording of a run: what happened, in order, and which code its cycles went to.
  *
- * A machine records if machine_config.trace asks for it, and is the same machine: no figure changes. The recording is of
- * the measured region (of several, the last), or of the whole run if there was none. After machine_run it is read here;
- * it lives as long as the machine.
+ * A machine records if machine_config.trace asks for it, and is the same machine: no figure changes. The recording is
+ * of the measured region (of several, the last), or of the whole run if there was none. After machine_run it is read
+ * here; it lives as long as the machine.
  *
  * Rules:
  *  - An event begins a stretch of its CPU that lasts until that CPU's next event. A transition's own cost is its
- *    stretch; the code that runs then is a stretch of kind TRACE_RUN. So figures of all stretches add up to the region's
- *    counters, exactly, and those of all accounts do too.
+ *    stretch; the code that runs then is a stretch of kind TRACE_RUN. So figures of all stretches add up to the
+ *    region's counters, exactly, and those of all accounts do too.
  *  - An account is one basic block (as the engine cuts them) in a domain while a call was in progress. What a block's
  *    instructions cost is known of the block, not of each instruction.
  *  - `call` is the call that brought the CPU there: the last SYSCALL of a program (or jump into a library OS) on that
- *    CPU, or the exception or interrupt; "user" is a program's own code. Servers and kernels work for the call that they
- *    were entered with. One that takes up again what it put off works for whatever entered it this time.
+ *    CPU, or the exception or interrupt; "user" is a program's own code. Servers and kernels work for the call that
+ *    they were entered with. One that takes up again what it put off works for whatever entered it this time.
  *  - A lane is a domain. Where a library OS shares a program's domain its code has a lane of its own.
  */
 #ifndef RINGSIDE_SIM_TRACE_H
@@ -81,8 +81,8 @@ struct trace_event {
     uint8_t cpu;
     uint32_t lane, to_lane; /* where it began, and where its CPU was when it ended: another one for transitions */
     uint32_t call;          /* text: what was in progress when it ended */
-    uint32_t name;          /* text: the call's name, the exception's, the exit's reason, the routine's; of an injected fault
-                             * its number */
+    uint32_t name;          /* text: the call's name, the exception's, the exit's reason, the routine's; an injected
+                             * fault in words */
     uint32_t function;      /* text: where it happened; of TRACE_RUN, what ran first */
     uint64_t at;            /* its CPU's clock */
     uint64_t from, to;      /* TRACE_COPY: addresses of the first byte */

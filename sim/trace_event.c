@@ -87,12 +87,11 @@ void trace_enter(struct cpu *cpu)
     if (cpu->domain->ring != 3)
         return;
     c->nesting = 0;
-    if (account_is_program(cpu)) {
-        if (!t->library)
-            c->call = t->user;
-    } else if (account_domain(cpu)->call) {
+    if (account_domain(cpu)->call) {
         c->call = account_domain(cpu)->call;
         account_domain(cpu)->call = 0;
+    } else if (!t->library && account_is_program(cpu)) {
+        c->call = t->user;
     }
 }
 
@@ -169,7 +168,7 @@ void trace_interrupt(struct cpu *cpu, unsigned vector)
     happens(cpu, TRACE_INTERRUPT, vector_text(t, vector));
     if (cpu->cpl != 3 && c->nesting < TRACE_NESTING)
         c->nested_call[c->nesting++] = c->call;
-    else if (cpu->cpl == 3 && !account_is_program(cpu))
+    else if (cpu->cpl == 3 && !in_program(cpu))
         account_domain(cpu)->call = c->call;
     c->call = t->interrupt;
 }

@@ -48,7 +48,7 @@ struct trace_cpu {
 /* What is known of a domain, by its number. */
 struct trace_domain {
     uint32_t lane[2]; /* + 1; of the domain itself and of the library in it */
-    uint32_t call;    /* a server's, which an interrupt has interrupted; 0: none */
+    uint32_t call;    /* a server's or a library's, which an interrupt has interrupted; 0: none */
 };
 
 struct trace {
@@ -115,7 +115,8 @@ uint32_t account_lane(struct cpu *cpu, bool library);
 /* The current domain is a program's, not a server's, a kernel's or a guest's kernel's. */
 bool account_is_program(const struct cpu *cpu);
 
-static inline void figures_add(struct trace_figures *to, const struct trace_figures *now, const struct trace_figures *then)
+static inline void figures_add(struct trace_figures *to, const struct trace_figures *now,
+                               const struct trace_figures *then)
 {
     for (unsigned i = 0; i < FIGURE_COUNT; i++)
         to->value[i] += now->value[i] - then->value[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace.c: `ringside trace` and `ringside report-functions`: runs a workload or a program once, recorded, and has
- * the recording written in the format that was asked for.
+ * sim/cli/trace.c: `ringside trace` and `ringside report-functions`: runs a workload or a program once, recorded, and
+ * has the recording written in the format that was asked for.
  *
  * Such a run is never taken from the results of earlier ones, and not kept for later. The file is opened before the
  * machine is switched on; if there is no trace in the end, it is removed.
@@ -22,18 +22,19 @@
 struct format {
     const char *name;
     enum trace_mode mode;
+    bool one_cpu; /* it has no place for others */
     bool (*write)(const struct traced *t, struct error *error);
 };
 
 static const struct format formats[] = {
-    {"perfetto", TRACE_EVENTS, trace_perfetto},
-    {"folded", TRACE_EVENTS, trace_folded},
-    {"callgrind", TRACE_EVENTS, trace_callgrind},
-    {"steps", TRACE_FUNCTIONS, trace_steps},
+    {"perfetto", TRACE_EVENTS, false, trace_perfetto},
+    {"folded", TRACE_EVENTS, false, trace_folded},
+    {"callgrind", TRACE_EVENTS, false, trace_callgrind},
+    {"steps", TRACE_FUNCTIONS, true, trace_steps},
 };
 #define FORMATS (sizeof formats / sizeof *formats)
 
-static const struct format table = {"functions", TRACE_EVENTS, trace_functions};
+static const struct format table = {"functions", TRACE_EVENTS, false, trace_functions};
 
 struct tracing {
     const struct options *options;
@@ -74,10 +75,13 @@ static bool check_words(const struct tracing *t, struct error *error)
     const struct options *o = t->options;
 
     if (o->words == 0)
-        return refuse(error, STATUS_USAGE, "%s wants an architecture: ringside %s ARCH WORKLOAD (see 'ringside list archs')",
-                      t->command, t->command);
+        return refuse(error, STATUS_USAGE,
+                      "%s wants an architecture: ringside %s ARCH WORKLOAD (see 'ringside list archs')", t->command,
+                      t->command);
     if (!find_arch(o->word[0], error))
         return false;
+    if (t->format->one_cpu && o->cpus > 1)
+        return refuse(error, STATUS_USAGE, "--format %s is for one CPU; leave --cpus out", t->format->name);
     if (o->program && o->words > 1)
         return refuse(error, STATUS_USAGE, "%s takes a workload or a program after --, not both: '%s'", t->command,
                       o->word[1]);
@@ -94,6 +98,7 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
                  struct error *error)
 {
     const struct tracing *t = ctx;
+    char room[TRACED_ARCH_MAX];
     struct traced traced = {
         .machine = machine,
         .trace = machine_trace(machine),
@@ -107,7 +112,7 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
         return refuse(error, STATUS_HOST, "out of memory: the recording is not complete");
     if (record->not_applicable)
         return refuse(error, STATUS_FAILED, "%s: not applicable on %s: nothing was measured", record->workload,
-                      record->arch->name);
+                      traced_arch(&traced, room));
     return t->format->write(&traced, error);
 }
 

@@ -3,8 +3,8 @@
  * sim/cli/trace_callgrind.c: a recording in Callgrind's profile format (Valgrind manual, "Callgrind Format
  * Specification"), for callgrind_annotate and KCachegrind: what each function and source line has cost itself.
  *
- * A domain is an object (ob=). There are no calls= lines, so no inclusive cost: the machine sees blocks of code run, and
- * no caller is kept. What a block has cost is shared out to its lines by their instructions: exact for the
+ * A domain is an object (ob=). There are no calls= lines, so no inclusive cost: the machine sees blocks of code run,
+ * and no caller is kept. What a block has cost is shared out to its lines by their instructions: exact for the
  * instructions; a miss is known of the block, not of a line; switches and copies are those of a block's last
  * instruction, or of a routine's entry, and stay whole.
  */

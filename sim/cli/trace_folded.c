@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace_folded.c: a recording as folded stacks, what Brendan Gregg's flamegraph.pl, speedscope and inferno read: a
- * line a stack, "arch;domain;call;function cycles". The cycles of all lines are the region's.
+ * sim/cli/trace_folded.c: a recording as folded stacks, what Brendan Gregg's flamegraph.pl, speedscope and inferno
+ * read: a line a stack, "arch;domain;call;function cycles". The cycles of all lines are the region's.
  *
  * There is no stack of functions below a call: the machine sees blocks of code run, and no caller is kept.
  */

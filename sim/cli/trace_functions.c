@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace_functions.c: the table of `report-functions`: where the cycles of a region went, by domain and function,
- * the most first. --json ("ringside.functions/1") and --csv have all of them, the table the first TOP.
+ * sim/cli/trace_functions.c: the table of `report-functions`: where the cycles of a region went, by domain and
+ * function, the most first. --json ("ringside.functions/1") and --csv have all of them, the table the first TOP.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -54,7 +54,8 @@ static void print_table(const struct traced *t, const struct sums *all)
 
 static void print_csv(const struct traced *t, const struct sums *all)
 {
-    fprintf(t->out, "domain,function,cycles,instructions,dtlb_misses,copies,bytes_copied,mode_switches,context_switches");
+    fprintf(t->out, "domain,function,cycles,instructions,dtlb_misses,copies,bytes_copied,mode_switches,"
+                    "context_switches");
     for (unsigned c = 0; c < CAUSE_COUNT; c++)
         fprintf(t->out, ",cycles_%s", cause_info[c].name);
     fputc('\n', t->out);
@@ -62,9 +63,17 @@ static void print_csv(const struct traced *t, const struct sums *all)
         const struct sum *s = &all->list[i];
         const uint64_t *f = s->figures.value;
 
-        fprintf(t->out, "\"%s\",\"%s\",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64,
-                s->domain, s->function, s->cycles, f[FIGURE_INSTRUCTIONS], f[FIGURE_DTLB_MISSES], f[FIGURE_COPIES],
-                f[FIGURE_BYTES_COPIED], f[FIGURE_MODE_SWITCHES], f[FIGURE_CONTEXT_SWITCHES]);
+        const uint64_t columns[] = {s->cycles,
+                                    f[FIGURE_INSTRUCTIONS],
+                                    f[FIGURE_DTLB_MISSES],
+                                    f[FIGURE_COPIES],
+                                    f[FIGURE_BYTES_COPIED],
+                                    f[FIGURE_MODE_SWITCHES],
+                                    f[FIGURE_CONTEXT_SWITCHES]};
+
+        fprintf(t->out, "\"%s\",\"%s\"", s->domain, s->function);
+        for (size_t n = 0; n < sizeof columns / sizeof *columns; n++)
+            fprintf(t->out, ",%" PRIu64, columns[n]);
         for (unsigned c = 0; c < CAUSE_COUNT; c++)
             fprintf(t->out, ",%" PRIu64, f[c]);
         fputc('\n', t->out);

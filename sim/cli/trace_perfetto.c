@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace_perfetto.c: a recording as Chrome's trace events ("Trace Event Format", JSON), which ui.perfetto.dev and
- * chrome://tracing show.
+ * sim/cli/trace_perfetto.c: a recording as Chrome's trace events ("Trace Event Format", JSON), which ui.perfetto.dev
+ * and chrome://tracing show.
  *
  * One process, the machine. Each CPU has a track: the call in progress, in it the domain that works for it, in that
  * transitions, copies and messages. Each domain has a track for each CPU on which it ran: calls, in them the same. A
@@ -70,8 +70,8 @@ static void put_event(struct perfetto *p, char phase, unsigned track, uint64_t c
     unsigned __int128 picoseconds = (unsigned __int128)clock * 1000000000000u / p->traced->hz;
     uint64_t microseconds = (uint64_t)(picoseconds / 1000000);
 
-    fprintf(p->out, "%s{\"ph\":\"%c\",\"pid\":1,\"tid\":%u,\"ts\":%" PRIu64 ".%06u", p->first ? "" : ",\n", phase, track,
-            microseconds, (unsigned)(picoseconds % 1000000));
+    fprintf(p->out, "%s{\"ph\":\"%c\",\"pid\":1,\"tid\":%u,\"ts\":%" PRIu64 ".%06u", p->first ? "" : ",\n", phase,
+            track, microseconds, (unsigned)(picoseconds % 1000000));
     p->first = false;
 }
 
@@ -145,17 +145,12 @@ static const char *prefix_of(enum trace_kind kind)
     return prefix[kind];
 }
 
-static bool leaves(enum trace_kind kind)
-{
-    return kind == TRACE_RETURN;
-}
-
 static uint32_t shown_in(const struct trace_event *e)
 {
     bool enters = e->kind == TRACE_SYSCALL || e->kind == TRACE_CALL || e->kind == TRACE_EXCEPTION ||
                   e->kind == TRACE_INTERRUPT || e->kind == TRACE_VM_EXIT || e->kind == TRACE_SWITCH;
 
-    return enters && !leaves(e->kind) ? e->to_lane : e->lane;
+    return enters ? e->to_lane : e->lane;
 }
 
 static void put_arguments(struct perfetto *p, const struct trace_event *e)
@@ -197,8 +192,8 @@ static void put_misses(struct perfetto *p, struct cpu_state *c, unsigned cpu, ui
         return;
     put_event(p, 'C', c->track.number, at);
     fprintf(p->out,
-            ",\"name\":\"misses, CPU %u\",\"args\":{\"dTLB\":%" PRIu64 ",\"iTLB\":%" PRIu64 ",\"L1D\":%" PRIu64 "}}", cpu,
-            c->dtlb, c->itlb, c->l1d);
+            ",\"name\":\"misses, CPU %u\",\"args\":{\"dTLB\":%" PRIu64 ",\"iTLB\":%" PRIu64 ",\"L1D\":%" PRIu64 "}}",
+            cpu, c->dtlb, c->itlb, c->l1d);
     c->counters_changed = false;
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/trace_steps.c: a recording as JSON for the report's step-through, schema "ringside.steps/1": meant for a region
- * of one operation (--ops 1) on one CPU.
+ * sim/cli/trace_steps.c: a recording as JSON for the report's step-through, schema "ringside.steps/1": meant for a
+ * region of one operation (--ops 1) on one CPU.
  *
  *     {"schema", "arch", "workload", "cpu_model", "hz", "settings", "ops", "total_cycles",
  *      "lanes": [{"name", "ring", "library": true if it shares the domain of lane "in"}],
  *      "steps": [{"at", "cycles", "kind", "lane", …}]}
  *
- * `at` counts the cycles of the steps before, so the cycles of all steps are total_cycles, which is the record's. A step is
- * a stretch of sim/trace.h; code that runs from one function to the next is one step, whose "functions" say in order of
- * first appearance what each has cost. Besides:
+ * `at` counts the cycles of the steps before, so the cycles of all steps are total_cycles, which is the record's. A
+ * step is a stretch of sim/trace.h; code that runs from one function to the next is one step, whose "functions" say in
+ * order of first appearance what each has cost. Besides:
  *
  *     "to"         lane that a transition led to; of a message, where the user code is that runs next
  *     "from"       of a message: lane whose user code ran last
@@ -241,21 +241,28 @@ static json_t *causes_json(const struct trace_figures *f)
     return object;
 }
 
+static json_t *function_json(const char *name, uint64_t cycles)
+{
+    return json_pack("{s:s, s:I}", "name", name, "cycles", (json_int_t)cycles);
+}
+
 static json_t *functions_json(const struct steps *s, const struct step *step)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < step->functions; i++)
-        json_array_append_new(array, json_pack("{s:s, s:I}", "name", trace_text(s->traced->machine, step->function[i].name),
-                                               "cycles", (json_int_t)step->function[i].cycles));
+        json_array_append_new(array, function_json(trace_text(s->traced->machine, step->function[i].name),
+                                                   step->function[i].cycles));
     if (step->more_functions)
-        json_array_append_new(array, json_pack("{s:s, s:I}", "name", "others", "cycles", (json_int_t)step->more_functions));
+        json_array_append_new(array, function_json("others", step->more_functions));
     return array;
 }
 
 static bool leads_somewhere(const struct step *s)
 {
-    return s->kind == TRACE_MESSAGE ? s->from && s->to != s->from - 1 : !is_run(s->kind) && s->kind != TRACE_COPY && s->to != s->lane;
+    if (s->kind == TRACE_MESSAGE)
+        return s->from && s->to != s->from - 1;
+    return !is_run(s->kind) && s->kind != TRACE_COPY && s->to != s->lane;
 }
 
 static json_t *step_json(struct steps *s, const struct step *step, uint64_t at)
@@ -343,8 +350,6 @@ bool trace_steps(const struct traced *t, struct error *error)
     json_t *json = NULL;
     bool good;
 
-    if (t->record->cpus > 1)
-        return refuse(error, STATUS_USAGE, "--format steps is for one CPU; leave --cpus out");
     s.list = calloc(t->trace->event_count + 1, sizeof *s.list);
     s.lane = calloc(t->trace->lane_count + 1, sizeof *s.lane);
     s.lanes = calloc(t->trace->lane_count + 1, sizeof *s.lanes);

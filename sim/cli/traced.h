@@ -24,7 +24,7 @@ struct traced {
 const char *traced_arch(const struct traced *t, char room[TRACED_ARCH_MAX]);
 
 /* They write to t->out, whose errors the caller sees; false: no memory, or the format cannot say it. */
-bool trace_steps(const struct traced *t, struct error *error);    /* JSON: one operation, step by step (trace_steps.c) */
+bool trace_steps(const struct traced *t, struct error *error);    /* JSON: one operation, step by step */
 bool trace_perfetto(const struct traced *t, struct error *error); /* Chrome's trace events */
 bool trace_folded(const struct traced *t, struct error *error);   /* a line a stack: arch;domain;call;function cycles */
 bool trace_callgrind(const struct traced *t, struct error *error);

@@ -187,9 +187,10 @@ static void test_limit(void **state)
     guest_close(&guest);
 }
 
-SNIPPET(counts_down, "mov r12, " P(0) "; mov edi, 0xfee00000; sti; mov dword ptr [rdi + 0xf0], 0x1ff; mov dword ptr [rdi + 0x320], 0x20040;"
-                     "mov dword ptr [rdi + 0x3e0], 11; mov dword ptr [rdi + 0x380], 3000; 1: dec r12; jnz 1b;"
-                     "cli; xor eax, eax; ret");
+SNIPPET(counts_down,
+        "mov r12, " P(0) "; mov edi, 0xfee00000; sti; mov dword ptr [rdi + 0xf0], 0x1ff; mov dword ptr [rdi + 0x320], 0x20040;"
+        "mov dword ptr [rdi + 0x3e0], 11; mov dword ptr [rdi + 0x380], 3000; 1: dec r12; jnz 1b;"
+        "cli; xor eax, eax; ret");
 
 /* Interrupts come where they may, and in a run without a region all of it is recorded. */
 static void test_interrupts_and_no_region(void **state)
@@ -215,9 +216,11 @@ static void test_interrupts_and_no_region(void **state)
 /* ---- functions ---- */
 
 SNIPPET(functions,
-        BEGIN "call first; call second; call first; mov esi, 0x1000; mov edi, 0x2000; mov edx, 5; call copier; call sender;" END
+        BEGIN "call first; call second; call first; mov esi, 0x1000; mov edi, 0x2000; mov edx, 5; call copier;"
+              "call sender;" END
               "xor eax, eax; ret;"
-              "first: nop; jmp 1f; 1: nop; ret; second: nop; ret; copier: nop; jmp 2f; 2: ret; sender: nop; jmp 3f; 3: ret");
+              "first: nop; jmp 1f; 1: nop; ret; second: nop; ret; copier: nop; jmp 2f; 2: ret;"
+              "sender: nop; jmp 3f; 3: ret");
 extern const uint8_t first[], second[], copier[], sender[];
 
 static void name_it(struct guest *guest, const char *name, const uint8_t *label, const uint8_t *end)
