@@ -14,11 +14,13 @@ ringside=${RINGSIDE:-${BUILD:-build}/ringside}
 roff() { sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\\&&/"; }
 
 synopsis() {
-    "$ringside" --help | sed -n 's/^  ringside //p' | roff | sed -e 's/^[^ ]*/.B ringside &\n/' -e '$!s/$/\n.br/' | sed -e 's/^ //' -e '/^$/d'
+    "$ringside" --help | sed -n 's/^  ringside //p' | roff |
+        sed -e 's/^[^ ]*/.B ringside &\n/' -e '$!s/$/\n.br/' | sed -e 's/^ //' -e '/^$/d'
 }
 
 commands() {
-    "$ringside" --help | sed -n 's/^  ringside \([a-z-]*\).*/.TP\n.B \1/p; s/^      \(.*\)/\1./p' | sed '/^\.TP/,/^\.B/!s/-/\\-/g'
+    "$ringside" --help | sed -n 's/^  ringside \([a-z-]*\).*/.TP\n.B \1/p; s/^      \(.*\)/\1./p' |
+        sed '/^\.TP/,/^\.B/!s/-/\\-/g'
 }
 
 # A line an option: its name and value, who has it, what it does; parted by tabs.

@@ -2,10 +2,10 @@
  *
  * sim/cli/progress.h: a line on standard error that says what runs, how fast, and how long that will take.
  *
- * It is there for what takes long, rewritten in place and erased at the end, and only on a terminal. A command of several
- * runs has a `work`: all of them, each with the instructions that it has made and those that it is expected to make in the
- * end, in memory that its processes share. From these the line tells the time left; what was not run before counts as
- * much as the others do on average. Nothing of this reaches a result.
+ * It is there for what takes long, rewritten in place and erased at the end, and only on a terminal. A command of
+ * several runs has a `work`: all of them, each with the instructions that it has made and those that it is expected to
+ * make in the end, in memory that its processes share. From these the line tells the time left; what was not run before
+ * counts as much as the others do on average. Nothing of this reaches a result.
  *
  * Lifecycle: work_create → work_add for each run → work_find, work_report, work_done, from any process → work_destroy.
  */
@@ -55,7 +55,7 @@ void work_text(const struct work *work, double seconds, char text[WORK_TEXT_MAX]
 struct progress {
     bool on;
     const char *name;
-    uint64_t hz; /* of the modelled CPU */
+    uint64_t hz;             /* of the modelled CPU */
     const struct work *work; /* NULL: this run is all, and how long it takes nobody knows */
     struct timespec started, last;
     bool shown;

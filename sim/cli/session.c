@@ -250,7 +250,8 @@ bool session_run(const struct session *s, const struct job *job, struct record *
         progress_erase(&r.progress);
         good = fill_record(&r, record);
         work_report(job->work, record->instructions);
-        good = good && judge(&r, record->end) && (!s->tracer || s->tracer->take(s->tracer->ctx, s, r.machine, record, error));
+        good = good && judge(&r, record->end) &&
+               (!s->tracer || s->tracer->take(s->tracer->ctx, s, r.machine, record, error));
     }
     if (r.machine)
         machine_destroy(r.machine);

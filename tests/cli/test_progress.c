@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/cli/test_progress.c: the line that says what runs and how long it will take: what is in it, that it is there on a
- * terminal and erased at the end, and that nothing of it is where nobody looks.
+ * tests/cli/test_progress.c: the line that says what runs and how long it will take: what is in it, that it is there on
+ * a terminal and erased at the end, and that nothing of it is where nobody looks.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -104,8 +104,8 @@ static void runs_are_told_apart_and_shared(void **state)
 
 /* ---- on a terminal ---- */
 
-/* Runs a command with standard error on a terminal, standard output too unless `out` is a descriptor. Everything that the
- * terminal was sent; the caller frees it. */
+/* Runs a command with standard error on a terminal, standard output too unless `out` is a descriptor. Everything that
+ * the terminal was sent; the caller frees it. */
 static char *shown_by(const char *const argv[], int out, int *status)
 {
     char *text = calloc(1, TEXT_MAX);
@@ -156,7 +156,8 @@ static void expect_line(const char *const argv[], const char *words)
 
 static void run_has_a_line(void **state)
 {
-    expect_line((const char *const[]){PLAIN, "run", "monolithic", "ctx", "sqlite", "--ops", "3000", NULL}, "sqlite: 1 of 2 done, ");
+    expect_line((const char *const[]){PLAIN, "run", "monolithic", "ctx", "sqlite", "--ops", "3000", NULL},
+                "sqlite: 1 of 2 done, ");
 }
 
 /* The first command has left behind how long its runs are, so another kernel, or here seed, has its time at once. */
@@ -168,16 +169,17 @@ static void what_was_run_before_has_its_time(void **state)
 
 static void compare_has_a_line(void **state)
 {
-    expect_line((const char *const[]){PLAIN, "compare", "monolithic", "exo", "--workload", "sqlite", "--ops", "3000", "--jobs", "1",
-                                      "--no-cache", NULL},
+    expect_line((const char *const[]){PLAIN, "compare", "monolithic", "exo", "--workload", "sqlite", "--ops", "3000",
+                                      "--jobs", "1", "--no-cache", NULL},
                 "sqlite on exo: 1 of 2 done, ");
 }
 
 static void data_on_standard_output_has_none(void **state)
 {
     int status, null = open("/dev/null", O_WRONLY);
-    char *text = shown_by((const char *const[]){PLAIN, "run", "monolithic", "sqlite", "--ops", "3000", "--no-cache", "--json", NULL},
-                          null, &status);
+    char *text = shown_by(
+        (const char *const[]){PLAIN, "run", "monolithic", "sqlite", "--ops", "3000", "--no-cache", "--json", NULL},
+        null, &status);
 
     close(null);
     assert_int_equal(status, 0);
@@ -188,7 +190,8 @@ static void data_on_standard_output_has_none(void **state)
 
 static void a_pipe_has_none(void **state)
 {
-    struct result r = run((const char *const[]){PLAIN, "run", "monolithic", "sqlite", "--ops", "3000", "--no-cache", NULL}, false);
+    struct result r =
+        run((const char *const[]){PLAIN, "run", "monolithic", "sqlite", "--ops", "3000", "--no-cache", NULL}, false);
 
     assert_int_equal(r.status, 0);
     assert_string_equal(r.err, "");
@@ -199,14 +202,10 @@ static void a_pipe_has_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(time_left_is_told_from_what_is_expected),
-        cmocka_unit_test(what_was_never_run_is_an_average),
-        cmocka_unit_test(runs_are_told_apart_and_shared),
-        cmocka_unit_test(run_has_a_line),
-        cmocka_unit_test(what_was_run_before_has_its_time),
-        cmocka_unit_test(compare_has_a_line),
-        cmocka_unit_test(data_on_standard_output_has_none),
-        cmocka_unit_test(a_pipe_has_none),
+        cmocka_unit_test(time_left_is_told_from_what_is_expected), cmocka_unit_test(what_was_never_run_is_an_average),
+        cmocka_unit_test(runs_are_told_apart_and_shared),          cmocka_unit_test(run_has_a_line),
+        cmocka_unit_test(what_was_run_before_has_its_time),        cmocka_unit_test(compare_has_a_line),
+        cmocka_unit_test(data_on_standard_output_has_none),        cmocka_unit_test(a_pipe_has_none),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

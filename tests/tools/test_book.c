@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * tests/tools/test_book.c: the book's generator puts in what was counted, and refuses what nobody counted: what is
- * unknown, what does not hold, what somebody typed; there a script stands for ringside. The book's own predictions hold on
- * the machine, its JSON reference names every key, its man page every option.
+ * unknown, what does not hold, what somebody typed; there a script stands for ringside. The book's own predictions hold
+ * on the machine, its JSON reference names every key, its man page every option.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,12 +18,13 @@
 
 #include "tests/tools/shell.h"
 
-static const char fake[] = "#!/bin/bash\n"
-                           "case $2 in one | two,key=on) ;; *) echo \"ringside: unknown architecture '$2'\" >&2; exit 2 ;; esac\n"
-                           "[ $2 = one ] && times=1 || times=3\n"
-                           "echo arch,variant,workload,cpu,cpus,model,settings,ops,exit,cycles,mode_switches,messages\n"
-                           "echo one,plain,\\\"null\\\",tiny,1,timing,pcid=on,1000,0,$((1234567 * times)),2,0.125\n"
-                           "echo one,plain,\\\"ipc\\\",tiny,1,timing,pcid=on,1000,0,,,\n";
+static const char fake[] =
+    "#!/bin/bash\n"
+    "case $2 in one | two,key=on) ;; *) echo \"ringside: unknown architecture '$2'\" >&2; exit 2 ;; esac\n"
+    "[ $2 = one ] && times=1 || times=3\n"
+    "echo arch,variant,workload,cpu,cpus,model,settings,ops,exit,cycles,mode_switches,messages\n"
+    "echo one,plain,\\\"null\\\",tiny,1,timing,pcid=on,1000,0,$((1234567 * times)),2,0.125\n"
+    "echo one,plain,\\\"ipc\\\",tiny,1,timing,pcid=on,1000,0,,,\n";
 
 /* The book of one template. */
 static int make_book(const char *template, const char *predictions)
@@ -32,7 +33,8 @@ static int make_book(const char *template, const char *predictions)
     write_file("page.md", template, 0644);
     write_file("predictions.def", predictions, 0644);
     return run("cd %s && mkdir -p book && awk -v out=book -v ringside=./ringside -v predictions=predictions.def"
-               " -f \"$OLDPWD\"/tools/book.awk page.md && cat book/page.md", folder());
+               " -f \"$OLDPWD\"/tools/book.awk page.md && cat book/page.md",
+               folder());
 }
 
 static void expect_book(const char *template, const char *predictions, const char *expected)
@@ -104,7 +106,8 @@ static void the_unknown_is_refused(void **state)
 
 static void typed_cycles_are_refused(void **state)
 {
-    static const char *const typed[] = {"it takes 276 cycles\n", "41,203 cycles.\n", "2 million cycles\n", "1.5 cycles\n"};
+    static const char *const typed[] = {"it takes 276 cycles\n", "41,203 cycles.\n", "2 million cycles\n",
+                                        "1.5 cycles\n"};
 
     for (size_t i = 0; i < sizeof typed / sizeof *typed; i++)
         expect_refusal(typed[i], "", "page.md:1: a number of cycles is typed in");
@@ -128,26 +131,30 @@ static void predictions_are_in_the_form(void **state)
 {
     assert_int_equal(run("grep -c '^PREDICTION' docs/predictions.def"), 0);
     assert_in_range(atoi(output()), 50, 1000);
-    assert_int_equal(run("! grep '^PRE' docs/predictions.def | grep -vE '^PREDICTION(_ABOUT|_LEAST)?\\(\"[a-z:,=-]+\", \"[a-z0-9-]+\","
-                         " \"[a-z0-9_]+\", [0-9]+\\)$'"), 0);
+    assert_int_equal(run("! grep '^PRE' docs/predictions.def | grep -vE '^PREDICTION(_ABOUT|_LEAST)?\\(\"[a-z:,=-]+\", "
+                         "\"[a-z0-9-]+\","
+                         " \"[a-z0-9_]+\", [0-9]+\\)$'"),
+                     0);
 }
 
 /* Events are the same under the count model, which is fast; large workloads have no predictions. */
 static void predictions_hold_on_the_machine(void **state)
 {
     write_file("counting",
-               "#!/bin/bash\nexec build/ringside \"$@\" --model count $(sed -n 's/^PREDICTION[A-Z_]*(\"[^\"]*\", \"\\([^\"]*\\).*/"
+               "#!/bin/bash\nexec build/ringside \"$@\" --model count $(sed -n 's/^PREDICTION[A-Z_]*(\"[^\"]*\", "
+               "\"\\([^\"]*\\).*/"
                "--workload \\1/p' docs/predictions.def | sort -u)\n",
                0755);
-    if (run("awk -v out=%s -v ringside=%s/counting -v predictions=docs/predictions.def -f tools/book.awk </dev/null", folder(),
-            folder()) != 0)
+    if (run("awk -v out=%s -v ringside=%s/counting -v predictions=docs/predictions.def -f tools/book.awk </dev/null",
+            folder(), folder()) != 0)
         fail_msg("%s", output());
 }
 
 /* Without a simulation: every number of cycles in the templates comes from a run, every section is there. */
 static void templates_hold_no_typed_cycles(void **state)
 {
-    if (run("for page in docs/*.md; do sed 's/{{[^}]*}}//g' $page | grep -nE '[0-9] *(million |thousand )?cycles?([^a-z_]|$)' &&"
+    if (run("for page in docs/*.md; do sed 's/{{[^}]*}}//g' $page | grep -nE '[0-9] *(million |thousand "
+            ")?cycles?([^a-z_]|$)' &&"
             " echo $page && exit 1; done; true") != 0)
         fail_msg("typed in: %s", output());
 }
@@ -163,8 +170,8 @@ static bool is_one_of(const char *key, const char *const *names)
 /* Is what is below a key described elsewhere, or keyed by what there is on the machine? */
 static bool ends_here(const char *key, const json_t *value)
 {
-    static const char *const objects[] = {"parameters", "settings", "per_op", "total", "causes", "vm_exits_by_reason",
-                                          "numbers", NULL};
+    static const char *const objects[] = {"parameters", "settings",           "per_op",  "total",
+                                          "causes",     "vm_exits_by_reason", "numbers", NULL};
     static const char *const arrays[] = {"faults", "cpus", NULL};
 
     return is_one_of(key, json_is_object(value) ? objects : arrays);
@@ -244,9 +251,11 @@ static void the_json_reference_names_every_key(void **state)
 
 static void the_man_page_has_every_option_and_no_error(void **state)
 {
-    assert_int_equal(run("for c in $(build/ringside --help | sed -n 's/^  ringside \\([a-z-]*\\).*/\\1/p'); do"
-                         " build/ringside $c --help | sed -n 's/^  \\(--[a-z-]*\\).*/\\1/p'; done | sort -u | while read -r o; do"
-                         " grep -qF -- \"\\\\fB$(sed 's/-/\\\\-/g' <<<$o)\" build/docs/ringside.1 || echo $o; done"), 0);
+    assert_int_equal(
+        run("for c in $(build/ringside --help | sed -n 's/^  ringside \\([a-z-]*\\).*/\\1/p'); do"
+            " build/ringside $c --help | sed -n 's/^  \\(--[a-z-]*\\).*/\\1/p'; done | sort -u | while read -r o; do"
+            " grep -qF -- \"\\\\fB$(sed 's/-/\\\\-/g' <<<$o)\" build/docs/ringside.1 || echo $o; done"),
+        0);
     assert_string_equal(output(), "");
     assert_int_equal(run("! grep -n '{{' build/docs/ringside.1"), 0);
     if (run("command -v groff") != 0)

@@ -28,16 +28,21 @@ static void what_is_installed_runs_elsewhere(void **state)
 {
     expect_status(run(MAKE " install DESTDIR=%s/stage PREFIX=/opt/ringside", folder()), 0);
     expect_status(run("mv %s/stage/opt/ringside %s/moved", folder(), folder()), 0);
-    expect_status(run("cd / && env -i PATH=/usr/bin:/bin %s/moved/bin/ringside run monolithic null --no-cache --csv | tail -n 1",
-                      folder()), 0);
+    expect_status(
+        run("cd / && env -i PATH=/usr/bin:/bin %s/moved/bin/ringside run monolithic null --no-cache --csv | tail -n 1",
+            folder()),
+        0);
     assert_non_null(strstr(output(), "monolithic,plain,\"null\",skylake"));
     for (const char *const *arch = (const char *const[]){"micro", "exo", "exo:copier", "vmm", NULL}; *arch; arch++)
-        expect_status(run("cd / && env -i %s/moved/bin/ringside run %s null --ops 5 --model count --no-cache", folder(), *arch), 0);
+        expect_status(
+            run("cd / && env -i %s/moved/bin/ringside run %s null --ops 5 --model count --no-cache", folder(), *arch),
+            0);
     expect_status(run("cd / && env -i PATH=/usr/bin:/bin HOME=/ %s/moved/bin/ringside doctor", folder()), 0);
     expect_status(run("mv %s/moved %s/stage/opt/ringside", folder(), folder()), 0);
     for (const char *const *file = (const char *const[]){"share/doc/ringside/README.md", "share/man/man1/ringside.1",
-                                                          "share/bash-completion/completions/ringside",
-                                                          "share/zsh/site-functions/_ringside", NULL}; *file; file++)
+                                                         "share/bash-completion/completions/ringside",
+                                                         "share/zsh/site-functions/_ringside", NULL};
+         *file; file++)
         expect_status(run("test -s %s/stage/opt/ringside/%s", folder(), *file), 0);
 }
 
@@ -71,8 +76,10 @@ static const char *completed(const char *line)
     static char words[4096];
     size_t bytes;
 
-    expect_status(run(". tools/completion/ringside.bash; COMP_LINE='%s' COMP_POINT=${#COMP_LINE}; _ringside; echo -n \"${COMPREPLY[*]}\"",
-                      line), 0);
+    expect_status(run(". tools/completion/ringside.bash; COMP_LINE='%s' COMP_POINT=${#COMP_LINE}; _ringside; echo -n "
+                      "\"${COMPREPLY[*]}\"",
+                      line),
+                  0);
     bytes = strlen(output());
     assert_true(bytes < sizeof words);
     memcpy(words, output(), bytes + 1);
@@ -111,7 +118,8 @@ static void zsh_reads_its_completion(void **state)
     if (run("command -v zsh") != 0)
         return; /* no part of set-up */
     expect_status(run("zsh -fc 'compadd() { print -rn -- ${(P)@[-1]} }; _files() { print -n files };"
-                      " words=(build/ringside list c); CURRENT=3; source tools/completion/_ringside'"), 0);
+                      " words=(build/ringside list c); CURRENT=3; source tools/completion/_ringside'"),
+                  0);
     assert_string_equal(output(), "archs workloads cpus counters"); /* zsh picks those that begin so */
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/tools/test_shown.c: every command that README, the architectures' READMEs and the book show is executed, and ends
- * with the status that the text says. shown.awk finds them and says how they are rewritten to be short.
+ * tests/tools/test_shown.c: every command that README, the architectures' READMEs and the book show is executed, and
+ * ends with the status that the text says. shown.awk finds them and says how they are rewritten to be short.
  *
  * They run in a folder where build/ and the sources are links, DIR is a root with bin/program, and whatever they write
  * is their own.
@@ -73,7 +73,9 @@ static void every_command_shown_is_executed(void **state)
 
     assert_in_range(count, 30, COMMANDS_MAX - 1);
     assert_int_equal(run("top=$PWD; cd %s && ln -s $top/build $top/tools . && mkdir -p DIR/bin &&"
-                         " cp $top/build/programs/root/bin/null DIR/bin/program", folder()), 0);
+                         " cp $top/build/programs/root/bin/null DIR/bin/program",
+                         folder()),
+                     0);
     for (size_t i = 0; i < count; i++) {
         int status = is_known(shown, i) ? shown[i].status : execute(&shown[i]);
 

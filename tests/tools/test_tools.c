@@ -31,8 +31,9 @@ static void make_prefix(const char *version)
 {
     char text[100];
 
-    assert_int_equal(
-        run("mkdir -p %s/usr/include/unicorn %s/usr/lib && touch %s/usr/lib/libunicorn.so", folder(), folder(), folder()), 0);
+    assert_int_equal(run("mkdir -p %s/usr/include/unicorn %s/usr/lib && touch %s/usr/lib/libunicorn.so", folder(),
+                         folder(), folder()),
+                     0);
     snprintf(text, sizeof(text), "#define UC_API_MAJOR %c\n#define UC_API_MINOR %c\n", version[0], version[2]);
     write_file("usr/include/unicorn/unicorn.h", text, 0644);
 }
