@@ -439,12 +439,7 @@ static void refusals_are_one_line(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-<<<<<<< ours
         const char *argv[12] = {SANITIZED}, *said;
-=======
-        /* ASan has a word to say about each machine */
-        const char *argv[12] = {cases[i].status == 2 ? SANITIZED : PLAIN};
->>>>>>> theirs
         struct result r;
 
         memcpy(argv + 1, cases[i].words, sizeof cases[i].words);
