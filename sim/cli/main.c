@@ -23,7 +23,7 @@ static const struct command commands[] = {
     {"run", COMMAND_RUN, command_run, "run ARCH[:VARIANT] [WORKLOAD…] [OPTION…]",
      "runs workloads (all, if none is named) and prints what the machine counted, per operation"},
     {"compare", COMMAND_COMPARE, command_compare, "compare [ARCH[:VARIANT][,KEY=VALUE…]…] [--workload NAME]… [OPTION…]",
-     "runs workloads on several architectures (monolithic and micro) and says where they differ, and why"},
+     "runs workloads on several architectures (monolithic, micro, exo and vmm) and says where they differ, and why"},
     {"plot", COMMAND_PLOT, command_plot, "plot --from RESULTS.json [--from FILE]… --out DIR",
      "draws figures of what compare has written, with gnuplot"},
     {"exec", COMMAND_EXEC, command_exec, "exec ARCH[:VARIANT] [OPTION…] -- PROGRAM [ARGUMENT…]",
