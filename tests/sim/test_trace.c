@@ -144,6 +144,8 @@ static void test_kinds_in_order(void **state)
     assert_int_equal(e->figures.value[CAUSE_transition], guest.cpu.iret_cost);
     assert_string_equal(trace_text(guest.machine, (e + 1)->call), "user");
     assert_string_equal(trace_text(guest.machine, find(t, TRACE_FLUSH, 1)->name), "invlpg");
+    for (size_t i = 0; i < t->account_count; i++)
+        assert_true(t->accounts[i].pc != 0); /* each transition's cost went to the block behind it */
     guest_close(&guest);
 }
 
