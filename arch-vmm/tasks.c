@@ -16,6 +16,7 @@
 #define RFLAGS_IOPL 0x3000
 #define RFLAGS_AC 0x40000
 #define OPCODE_HLT 0xf4
+#define CREDIT_NS 10000000 /* a slice (guest/sched.c) */
 #define VECTOR_TIMER_FIRST 16 /* SDM vol. 3A §10.5.2: lower ones are errors */
 
 /* ---- flags and bases ---- */
@@ -60,10 +61,39 @@ static uint64_t channel_of(const struct vcpu *v)
     return (uint64_t)v;
 }
 
+/* Who was asleep while others ran comes first when he wakes up, or each wait would cost him their slices: a guest that spins
+ * would slow down every disk transfer of the others. CPU time decides, so that nobody gets more than his share by sleeping: a
+ * sleeper may be a slice ahead of who runs, and a long sleep counts for one slice. */
+static void hurry(struct vcpu *v)
+{
+    struct vcpu *running = vcpu_current();
+    int64_t mine, others;
+
+    if (monitor.guests == 1 || running == v || running->thread.state != THREAD_RUNNING)
+        return;
+    others = (int64_t)sched_used_ns(&running->thread) + running->bias;
+    mine = (int64_t)v->thread.used_ns + v->bias;
+    if (mine < others - CREDIT_NS)
+        v->bias += others - CREDIT_NS - mine;
+    if (mine < others + CREDIT_NS)
+        monitor.hurried = v;
+}
+
 void vcpu_wake(struct vcpu *v)
 {
-    if (v->halted)
-        sched_wake(channel_of(v));
+    if (!v->halted)
+        return;
+    sched_wake(channel_of(v));
+    hurry(v);
+}
+
+static void let_hurried_run(struct vcpu *v)
+{
+    struct vcpu *to = monitor.hurried;
+
+    monitor.hurried = NULL;
+    if (to != v)
+        sched_yield_to(&to->thread);
 }
 
 void vcpu_interrupt(struct vcpu *v, unsigned vector)
@@ -177,6 +207,8 @@ void vcpu_leave(struct vcpu *v)
 
     while (unlikely(cpu->reschedule))
         sched_before_user();
+    if (unlikely(monitor.hurried))
+        let_hurried_run(v);
     guest_save_if_due(v->guest);
     refuse_bad_rip(v);
     take_interrupt(v);
