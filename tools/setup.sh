@@ -213,13 +213,13 @@ set_up_unicorn() {
 # ---- what drives the browser of tests/page, as its lock file says
 
 set_up_browser_driver() {
-    cmp -s tests/page/package-lock.json "$deps/page/package-lock.json" && [ -d "$deps/page/node_modules/axe-core" ] && return 0
+    cmp -s tests/page/package-lock.json "$deps/page/package-lock.json" && [ -d "$deps/page/node_modules/speedscope" ] && return 0
     say "fetching what tests/page needs into $deps/page"
     mkdir -p "$deps/page"
     cp tests/page/package.json tests/page/package-lock.json "$deps/page/"
     npm ci --prefix "$deps/page" --no-audit --no-fund --loglevel=error >&2 && return 0
     rm -rf "$deps/page"
-    give_up "could not fetch playwright-core and axe-core by npm"
+    give_up "could not fetch what tests/page/package.json names by npm"
 }
 
 [ "$(uname -m)" = x86_64 ] || give_up "Ringside needs an x86-64 host"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/tools/test_page.c: the report's page in a browser (tests/page/page.mjs): each line of that is a check.
+ * tests/tools/test_page.c: the report's page in a browser (tests/page/page.mjs), and traces in a viewer (viewer.mjs): each line
+ * that those say is a check.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 
 #define WORK "build/tests/tools/page"
 #define CHECKS_LEAST 24
+#define VIEWER "XDG_CONFIG_HOME=" WORK " XDG_CACHE_HOME=" WORK " node tests/page/viewer.mjs build/deps/page " WORK "/shots "
 
 /* Its exit status; what it says goes to standard error if that is not 0, and `count` lines begin with "ok". */
 static int run(const char *command, unsigned *count)
@@ -47,6 +49,29 @@ static void test_page(void **state)
     assert_true(count >= CHECKS_LEAST);
 }
 
+/* A trace of each format, and a file that is none. */
+static void test_viewer(void **state)
+{
+    unsigned count;
+
+    (void)state;
+    assert_int_equal(run("cd " WORK " && ringside=$OLDPWD/build/ringside && "
+                         "$ringside trace micro write --ops 2 --format folded -o write.folded.txt && "
+                         "$ringside trace micro write --ops 2 --format perfetto -o write.json && "
+                         "$ringside trace micro write --ops 2 --format callgrind -o callgrind.out.write 2>&1", &count), 0);
+    assert_int_equal(run(VIEWER WORK "/write.folded.txt " WORK "/write.json " WORK "/callgrind.out.write 2>&1", &count), 0);
+    assert_int_equal(count, 3);
+}
+
+static void test_viewer_sees(void **state)
+{
+    unsigned count;
+
+    (void)state;
+    assert_int_equal(run("echo this is no trace >" WORK "/none.json && " VIEWER WORK "/none.json >" WORK "/none.log 2>&1 "
+                         "&& exit 1; grep -q '^not ok' " WORK "/none.log", &count), 0);
+}
+
 static void test_bad_file(void **state)
 {
     unsigned count;
@@ -57,7 +82,12 @@ static void test_bad_file(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_page), cmocka_unit_test(test_bad_file)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_viewer),
+        cmocka_unit_test(test_viewer_sees),
+        cmocka_unit_test(test_bad_file),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
