@@ -3,7 +3,8 @@
  * arch-exo/kernel.h: the exokernel: groups, environments, and what they own.
  *
  * Files: kernel.c starts the groups and ends the machine; calls.c is the way in of every SYSCALL and the way back; faults.c hands
- * exceptions and interrupts to libraries; tasks.c is environments, memory.c pages and spaces, disk.c extents.
+ * exceptions and interrupts to libraries (upcall.S: page faults, the short way); groups.c is groups, tasks.c environments, sched.c
+ * whose turn it is, memory.c pages and spaces, revoke.c what a group must give back, disk.c extents.
  *
  * A group has one library, whose image, data and heap are mapped at the same place in all of its spaces (abi/exo.h): these
  * tables hang below `shared`, a space that is never loaded, and each space of the group points to them. An env's private

@@ -2,8 +2,9 @@
  *
  * arch-vmm/emulate.c: the instructions that trap in ring 3, carried out on the virtual CPU (Intel SDM vol. 2).
  *
- * Each has one function, which raises on the guest what a processor would raise, or changes the virtual CPU; RIP moves on
- * behind it unless the function set it itself. What the decoder does not know ends the guest, with a report: a guess would
+ * Each privileged one has a function in emulate_system.c, which raises on the guest what a processor would raise, or changes the
+ * virtual CPU; RIP moves on behind it unless the function set it itself. Here they are found, and loads and stores are made
+ * that meet a device or a page table. What the decoder does not know ends the guest, with a report: a guess would
  * be a wrong result later.
  */
 #include "arch-vmm/emulate.h"

@@ -6,8 +6,9 @@
  * Files, as in other architectures: kernel.c starts and ends the guests, calls.c is a guest's SYSCALL, faults.c decides what
  * an exception is (the monitor's own affair, an instruction to emulate, or the guest's), tasks.c is virtual CPUs as threads,
  * memory.c the guest's memory as the guest addresses it, disk.c and console.c the devices behind the virtual ones. Here alone:
- * boot.c puts a kernel into a guest's memory, decode.c and emulate.c are the instructions that trap, deliver.c is the
- * virtual CPU's interrupts and exceptions, shadow.c its page tables, dev_*.c its devices' registers.
+ * boot.c puts a kernel into a guest's memory, save.c takes a guest out of the machine and back into one; decode.c and
+ * emulate*.c are the instructions that trap, deliver.c is the virtual CPU's interrupts and exceptions, shadow*.c its page
+ * tables, dev_*.c its devices' registers.
  *
  * A guest's kernel and its programs both run in ring 3, under two root tables for each address space of the guest: so
  * programs cannot reach their kernel's memory. The monitor is in all of these tables, out of ring 3's reach, and where the

@@ -15,7 +15,8 @@
  * used between them, releases the frame: its shadow pages are emptied and the guest writes as it likes, until a page fault leads
  * through the table again. So what becomes data costs one fault, and a table that is filled entry by entry costs three.
  *
- * Shadow pages of dead address spaces are not missed: when there is no room all go, and those needed come back.
+ * Shadow pages of dead address spaces are not missed: when there is no room all but the parts go, and those needed come back.
+ * What is kept in mind of them is shadow_pages.c's.
  *
  * TLBs are the guest's affair, as on a processor: what it flushes is flushed. The monitor flushes on its own account when it
  * takes a right away (guarding), and when it gives up shadow pages.

@@ -6,7 +6,7 @@
 #   services/  the services on the host; linked with the very archives that the kernels link
 #   arch/      booted kernels, through the library or the command line
 #   cli/       the command line and bad input
-#   tools/     set-up and the test runner
+#   tools/     set-up, the test runner, the book, installing, and what page/ (no layer) does in a browser
 #   linux/     the differential suite: the host's Linux is the oracle
 #
 # Other sources in a layer's folder (without test_) are shared by its tests. Layers in ASAN_LAYERS are built and run a
