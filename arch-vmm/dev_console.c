@@ -28,7 +28,8 @@ static bool log_chain(struct vm_console *c, const struct virtio_chain *chain)
             return false;
         for (uint64_t i = 0; i < n; i++)
             guest_log(c->guest, piece[i]);
-        sched_sleep(0, 1, false); /* until now: others have their turn, and interrupts are taken */
+        if (at + n < chain->readable_bytes)
+            vcpu_pause(&c->guest->cpu);
     }
     return true;
 }

@@ -166,6 +166,8 @@ void vcpu_init(struct vcpu *v, struct guest *guest);
 void vcpu_start(struct vcpu *v);
 /* The last thing before ring 3: interrupts, the root table, the user state. */
 void vcpu_leave(struct vcpu *v);
+/* In the middle of something long, for the virtual CPU that runs: interrupts are taken, and others run whose turn it is. */
+void vcpu_pause(struct vcpu *v);
 /* HLT: sleeps until an interrupt waits. */
 void vcpu_halt(struct vcpu *v);
 /* An interrupt message for it: of a device, or its own timer. */

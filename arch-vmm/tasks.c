@@ -137,6 +137,8 @@ void vcpu_halt(struct vcpu *v)
     if (!v->interrupts)
         guest_crash(v->guest, "HLT with interrupts off");
     v->halted = true;
+    if (monitor.guests > 1)
+        sched_used_ns(&v->thread); /* samples it: hurry() compares */
     while (lapic_pending(&v->lapic) < 0) {
         guest_save_if_due(v->guest);
         sched_sleep(channel_of(v), SCHED_FOREVER, false);
@@ -201,7 +203,7 @@ static void load_state(struct vcpu *v)
     set_real_task_switched(v->cr0 & CR0_TS);
 }
 
-void vcpu_leave(struct vcpu *v)
+static inline void give_way(struct vcpu *v)
 {
     struct cpu *cpu = this_cpu();
 
@@ -209,6 +211,17 @@ void vcpu_leave(struct vcpu *v)
         sched_before_user();
     if (unlikely(monitor.hurried))
         let_hurried_run(v);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+    take_interrupts();
+    give_way(v);
+}
+
+void vcpu_leave(struct vcpu *v)
+{
+    give_way(v);
     guest_save_if_due(v->guest);
     refuse_bad_rip(v);
     take_interrupt(v);

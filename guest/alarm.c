@@ -22,11 +22,6 @@ void alarms_init(void)
     timer.armed = NOT_ARMED;
 }
 
-bool timer_is_armed(void)
-{
-    return timer.armed != NOT_ARMED;
-}
-
 void timer_arm(uint64_t when, uint64_t now)
 {
     if (timer.armed <= when)

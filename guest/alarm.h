@@ -25,9 +25,8 @@ void alarm_cancel(struct alarm *alarm);
 
 /* Once, before the rest. */
 void alarms_init(void);
-/* An interrupt at `when` or earlier. */
+/* An interrupt at `when` or earlier; ALARM_NEVER: no need of one. */
 void timer_arm(uint64_t when, uint64_t now);
-bool timer_is_armed(void);
 /* It has come: what is due expires. */
 void timer_fired(uint64_t now);
 

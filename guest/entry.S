@@ -9,7 +9,7 @@
  * With page-table isolation only this section and .percpu are mapped while the program's tables are loaded. SYSCALL
  * then takes another entry point; exceptions arrive on the entry stack in .percpu and move to the thread's.
  *
- * Interrupts stay off in ring 0, but for the HLT of an idle CPU.
+ * Interrupts stay off in ring 0, but for the HLT of an idle CPU and for take_interrupts().
  */
 #include "abi/regs.h"
 #include "guest/layout.h"

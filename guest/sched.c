@@ -6,9 +6,10 @@
  * besides. A CPU without work idles in the thread that went to sleep last (there is no idle thread to switch to and
  * back), interrupts on only there.
  *
- * A slice ends by the timer (guest/alarm.c), which is armed for that only while another thread waits for the CPU: a
- * program that runs alone is never interrupted. That a thread has become ready asks for a slice only if the current one
- * goes back to ring 3, so it is armed there (sched_before_user): mostly, the current one goes to sleep.
+ * A slice ends by the timer (guest/alarm.c), which ticks for that only while another thread waits for the CPU: a program
+ * that runs alone is never interrupted. That a thread has become ready asks for ticks only if the current one goes back to
+ * ring 3, so they begin there (sched_before_user): mostly, the current one goes to sleep. A thread is charged with the ticks
+ * that find it running, and sleep clears the account: time is not read at a switch, which would cost an access to a device.
  *
  * A dead thread cannot free the stack it runs on: the next one to run does.
  */
@@ -19,9 +20,11 @@
 #include "guest/sched.h"
 #include "guest/x86.h"
 
-#define TIMESLICE_NS 10000000ul
+#define TICK_NS 5000000ul
+#define SLICE_TICKS 2
+#define NO_TICK UINT64_MAX
 #define BUCKETS 64
-#define RESCHEDULE_SLICE 1 /* others can run: see that the slice ends */
+#define RESCHEDULE_TICK 1  /* others can run: see that the slice ends */
 #define RESCHEDULE_YIELD 2 /* let them */
 
 static struct {
@@ -29,6 +32,7 @@ static struct {
     struct list sleepers[BUCKETS]; /* by hash of the channel */
     struct list dead;
     uint64_t charged; /* up to when CPU time is accounted */
+    uint64_t tick;    /* the next one, ns since power on, or NO_TICK */
 } sched;
 
 void sched_init(void)
@@ -39,6 +43,7 @@ void sched_init(void)
         list_init(&sched.sleepers[i]);
     alarms_init();
     sched.charged = clock_ns();
+    sched.tick = NO_TICK;
 }
 
 static struct list *bucket_of(uint64_t channel)
@@ -46,13 +51,10 @@ static struct list *bucket_of(uint64_t channel)
     return &sched.sleepers[channel * 0x9e3779b97f4a7c15ul >> 58];
 }
 
-static void arm_slice(void)
+static void tick_later(uint64_t now)
 {
-    if (!timer_is_armed()) {
-        uint64_t now = clock_ns();
-
-        timer_arm(now + TIMESLICE_NS, now);
-    }
+    sched.tick = now + TICK_NS;
+    timer_arm(sched.tick, now);
 }
 
 static void charge(uint64_t now)
@@ -65,8 +67,8 @@ void sched_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
     list_add(&sched.ready, &thread->link);
-    if (!timer_is_armed())
-        this_cpu()->reschedule |= RESCHEDULE_SLICE;
+    if (sched.tick == NO_TICK)
+        this_cpu()->reschedule |= RESCHEDULE_TICK;
 }
 
 void sched_reap(void)
@@ -100,7 +102,7 @@ static void schedule(void)
     next = LIST_MEMBER(sched.ready.next, struct thread, link);
     list_remove(&next->link);
     next->state = THREAD_RUNNING;
-    this_cpu()->reschedule = list_empty(&sched.ready) || timer_is_armed() ? 0 : RESCHEDULE_SLICE;
+    this_cpu()->reschedule = list_empty(&sched.ready) || sched.tick != NO_TICK ? 0 : RESCHEDULE_TICK;
     if (next != thread_current())
         thread_switch(next);
     sched_reap();
@@ -111,6 +113,7 @@ static void resume(struct thread *thread, enum wake_reason reason)
     list_remove(&thread->link);
     alarm_cancel(&thread->deadline);
     thread->reason = reason;
+    thread->ticks = 0;
     sched_ready(thread);
 }
 
@@ -235,8 +238,8 @@ void sched_before_user(void)
         return;
     }
     cpu->reschedule = 0;
-    if (!list_empty(&sched.ready))
-        arm_slice();
+    if (!list_empty(&sched.ready) && sched.tick == NO_TICK)
+        tick_later(clock_ns());
 }
 
 void sched_kill(struct thread *thread)
@@ -254,6 +257,21 @@ void sched_exit(void)
     panic("sched: a dead thread ran");
 }
 
+static void tick(uint64_t now)
+{
+    struct thread *found = thread_current();
+
+    sched.tick = NO_TICK;
+    if (found->state != THREAD_RUNNING || list_empty(&sched.ready))
+        return;
+    if (++found->ticks == SLICE_TICKS) {
+        found->ticks = 0;
+        sched_yield_later();
+    }
+    tick_later(now);
+}
+
+/* For a tick, or an alarm, or both. */
 void sched_timer(void)
 {
     uint64_t now = clock_ns();
@@ -261,10 +279,10 @@ void sched_timer(void)
     if (thread_current()->state == THREAD_RUNNING)
         charge(now);
     timer_fired(now);
-    if (thread_current()->state == THREAD_RUNNING && !list_empty(&sched.ready)) {
-        sched_yield_later();
-        timer_arm(now + TIMESLICE_NS, now);
-    }
+    if (now >= sched.tick)
+        tick(now);
+    else
+        timer_arm(sched.tick, now);
 }
 
 uint64_t sched_used_ns(struct thread *thread)

@@ -32,6 +32,7 @@ struct thread {
     enum thread_state state;
     enum wake_reason reason;
     bool interruptible;
+    uint8_t ticks;    /* of its slice that are over */
     struct list link; /* run queue, sleepers of a channel, or the dead */
     struct alarm deadline;
     uint64_t channel;

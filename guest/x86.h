@@ -141,6 +141,12 @@ static inline void wait_for_interrupt(void)
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
+/* Those that wait, now. STI holds them back for an instruction (SDM vol. 2B, STI). */
+static inline void take_interrupts(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
 static inline void disable_interrupts(void)
 {
     __asm__ volatile("cli" : : : "memory");

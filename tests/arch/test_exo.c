@@ -150,6 +150,7 @@ static void test_time_slices(void **state)
     (void)state;
     expect_end("exo", "loop", 9);
     expect_end("exo", "share", 11);
+    expect_end("exo", "slices", 14);
 }
 
 static void test_exhaustion(void **state)

@@ -164,6 +164,7 @@ static void test_time_slices(void **state)
     (void)state;
     expect_end("micro", "loop", 9);
     expect_end("micro", "share", 11);
+    expect_end("micro", "slices", 14);
 }
 
 static void test_exhaustion(void **state)

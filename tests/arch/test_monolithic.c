@@ -125,6 +125,7 @@ static void test_time_slices(void **state)
     (void)state;
     expect_end("monolithic", "loop", 9);
     expect_end("monolithic", "share", 11);
+    expect_end("monolithic", "slices", 14);
 }
 
 static void test_exhaustion(void **state)

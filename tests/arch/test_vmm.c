@@ -183,6 +183,7 @@ static void test_ends(void **state)
     expect_end("vmm", "children", 4);
     expect_end("vmm", "loop", 9);
     expect_end("vmm", "share", 11);
+    expect_end("vmm", "slices", 14);
     expect_end("vmm", "exhaust", 12);
     expect_end("vmm", "fork-bomb", 13);
 }

@@ -29,7 +29,6 @@
 #define RAM_BYTES (32ul << 20)
 #define SLICE_CYCLES (cpu.hz / 100) /* guest/sched.c: 10 ms */
 #define LIMIT_SLICES 1000           /* nothing takes so long */
-#define TICKS 4                     /* of the slices' timer that may find the traveller at work */
 #define BOOT_WAITS 8                /* of a guest for its disk, before its program runs */
 #define SPINS "8000"                /* some slices long */
 #define MONOLITHIC "build/images/monolithic/kernel.elf"
@@ -337,7 +336,8 @@ static void the_first_ones_status_counts(void **state)
 }
 
 /* One that hangs has its slices, and no more: what computes beside it has half of the processor; what waits for disk
- * and timers comes first when they are there, so that it loses slices only to ticks that find it at work. */
+ * and timers comes first when they are there, so that its time is its own, but for being second at first and what
+ * changing places costs (measured: 3 of 27 million cycles). */
 static void one_that_hangs_has_its_slices(void **state)
 {
     for (unsigned first = 0; first < 2; first++) {
@@ -351,7 +351,7 @@ static void one_that_hangs_has_its_slices(void **state)
         r = with_bad(BAD_HANGS, first, alone);
         assert_int_equal(r->end, END_CRASH);
         same_as_alone(r, good);
-        assert_in_range(r->said[good], alone->said[0], alone->said[0] + TICKS * SLICE_CYCLES);
+        assert_in_range(r->said[good], alone->said[0], alone->said[0] + alone->said[0] / 5 + first * SLICE_CYCLES);
         done(r);
     }
 }

@@ -4,12 +4,14 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void segv(void)
@@ -81,6 +83,79 @@ static void share_cpu(void)
     exit(11);
 }
 
+#define TURNS 6
+#define SLICE_US 10000
+
+static uint64_t cycles(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+static uint64_t cycles_of_slice(void)
+{
+    struct timespec from, to;
+    uint64_t begin, end;
+
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    begin = cycles();
+    usleep(SLICE_US);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    end = cycles();
+    return (end - begin) * (SLICE_US * 1000ul) /
+           (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec);
+}
+
+static uint64_t differ_by(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* Computes until it has lost the CPU some times, and looks how long it had it each time: a slice, but for the first
+ * time, when there may be nobody else yet. Calls nothing: among servers, who waits for another's call has lost its turn, too. */
+static _Noreturn void measure_turns(uint64_t slice)
+{
+    uint64_t begin = cycles(), last = begin, now;
+    int turns = 0;
+
+    for (; turns < TURNS; last = now) {
+        for (volatile int i = 0; i < 1000; i++)
+            ;
+        now = cycles();
+        if (now - last < slice / 5)
+            continue;
+        if (turns && differ_by(last - begin, slice) > slice / 20)
+            _exit(1);
+        begin = now;
+        turns++;
+    }
+    _exit(0);
+}
+
+/* Slices are as long as they are whatever else the timer is wanted for: alarms that are far away, and many that are not. */
+static void time_slices(void)
+{
+    uint64_t slice = cycles_of_slice();
+    pid_t helper[2], child[2];
+    int bad = 0, status;
+
+    for (int i = 0; i < 2; i++)
+        if ((helper[i] = fork()) == 0)
+            for (;;)
+                usleep(i ? 500 : 100000000);
+    for (int i = 0; i < 2; i++)
+        if ((child[i] = fork()) == 0)
+            measure_turns(slice);
+    waitpid(child[0], &status, 0);
+    bad |= status;
+    kill(child[1], SIGKILL);
+    for (int i = 0; i < 2; i++)
+        kill(helper[i], SIGKILL);
+    exit(bad ? 2 : 14);
+}
+
 /* More memory than there is: refused in one piece; promised in small ones, it ends who touches it, and nobody else. */
 static void exhaust(void)
 {
@@ -130,6 +205,7 @@ int main(int argc, char **argv)
         {"children", leave_children},
         {"loop", interrupted_loop},
         {"share", share_cpu},
+        {"slices", time_slices},
         {"exhaust", exhaust},
         {"fork-bomb", fork_bomb},
     };
