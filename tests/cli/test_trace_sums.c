@@ -14,7 +14,7 @@
 
 #include "sim/cli/parameters.h"
 #include "sim/cli/workload.h"
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 
 static const char *const archs_run[] = {"monolithic", "micro", "micro:mach", "exo", "vmm"};
 static const char *const workloads_run[] = {"write", "pipe", "fork", "exec", "trap"};
