@@ -34,6 +34,7 @@
 #include "sim/devices/bus.h"
 #include "sim/devices/lapic.h"
 #include "sim/execute/block.h"
+#include "sim/execute/decode.h"
 #include "sim/execute/engine.h"
 #include "sim/execute/guard.h"
 #include "sim/files/image.h"
@@ -292,6 +293,7 @@ struct machine {
     unsigned current; /* whose fiber runs */
     struct cache_system *caches;
     struct block_table *blocks;
+    struct decoder *decoder;
 
     struct virtio_blk *blk;
     struct virtio_console *console, *stderr_console;

@@ -83,9 +83,10 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
 static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
 {
     m->caches = cache_system_create(&m->model, m->cpu_count);
-    m->blocks = block_table_create(&m->model);
+    m->blocks = block_table_create();
+    m->decoder = decoder_create(&m->model);
     m->warnings = calloc(MACHINE_WARNINGS_MAX, sizeof *m->warnings);
-    if (!m->caches || !m->blocks || !m->warnings || !inject_open(m) || !trace_open(m))
+    if (!m->caches || !m->blocks || !m->decoder || !m->warnings || !inject_open(m) || !trace_open(m))
         return refuse(error, "no memory on the host for the machine");
     if (!ram_open(m, error))
         return false;
@@ -142,6 +143,7 @@ void machine_destroy(struct machine *machine)
     if (machine->caches)
         cache_system_destroy(machine->caches);
     block_table_destroy(machine->blocks);
+    decoder_destroy(machine->decoder);
     inject_close(machine);
     trace_close(machine);
     account_close(machine);

@@ -34,7 +34,7 @@ static bool instruction_name(struct cpu *cpu, uint64_t rip, char *name, size_t b
 
     while (n < sizeof code && mmu_read(cpu, rip + n, code + n, 1))
         n++;
-    return n && block_mnemonic(cpu->machine->blocks, code, n, name, bytes);
+    return n && decode_mnemonic(cpu->machine->decoder, code, n, name, bytes);
 }
 
 /* Intel SDM vol. 3A table 6-1. */

@@ -54,7 +54,7 @@ static void print_instruction(const struct cpu *cpu, uint64_t rip, FILE *out)
         n--;
     fprintf(out, "at ");
     print_place(cpu, rip, out);
-    if (n && block_disassemble(cpu->machine->blocks, code, n, rip, text, sizeof text))
+    if (n && decode_text(cpu->machine->decoder, code, n, rip, text, sizeof text))
         fprintf(out, ": %s\n", text);
     else
         fprintf(out, ": %s\n", n ? "not an instruction" : "not mapped");

@@ -199,7 +199,7 @@ bool board_guard_ports(struct cpu *cpu, uint64_t pc, uint64_t physical, const ui
     char text[64];
 
     for (uint32_t at = 0, length; at < size; at += length) {
-        length = block_disassemble(cpu->machine->blocks, code + at, size - at, pc + at, text, sizeof text);
+        length = decode_text(cpu->machine->decoder, code + at, size - at, pc + at, text, sizeof text);
         if (length == 0)
             length = 1; /* Capstone does not know it: a guard within an instruction never fires */
         if (is_port_instruction(code + at, length))
@@ -222,7 +222,7 @@ static uint64_t instruction_before(struct cpu *cpu, uint64_t behind)
 
     for (;;) {
         size_t bytes = behind - pc < sizeof code ? behind - pc : sizeof code;
-        unsigned length = mmu_read(cpu, pc, code, bytes) ? block_disassemble(cpu->machine->blocks, code, bytes, pc, text, sizeof text) : 0;
+        unsigned length = mmu_read(cpu, pc, code, bytes) ? decode_text(cpu->machine->decoder, code, bytes, pc, text, sizeof text) : 0;
 
         if (length == 0 || pc + length >= behind)
             return pc;

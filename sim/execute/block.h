@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sim/cpu_model.h"
-
 /* At most so many are known at once, by numbers from 1. */
 #define BLOCKS_MAX (1u << 16)
 
@@ -83,7 +81,7 @@ static inline uint64_t block_key(uint64_t pc, uint32_t epoch)
 struct block_table;
 
 /* NULL without memory. */
-struct block_table *block_table_create(const struct cpu_model *model);
+struct block_table *block_table_create(void);
 void block_table_destroy(struct block_table *table);
 /* Forgets all. */
 void block_table_clear(struct block_table *table);
@@ -103,28 +101,7 @@ struct block *block_all(struct block_table *table);
 /* The descriptor for the block of `size` bytes at physical `address`; NULL if it has not been decoded. `before`: the block
  * that ran before it, or NULL; it learns what followed. */
 struct block *block_find(struct block_table *table, struct block *before, uint64_t address, uint32_t size);
-/* Decodes it: `code` is its bytes, `pc` its virtual address. Never NULL; valid until the next clear or decode. */
-struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
-                           const struct block_place *place);
-/* Of the `size` bytes of code at pc: how many instructions start before `rip`, their cost, and how many are SWAPGS. */
-void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
-                  uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs);
-
-/* One memory operand of an instruction, for CR2 and INVLPG. */
-struct operand {
-    uint64_t address;
-    uint32_t bytes;
-    bool write;
-};
-#define OPERANDS_MAX 6
-/* Decodes the instruction in `code` at `pc` and evaluates its memory operands, implicit ones too. `read_register`
- * gives a register's value by its Capstone number (segment bases: X86_REG_FS, X86_REG_GS). Returns how many. */
-size_t block_operands(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc,
-                      uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX]);
-/* Which instruction it is: its mnemonic, of moves to and from control and debug registers with the register ("mov cr3").
- * false: it cannot be decoded. */
-bool block_mnemonic(struct block_table *table, const uint8_t *code, size_t bytes, char *text, size_t text_bytes);
-/* The instruction as text and its length, for reports; 0 if it cannot be decoded. */
-unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes);
+/* A new descriptor for it, yet to be decoded (decode.h). Never NULL; valid until the next clear or addition. */
+struct block *block_add(struct block_table *table, uint64_t address, uint32_t size, const struct block_place *place);
 
 #endif

@@ -102,7 +102,7 @@ static bool slow writes_debug_register(struct cpu *cpu, uint64_t pc, const uint8
     if (cpu->cpl != 0 || !memmem(code, size, "\x0f\x23", 2) || (pc >= BOARD_STUB && pc < BOARD_GDT))
         return false;
     for (uint32_t at = 0, length; at < size; at += length) {
-        length = block_disassemble(cpu->machine->blocks, code + at, size - at, pc + at, text, sizeof text);
+        length = decode_text(cpu->machine->decoder, code + at, size - at, pc + at, text, sizeof text);
         if (length && !strncmp(text, "mov dr", 6))
             return true;
         length = length ? length : 1;
@@ -116,6 +116,7 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
     struct machine *m = cpu->machine;
     uint8_t code[8192];
     struct block_place place = place_of(cpu, pc, size);
+    struct block *b;
 
     size = size > sizeof code ? sizeof code : size;
     if (!mmu_read(cpu, pc, code, size))
@@ -126,7 +127,9 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
         run_crash(cpu, "the kernel writes a debug register; this machine has none");
         return NULL;
     }
-    return block_decode(m->blocks, physical, code, size, pc, &place);
+    b = block_add(m->blocks, physical, size, &place);
+    decode_block(m->decoder, b, code, size, pc);
+    return b;
 }
 
 static void slow block_event(struct cpu *cpu, const struct block *b)

@@ -36,5 +36,5 @@ size_t operands_at(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MA
 
     while (n > 0 && !mmu_read(cpu, rip, code, n))
         n--;
-    return block_operands(cpu->machine->blocks, code, n, rip, read_register, cpu, out);
+    return decode_operands(cpu->machine->decoder, code, n, rip, read_register, cpu, out);
 }

@@ -133,7 +133,7 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     cpu->rep_pc = 0;
     if (rip < cpu->block_pc || rip >= cpu->block_pc + b->size || !mmu_read(cpu, cpu->block_pc, code, b->size))
         return;
-    block_prefix(cpu->machine->blocks, code, b->size, cpu->block_pc, rip, &instructions, &cost_256, &swapgs);
+    decode_prefix(cpu->machine->decoder, code, b->size, cpu->block_pc, rip, &instructions, &cost_256, &swapgs);
     if (instructions >= b->instructions)
         return;
     retire(cpu, -(int64_t)(b->instructions - instructions));

@@ -124,7 +124,7 @@ static bool emulate_invpcid(struct cpu *cpu, uint64_t rip, uint32_t *vector)
         return true;
     mmu_read(cpu, rip, code, sizeof code);
     trace_flush(cpu, "invpcid");
-    skip_instruction(cpu, rip, block_disassemble(cpu->machine->blocks, code, sizeof code, rip, text, sizeof text), CAUSE_tlb,
+    skip_instruction(cpu, rip, decode_text(cpu->machine->decoder, code, sizeof code, rip, text, sizeof text), CAUSE_tlb,
                      cpu->machine->model.invpcid_cost);
     invpcid(cpu, type, descriptor);
     *vector = NO_VECTOR;

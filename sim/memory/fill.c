@@ -138,7 +138,7 @@ static bool block_reads_descriptor(const struct cpu *cpu)
     if (!b || b->size > sizeof code || !mmu_read(cpu, cpu->block_pc, code, b->size))
         return false;
     for (unsigned at = 0, length; at < b->size; at += length) {
-        length = block_disassemble(cpu->machine->blocks, code + at, b->size - at, cpu->block_pc + at, text, sizeof text);
+        length = decode_text(cpu->machine->decoder, code + at, b->size - at, cpu->block_pc + at, text, sizeof text);
         length = length ? length : 1;
         if (reads_descriptor(code + at, length))
             return true;
