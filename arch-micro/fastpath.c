@@ -85,9 +85,12 @@ bool fast_reply_wait(struct task *self, struct user_regs *regs)
     endpoint->waiting = self;
     self->result = 0;
     hand_over(self, to);
-    if (unlikely(self->received == received) && self->result == 0) /* woken to look */
-        ipc_receive(self, endpoint);
-    if (unlikely(self->result < 0)) /* interrupted */
-        regs->rax = (uint64_t)self->result;
+    if (unlikely(self->received == received)) { /* woken to look, or interrupted */
+        if (self->result == 0)
+            ipc_receive(self, endpoint);
+        if (self->result < 0)
+            regs->rax = (uint64_t)self->result;
+        self->result = (long)regs->rax; /* a signal may have come since: its frame keeps the message's label */
+    }
     return true;
 }

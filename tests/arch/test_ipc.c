@@ -72,6 +72,7 @@ static void cases(const char *settings)
                                      "answered twice: 0, -3, the caller 9\n"
                                      "answered by another: 3, the caller 12\n"
                                      "nobody receives: 4\n"
+                                     "a signal after the news: rang, noticed, the caller 13\n"
                                      "never answered: 1015\n");
 }
 

@@ -46,7 +46,8 @@ static int end_of(pid_t child)
 {
     int status;
 
-    waitpid(child, &status, 0);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -125,9 +126,11 @@ static void answered_by_another(void)
     printf("answered by another: %d, the caller %d\n", other, end_of(caller));
 }
 
+static volatile sig_atomic_t rang;
+
 static void ring(int signo)
 {
-    (void)signo;
+    rang = signo;
 }
 
 static void nobody_receives(void)
@@ -138,6 +141,29 @@ static void nobody_receives(void)
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &timer, NULL);
     printf("nobody receives: %d\n", code(call()));
+}
+
+static long call_notify_and_ring(void)
+{
+    long r = call();
+
+    kernel_call3(IPC_NOTIFY, endpoint, 1, 0);
+    kill(getppid(), SIGALRM);
+    return r;
+}
+
+/* A signal comes between the news that ends a wait and the end of the wait: its handler runs, and the news is still there. */
+static void signal_after_the_news(void)
+{
+    struct sigaction action = {.sa_handler = ring};
+    pid_t caller = start(call_notify_and_ring);
+    long news;
+
+    sigaction(SIGALRM, &action, NULL);
+    rang = 0;
+    news = kernel_call3(IPC_REPLY_WAIT, LABEL_HANDLE(wait_message()), 13, endpoint);
+    printf("a signal after the news: %s, %s, the caller %d\n", rang ? "rang" : "did not ring",
+           news > 0 && LABEL_KIND(news) == MSG_NOTIFY ? "noticed" : "nothing", end_of(caller));
 }
 
 static void unanswered_is_killed(void)
@@ -159,6 +185,7 @@ int main(void)
     answered_twice();
     answered_by_another();
     nobody_receives();
+    signal_after_the_news();
     unanswered_is_killed();
     return 0;
 }
