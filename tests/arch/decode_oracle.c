@@ -218,6 +218,9 @@ static const struct {
     {X86_INS_IRETD, OP_IRET, NULL},
     {X86_INS_IRETQ, OP_IRET, NULL},
     {X86_INS_SYSRET, OP_SYSRET, NULL},
+#if CS_API_MAJOR >= 5 /* Capstone 4 knows one instruction of either width */
+    {X86_INS_SYSRETQ, OP_SYSRET, NULL},
+#endif
     {X86_INS_SWAPGS, OP_SWAPGS, NULL},
     {X86_INS_CLAC, OP_CLAC, NULL},
     {X86_INS_STAC, OP_STAC, NULL},
@@ -329,14 +332,43 @@ static void sort_prefixes(uint8_t *code, size_t bytes)
         }
 }
 
+/* Capstone 5 knows MOVSXD (63 /r) only with REX.W: it gets one. True if that made the code longer; *wide: it was there. */
+static bool widen_movsxd(uint8_t code[LONGEST + 1], bool *wide)
+{
+    size_t opcode = 0;
+
+    while (opcode < LONGEST && rank(code[opcode]))
+        opcode++;
+    if (code[opcode] != 0x63)
+        return false;
+    if (opcode && rank(code[opcode - 1]) == 1) {
+        *wide = code[opcode - 1] & 8;
+        code[opcode - 1] |= 8;
+        return false;
+    }
+    *wide = false;
+    memmove(code + opcode + 1, code + opcode, LONGEST - opcode);
+    code[opcode] = 0x48;
+    return true;
+}
+
 bool oracle_decode(struct oracle *o, const uint8_t code[LONGEST], struct decoded *out)
 {
-    uint8_t sorted[LONGEST];
+    uint8_t sorted[LONGEST + 1] = {0};
     const uint8_t *at = sorted;
-    size_t left = sizeof sorted;
+    size_t left = LONGEST;
     uint64_t address = 0x1000;
+    bool wide = true, longer = false;
 
-    memcpy(sorted, code, sizeof sorted);
-    sort_prefixes(sorted, sizeof sorted);
-    return cs_disasm_iter(o->cs, &at, &left, &address, o->in) && want_from(o->in, out);
+    memcpy(sorted, code, LONGEST);
+    sort_prefixes(sorted, LONGEST);
+    if (CS_API_MAJOR >= 5)
+        longer = widen_movsxd(sorted, &wide);
+    if (!cs_disasm_iter(o->cs, &at, &left, &address, o->in) || !want_from(o->in, out))
+        return false;
+    out->length -= longer;
+    out->wide &= wide;
+    if (!wide)
+        out->target = 4;
+    return true;
 }
