@@ -124,7 +124,7 @@ static void wrong_programs(void **state)
         {EXEC("@."), 2, "a directory, not a file"},
         {EXEC("/dev/null"), 2, "/dev/null: not a regular file"},
         {EXEC(PLAIN), 2, "dynamically linked; link it with -static"},
-        {EXEC("build/host/sim/counters.o"), 2, "an object file; link it into a program"},
+        {EXEC("build/host/sim/account/counters.o"), 2, "an object file; link it into a program"},
         {{"exec", "monolithic", "--root", "@missing", "--", ROOT "/bin/null"}, 2, "--root "},
         {{"exec", "monolithic", "--root", "@text", "--", ROOT "/bin/null"}, 2, "Not a directory"},
         {{"exec", "monolithic", "--save", "@.", "--", ROOT "/bin/null"}, 2, "the folder is not empty"},

@@ -444,11 +444,30 @@ static void check_as_nobody(const char *const *options, bool known)
     release(&r);
 }
 
+/* Not where this tree is below a folder that is root's alone. */
+static bool nobody_gets_here(void)
+{
+    char folder[PATH_MAX + 16];
+    const char *const argv[] = {"/usr/bin/test", "-x", folder, NULL};
+    struct result r;
+    bool here;
+
+    snprintf(folder, sizeof folder, "%s/sim/cpus", home);
+    r = run_as(geteuid() == 0 ? NOBODY : 0, argv, false);
+    here = r.status == 0;
+    release(&r);
+    return here;
+}
+
 static void a_cache_that_cannot_be_written_is_still_read(void **state)
 {
     static const char *const other[] = {"--ops=5", NULL};
 
     use("read-only");
+    if (!nobody_gets_here()) {
+        done();
+        skip();
+    }
     assert_false(is_known(NULL));
     shell("chmod 0755 $d && chmod 0444 " ENTRIES " && chmod 0555 $d/ringside", "read-only");
     check_as_nobody(NULL, true);
