@@ -5,7 +5,7 @@
  * What a monolithic kernel does in ring 0 this does in ring 3, in each program's own address space; struct library is
  * the same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
- * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock
+ * pages.c is frames and spaces (struct vm_host), memory.c where the heap's pages come from, disk.c the place of blk, sched.c the lock
  * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs. arch-exo/copier/ is
  * another library: it has entry.S, usercopy.S, context.c, machine.c, start.c, memory.c,
  * disk.c, log.c and log_tty.c in common with this one.
@@ -22,10 +22,11 @@
 
 #include "abi/boot.h"
 #include "abi/exo.h"
-#include "arch-exo/lib/log.h"
 #include "arch-exo/lib/machine.h"
 #include "guest/layout.h"
 #include "guest/list.h"
+#include "guest/ring3/log.h"
+#include "guest/ring3/memory.h"
 #include "services/fs/fs.h"
 #include "services/host.h"
 #include "services/proc/proc.h"
@@ -258,8 +259,6 @@ long pages_fault(void *self, struct call *call);
 
 /* How other frames of this library's that the kernel took by force are dealt with: it gives none before. */
 void memory_mends(bool (*mend)(void));
-/* Gives all free pages of the heap back to the kernel; how many are left, in use. */
-size_t memory_shrink(void);
 
 /* ---- disk.c ---- */
 

@@ -9,8 +9,8 @@
  * and the machine is switched off.
  */
 #include "abi/probe.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/proc_part.h"
+#include "guest/ring3/memory.h"
 
 #define FIRST_PID 1
 #define EXIT_CANNOT_START 126
