@@ -4,9 +4,9 @@
 # services that it uses. Included by arch-exo/domains.mk.
 
 COPIER_SERVICES := fs proc pipe tty virtio
-COPIER_COMMON := entry usercopy context machine start memory disk log log_tty
+COPIER_COMMON := entry context machine start memory disk log log_tty
 COPIER_OBJECTS := $(patsubst %.c,$(BUILD)/guest/%.o,$(wildcard arch-exo/copier/*.c)) \
-    $(COPIER_COMMON:%=$(BUILD)/guest/arch-exo/lib/%.o) $(patsubst %,$(BUILD)/guest/guest/ring3/%.o,log memory)
+    $(COPIER_COMMON:%=$(BUILD)/guest/arch-exo/lib/%.o) $(patsubst %,$(BUILD)/guest/guest/ring3/%.o,usercopy log memory)
 COPIER_ARCHIVES := $(COPIER_SERVICES:%=$(BUILD)/lib/lib%.a)
 
 $(BUILD)/images/exo/copier.elf: $(COPIER_OBJECTS) $(COPIER_ARCHIVES) $(BUILD)/lib/libguest.a arch-exo/lib/lib.ld

@@ -5,10 +5,10 @@
  * What a monolithic kernel does in ring 0 this does in ring 3, in each program's own address space; struct library is
  * the same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
- * pages.c is frames and spaces (struct vm_host), memory.c where the heap's pages come from, disk.c the place of blk, sched.c the lock
- * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs. arch-exo/copier/ is
- * another library: it has entry.S, usercopy.S, context.c, machine.c, start.c, memory.c,
- * disk.c, log.c and log_tty.c in common with this one.
+ * pages.c is frames and spaces (struct vm_host), memory.c where the heap's pages come from, disk.c the place of blk,
+ * sched.c the lock and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
+ * arch-exo/copier/ is another library: it has entry.S, context.c, machine.c, start.c, memory.c, disk.c, log.c and
+ * log_tty.c in common with this one.
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.
@@ -133,7 +133,7 @@ static inline struct task *task_current(void)
 extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], exception_passed[], fault_upcall[],
     interrupt_upcall[], exit_begin[], exit_end[];
 
-/* ---- usercopy.S ---- */
+/* ---- guest/usercopy.S ---- */
 
 extern uint8_t copy_user_erms; /* the CPU is fast at REP MOVSB */
 size_t copy_user(void *to, const void *from, size_t bytes);

@@ -37,7 +37,7 @@ bool is_programs(uint64_t address, size_t bytes)
     return address >= LIB_END || address + bytes <= LIB_BASE;
 }
 
-/* ---- usercopy.S ---- */
+/* ---- guest/usercopy.S ---- */
 
 struct fixup {
     uint64_t from, to;
