@@ -3,7 +3,7 @@
 # arch-exo/lib/lib.mk: the library OS: what makes a library of the services, and their archives. Included by
 # arch-exo/domains.mk.
 
-LIBOS_SERVICES := fs proc vm pipe tty virtio
+LIBOS_SERVICES := fs proc vm pipe tty virtio boot
 LIBOS_OBJECTS := $(patsubst %,$(BUILD)/guest/%.o,$(basename $(wildcard arch-exo/lib/*.c arch-exo/lib/*.S))) \
     $(patsubst %,$(BUILD)/guest/guest/ring3/%.o,usercopy log memory)
 LIBOS_ARCHIVES := $(LIBOS_SERVICES:%=$(BUILD)/lib/lib%.a)

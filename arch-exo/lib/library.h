@@ -27,6 +27,7 @@
 #include "guest/list.h"
 #include "guest/ring3/log.h"
 #include "guest/ring3/memory.h"
+#include "services/boot/boot.h"
 #include "services/fs/fs.h"
 #include "services/host.h"
 #include "services/proc/proc.h"
@@ -45,7 +46,6 @@
 #define EBUSY 16
 #define ENOSYS 38
 
-#define FIRST_PID 1
 #define TASK_NAME_BYTES 24 /* what EXO_NAME takes */
 #define TASK_BUCKETS 64
 #define SLEEP_BUCKETS 64

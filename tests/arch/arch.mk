@@ -32,7 +32,8 @@ TEST_NEEDS += $(BUILD)/images/tests/hostile_lib.elf
 
 # A library that wants all memory and all of the disk.
 $(BUILD)/images/tests/hoarder.elf: \
-    $(patsubst %,$(BUILD)/guest/%.o,tests/arch/images/hoarder arch-exo/lib/log guest/ring3/log) $(BUILD)/lib/libguest.a arch-exo/lib/lib.ld
+    $(patsubst %,$(BUILD)/guest/%.o,tests/arch/images/hoarder arch-exo/lib/log guest/ring3/log) \
+    $(BUILD)/lib/libguest.a arch-exo/lib/lib.ld
 	@mkdir -p $(@D)
 	$(CC) $(LIBOS_LDFLAGS) -T arch-exo/lib/lib.ld -o $@ $(filter %.o,$^) $(BUILD)/lib/libguest.a
 TEST_NEEDS += $(BUILD)/images/tests/hoarder.elf
