@@ -30,6 +30,7 @@
 #include "services/boot/boot.h"
 #include "services/fs/fs.h"
 #include "services/host.h"
+#include "services/local.h"
 #include "services/proc/proc.h"
 #include "services/requests.h"
 #include "services/tty/tty.h"
@@ -86,17 +87,10 @@ struct task {
     char exec_name[TASK_NAME_BYTES] __attribute__((aligned(8)));
 };
 
-/* Where a call number leads: made once from abi/calls.def and the services' tables. */
-struct route {
-    call_op *op;
-    void *self;
-};
-#define ROUTE_UNKNOWN CALL_TABLE_END /* for all numbers beyond the table */
-
 struct library {
     uint64_t lock; /* the env that is in the library; 0: none */
     struct proc *proc;
-    struct route routes[CALL_TABLE_END + 1];
+    struct route routes[ROUTES];
 
     const struct boot_info *boot;
     bool patches; /* SYSCALLs of programs are patched */

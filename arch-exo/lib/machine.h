@@ -14,8 +14,6 @@
 
 /* First of all. Leaves copy_in, copy_out, wake and ask to the library. */
 void machine_init(struct host *host);
-/* struct host's give: one copy. */
-long payload_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes);
 /* ns since power on */
 uint64_t clock_ns(void);
 /* A console's registers, by their physical address (abi/devices.h); panics if it is not the group's. */
