@@ -101,12 +101,6 @@ static uint32_t sleep_out(uint64_t channel, uint64_t until, bool interruptible)
     return CALL_TIMED_OUT;
 }
 
-static void end(struct world *w)
-{
-    CALLS(w, 1, CALL_exit_group, 0);
-    world_free(w);
-}
-
 static void complete_in_three(struct world *w)
 {
     const struct route route = {wait_thrice, NULL};
@@ -120,24 +114,22 @@ static void complete_in_three(struct world *w)
 
 static void a_call_is_handed_in_again_after_each_sleep(void **state)
 {
-    struct world *w = world_new();
+    struct world *w = world_with_proc();
 
-    world_start_proc(w);
     complete_in_three(w);
     assert_int_equal(wait.slept, 3);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(wait.flags[i], CALL_TIMED_OUT);
         assert_true(wait.interruptible[i]);
     }
-    end(w);
+    world_end(w);
 }
 
 /* Told of it, the service goes on waiting: deaf, and is told again afterwards. */
 static void a_signal_interrupts_instead_of_a_sleep(void **state)
 {
-    struct world *w = world_new();
+    struct world *w = world_with_proc();
 
-    world_start_proc(w);
     assert_int_equal(CALLS(w, 1, CALL_kill, 1, 15), 0);
     complete_in_three(w);
     assert_int_equal(wait.slept, 1);
@@ -145,7 +137,7 @@ static void a_signal_interrupts_instead_of_a_sleep(void **state)
     assert_int_equal(wait.flags[0], CALL_INTERRUPTED);
     assert_int_equal(wait.flags[1], CALL_TIMED_OUT);
     assert_int_equal(wait.flags[2], CALL_INTERRUPTED);
-    end(w);
+    world_end(w);
 }
 
 /* ---- services ---- */
