@@ -3,7 +3,8 @@
  * arch-monolithic/kernel.h: the monolithic kernel as one structure: every service, and a task for each process.
  *
  * Files: kernel.c makes the services and ends the machine, host.c lends them what they call back for, tasks.c is
- * the threads of processes, calls.c and faults.c are the ways in.
+ * the threads of processes, calls.c and faults.c are the ways in. What a library has in common with it is
+ * services/local.h (calls) and services/boot/boot.h (the beginning and the end).
  */
 #ifndef RINGSIDE_ARCH_MONOLITHIC_KERNEL_H
 #define RINGSIDE_ARCH_MONOLITHIC_KERNEL_H
