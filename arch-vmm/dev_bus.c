@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-vmm/dev_bus.c: a guest's devices: which register is at which guest-physical address, and what the devices may do.
+ * arch-vmm/dev_bus.c: a guest's devices: which register is at which guest-physical address, and what the devices may
+ * do.
  *
- * The local APIC and the transport of the virtio devices are the machine's own models (sim/lapic.c, sim/virtio.c): what a
- * device is does not depend on who emulates it. What is behind the registers is the monitor's.
+ * The local APIC and the transport of the virtio devices are the machine's own models (sim/devices/lapic.c,
+ * sim/devices/virtio.c): what a device is does not depend on who emulates it. What is behind the registers is the
+ * monitor's.
  */
 #include "arch-vmm/kernel.h"
 #include "guest/clock.h"

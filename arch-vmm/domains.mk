@@ -10,7 +10,7 @@
 # The monitor is in every address space of its guests: so it has guest/ compiled for another place (guest/layout.h), and the
 # machine's models of the APIC and of virtio as the emulated devices.
 
-MONITOR_OBJECTS := $(patsubst %.c,$(BUILD)/monitor/%.o,$(wildcard arch-vmm/*.c) sim/lapic.c sim/virtio.c)
+MONITOR_OBJECTS := $(patsubst %.c,$(BUILD)/monitor/%.o,$(wildcard arch-vmm/*.c) sim/devices/lapic.c sim/devices/virtio.c)
 MONITOR_GUEST_OBJECTS := $(patsubst %,$(BUILD)/monitor/%.o,$(basename $(wildcard guest/*.c guest/*.S)))
 MONITOR_GUEST := $(BUILD)/monitor/libguest.a
 MONITOR_SERVICES := $(BUILD)/lib/libblk.a $(BUILD)/lib/libvirtio.a

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-vmm/kernel.h: a trap-and-emulate virtual machine monitor (Popek and Goldberg, CACM 1974) of type 1: it runs the image
- * of the monolithic kernel, unmodified, in ring 3.
+ * arch-vmm/kernel.h: a trap-and-emulate virtual machine monitor (Popek and Goldberg, CACM 1974) of type 1: it runs the
+ * image of the monolithic kernel, unmodified, in ring 3.
  *
- * Files, as in other architectures: kernel.c starts and ends the guests, calls.c is a guest's SYSCALL, faults.c decides what
- * an exception is (the monitor's own affair, an instruction to emulate, or the guest's), tasks.c is virtual CPUs as threads,
- * memory.c the guest's memory as the guest addresses it, disk.c and console.c the devices behind the virtual ones. Here alone:
- * boot.c puts a kernel into a guest's memory, save.c takes a guest out of the machine and back into one; decode.c and
- * emulate*.c are the instructions that trap, deliver.c is the virtual CPU's interrupts and exceptions, shadow*.c its page
- * tables, dev_*.c its devices' registers.
+ * Files, as in other architectures: kernel.c starts and ends the guests, calls.c is a guest's SYSCALL, faults.c decides
+ * what an exception is (the monitor's own affair, an instruction to emulate, or the guest's), tasks.c is virtual CPUs
+ * as threads, memory.c the guest's memory as the guest addresses it, disk.c and console.c the devices behind the
+ * virtual ones. Here alone: boot.c puts a kernel into a guest's memory, save.c takes a guest out of the machine and
+ * back into one; decode.c and emulate*.c are the instructions that trap, deliver.c is the virtual CPU's interrupts and
+ * exceptions, shadow*.c its page tables, dev_*.c its devices' registers.
  *
  * A guest's kernel and its programs both run in ring 3, under two root tables for each address space of the guest: so
- * programs cannot reach their kernel's memory. The monitor is in all of these tables, out of ring 3's reach, and where the
- * guest's kernel has nothing (guest/layout.h).
+ * programs cannot reach their kernel's memory. The monitor is in all of these tables, out of ring 3's reach, and where
+ * the guest's kernel has nothing (guest/layout.h).
  */
 #ifndef RINGSIDE_ARCH_VMM_KERNEL_H
 #define RINGSIDE_ARCH_VMM_KERNEL_H
@@ -28,9 +28,9 @@
 #include "guest/tables.h"
 #include "guest/thread.h"
 #include "guest/trap.h"
-#include "sim/bus.h"
-#include "sim/lapic.h"
-#include "sim/virtio.h"
+#include "sim/devices/bus.h"
+#include "sim/devices/lapic.h"
+#include "sim/devices/virtio.h"
 
 #define GUESTS_MAX 8
 #define SECTOR_BYTES 512

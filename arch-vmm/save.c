@@ -131,6 +131,8 @@ static void restore_cpu(struct vcpu *v, const struct saved *s)
     v->thread = fresh.thread;
     v->guest = fresh.guest;
     v->timer = fresh.timer;
+    v->lapic.send = fresh.lapic.send;
+    v->lapic.ctx = fresh.lapic.ctx;
     v->root[0] = v->root[1] = NULL;
     alarm_init(&v->timer, fresh.timer.expired);
     *v->thread.context = s->context;

@@ -131,6 +131,16 @@ static void timer_expired(struct alarm *alarm)
     vcpu_timer_update(v);
 }
 
+/* To itself, as there is no other. NMI, INIT and SIPI do nothing here: as on the machine, where nobody sends them to who runs. */
+static void send_ipi(void *self, const struct lapic_ipi *ipi)
+{
+    struct vcpu *v = self;
+    const struct lapic *only = &v->lapic;
+
+    if ((ipi->delivery == LAPIC_FIXED || ipi->delivery == LAPIC_LOWEST) && lapic_destinations(&only, 1, ipi))
+        vcpu_interrupt(v, ipi->vector);
+}
+
 /* A processor that is halted with interrupts off is so for ever. */
 void vcpu_halt(struct vcpu *v)
 {
@@ -256,7 +266,7 @@ void vcpu_init(struct vcpu *v, struct guest *guest)
     if (!thread_init(&v->thread, begin, v, released))
         panic("guest %u: not enough memory for a virtual CPU", guest->number);
     v->thread.changed = false; /* its registers are what the guest has, not what a program may */
-    lapic_create(&v->lapic, 0, NULL, NULL);
+    lapic_create(&v->lapic, 0, send_ipi, v);
     alarm_init(&v->timer, timer_expired);
 }
 

@@ -8,8 +8,9 @@
  *
  * A slice ends by the timer (guest/alarm.c), which ticks for that only while another thread waits for the CPU: a program
  * that runs alone is never interrupted. That a thread has become ready asks for ticks only if the current one goes back to
- * ring 3, so they begin there (sched_before_user): mostly, the current one goes to sleep. A thread is charged with the ticks
- * that find it running, and sleep clears the account: time is not read at a switch, which would cost an access to a device.
+ * ring 3, so they begin there (sched_before_user): mostly, the current one goes to sleep. A tick ends the slice of the thread
+ * that it finds, unless that woke up since the last one: it came late and goes on for half of a slice, so that it has a
+ * whole one in the mean. (Time is not read at a switch, which would cost an access to a device.)
  *
  * A dead thread cannot free the stack it runs on: the next one to run does.
  */
@@ -20,8 +21,7 @@
 #include "guest/sched.h"
 #include "guest/x86.h"
 
-#define TICK_NS 5000000ul
-#define SLICE_TICKS 2
+#define SLICE_NS 10000000ul
 #define NO_TICK UINT64_MAX
 #define BUCKETS 64
 #define RESCHEDULE_TICK 1  /* others can run: see that the slice ends */
@@ -51,9 +51,9 @@ static struct list *bucket_of(uint64_t channel)
     return &sched.sleepers[channel * 0x9e3779b97f4a7c15ul >> 58];
 }
 
-static void tick_later(uint64_t now)
+static void tick_after(uint64_t ns, uint64_t now)
 {
-    sched.tick = now + TICK_NS;
+    sched.tick = now + ns;
     timer_arm(sched.tick, now);
 }
 
@@ -113,7 +113,7 @@ static void resume(struct thread *thread, enum wake_reason reason)
     list_remove(&thread->link);
     alarm_cancel(&thread->deadline);
     thread->reason = reason;
-    thread->ticks = 0;
+    thread->late = true;
     sched_ready(thread);
 }
 
@@ -239,7 +239,7 @@ void sched_before_user(void)
     }
     cpu->reschedule = 0;
     if (!list_empty(&sched.ready) && sched.tick == NO_TICK)
-        tick_later(clock_ns());
+        tick_after(SLICE_NS, clock_ns());
 }
 
 void sched_kill(struct thread *thread)
@@ -264,11 +264,10 @@ static void tick(uint64_t now)
     sched.tick = NO_TICK;
     if (found->state != THREAD_RUNNING || list_empty(&sched.ready))
         return;
-    if (++found->ticks == SLICE_TICKS) {
-        found->ticks = 0;
+    if (!found->late)
         sched_yield_later();
-    }
-    tick_later(now);
+    tick_after(found->late ? SLICE_NS / 2 : SLICE_NS, now);
+    found->late = false;
 }
 
 /* For a tick, or an alarm, or both. */

@@ -32,7 +32,7 @@ struct thread {
     enum thread_state state;
     enum wake_reason reason;
     bool interruptible;
-    uint8_t ticks;    /* of its slice that are over */
+    bool late; /* it woke up after the last tick */
     struct list link; /* run queue, sleepers of a channel, or the dead */
     struct alarm deadline;
     uint64_t channel;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cpu.h: the inside of a machine: struct machine and struct cpu, for sim/ only.
+ * sim/cpu.h: the state of a machine: struct machine and struct cpu, for sim/ only (inside.h). And what every charge
+ * goes through.
  *
  * How one CPU runs (rules before code):
  *  - Unicorn executes translated blocks. The block hook fires before each: it first
@@ -28,17 +29,17 @@
 
 #include "abi/boot.h"
 #include "abi/save.h"
-#include "sim/block.h"
-#include "sim/bus.h"
-#include "sim/cache.h"
-#include "sim/engine.h"
-#include "sim/exits.h"
-#include "sim/guard.h"
-#include "sim/guest_roots.h"
-#include "sim/image.h"
-#include "sim/lapic.h"
+#include "sim/account/exits.h"
+#include "sim/account/guest_roots.h"
+#include "sim/devices/bus.h"
+#include "sim/devices/lapic.h"
+#include "sim/execute/block.h"
+#include "sim/execute/engine.h"
+#include "sim/execute/guard.h"
+#include "sim/files/image.h"
 #include "sim/machine.h"
-#include "sim/tlb.h"
+#include "sim/memory/cache.h"
+#include "sim/memory/tlb.h"
 
 #define PAGE_BYTES 4096ul
 
@@ -394,177 +395,5 @@ static inline void charge_timing(struct cpu *cpu, enum cause cause, uint64_t cyc
     if (cpu->machine->timing)
         charge(cpu, cause, cycles);
 }
-
-/* ram.c */
-static inline uint64_t ram_word(const struct machine *m, uint64_t address)
-{
-    return *(const uint64_t *)(m->ram + address);
-}
-bool ram_open(struct machine *m, char error[MACHINE_ERROR_MAX]);
-void ram_close(struct machine *m);
-bool ram_map(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
-/* A device or the loader changes RAM: caches and translations of it are dropped. */
-bool ram_dma_write(struct machine *m, uint64_t address, const void *from, size_t bytes);
-bool ram_dma_read(struct machine *m, uint64_t address, void *to, size_t bytes);
-
-/* mmu.c */
-enum access { ACCESS_READ = 0, ACCESS_WRITE = 1, ACCESS_FETCH = 2 };
-/* UNCHECKED: the access is being made, its rights were checked by the soft TLB. */
-enum privilege { AS_USER, AS_SUPERVISOR, UNCHECKED };
-/* A translation for an access by `cpu`. Counted: TLBs, walks and their
- * cost. false: *error is the #PF error code. */
-bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, enum privilege privilege, struct translation *out, uint32_t *error);
-/* The same without effect on counters, TLBs or A/D bits: what the page tables say now. */
-bool mmu_peek(const struct cpu *cpu, uint64_t address, struct translation *out);
-bool mmu_canonical(uint64_t address);
-/* SDM 4.6: may this access be made under these rights? ac: RFLAGS.AC */
-bool mmu_allowed(const struct cpu *cpu, uint8_t flags, enum access access, enum privilege privilege, bool ac);
-/* An instruction fetch, without effect: the block hook makes the counted look-up when the code runs. */
-bool mmu_translate_fetch(struct cpu *cpu, uint64_t address, struct translation *out, uint32_t *error);
-void mmu_describe_walk(const struct cpu *cpu, uint64_t address, FILE *out);
-/* Reads guest memory by virtual address without effects; false if not mapped. */
-bool mmu_read(const struct cpu *cpu, uint64_t address, void *to, size_t bytes);
-/* The physical address that `address`, in this page, means. */
-static inline uint64_t translation_address(const struct translation *t, uint64_t address)
-{
-    return (t->frame + ((address >> 12) - t->page)) << 12 | (address & (PAGE_BYTES - 1));
-}
-
-/* fill.c: the MMU under the engine, and its soft TLB */
-bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
-void mmu_flush_soft(struct cpu *cpu);
-void mmu_soft_flushed(struct cpu *cpu); /* the engine's soft TLB is empty */
-/* This entry is being used: counts and warns if the tables no longer say the same. */
-void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used);
-
-/* execute.c: the block hook */
-bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
-
-/* data.c: the memory hook, and accesses that the machine itself makes (page walks, delivery) */
-void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
-void data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
-void data_cache_line(struct cpu *cpu, enum cache_port port, uint64_t physical, bool write, enum cause cause);
-
-/* rep.c: REP string instructions */
-void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc);
-void rep_again(struct cpu *cpu, const struct block *b); /* the engine comes by for the next element */
-void rep_settle(struct cpu *cpu, const struct block *b);
-void rep_suspend(struct cpu *cpu); /* an interrupt or fault in the middle: remember the run */
-
-/* settle.c: after a block */
-void settle_block(struct cpu *cpu);
-/* The current block stopped before the instruction at `rip`: give back what was charged beyond it. */
-void settle_cancel(struct cpu *cpu, uint64_t rip);
-void settle_drop_filters(struct cpu *cpu); /* another address space, or another PCID */
-
-/* operands.c: the memory operands of the instruction at `rip` */
-size_t operands_at(struct cpu *cpu, uint64_t rip, struct operand out[OPERANDS_MAX]);
-
-/* deliver.c: ways into ring 0 */
-void deliver_syscall(struct cpu *cpu, unsigned length);
-unsigned deliver_syscall_length(struct cpu *cpu, uint64_t rip, bool *vex);
-void deliver_exception(struct cpu *cpu, unsigned vector, uint32_t error, bool software);
-void deliver_page_fault(struct cpu *cpu, uint64_t address, uint32_t error);
-void deliver_interrupt(struct cpu *cpu, unsigned vector);
-void deliver_return(struct cpu *cpu, uint64_t from_rip, bool sysret); /* settles IRETQ, SYSRET, RETF */
-void deliver_reload(struct cpu *cpu); /* re-reads control registers, MSRs and tables from the engine */
-
-/* trap.c: Unicorn's hooks for them */
-bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
-
-/* spin.c: a jump to itself */
-/* One turn of it was charged; charges all further ones that come before the hook's next `attention`, or ends the run. */
-void spin_forward(struct cpu *cpu, const struct block *b);
-/* Every CPU stands still, and nothing can change that. */
-bool spin_is_for_ever(const struct machine *m);
-
-/* inject.c: faults in services */
-bool inject_open(struct machine *m); /* false: no memory */
-void inject_close(struct machine *m);
-/* An image was loaded: a module, for ring 3 of the domain of this name; NULL: the kernel. */
-void inject_image(struct machine *m, const char *domain, const void *elf, size_t bytes);
-/* The block at pc is about to run, and was charged. Only called if there is a struct inject. */
-void inject_block(struct cpu *cpu, uint64_t pc);
-void inject_died(struct cpu *cpu, const char *domain, uint64_t cause);
-void inject_back(struct cpu *cpu, const char *domain, uint64_t calls_failed, const char *lost);
-void inject_finish(struct machine *m); /* warnings and results */
-void inject_report(const struct machine *m, FILE *out);
-
-/* account.c: domains, regions, results */
-void account_enter(struct cpu *cpu); /* CPL or CR3 changed: find the current domain */
-/* Whose the current root table is; guest 0: no guest's. */
-const struct guest_root *account_guest(struct cpu *cpu);
-/* As the kernel that runs means it: ring 0, or a guest's. space 0: the current one. */
-void account_name(struct cpu *cpu, uint64_t space, unsigned ring, const char *name);
-void account_space_gone(struct cpu *cpu, uint64_t space);
-void account_guest_root(struct cpu *cpu, const struct guest_root *root);
-void account_user_resumes(struct cpu *cpu);
-void account_region_begin(struct cpu *cpu);
-void account_region_end(struct machine *m, uint64_t ops);
-uint64_t account_instructions(struct machine *m); /* since the books were opened */
-void account_result(struct machine *m);
-void account_warn(struct machine *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void account_close(struct machine *m);
-
-/* exits.c: CPL 3 is being left for ring 0 */
-void exits_syscall(struct cpu *cpu);
-void exits_interrupt(struct cpu *cpu);
-void exits_exception(struct cpu *cpu, unsigned vector, bool software, uint64_t rip);
-const char *exits_exception_name(unsigned vector);
-
-/* trace.c: the recording. What happens is about to happen on this CPU; all do nothing if nothing is recorded, but those
- * for blocks are only called if something is. */
-bool trace_open(struct machine *m); /* false: no memory */
-void trace_close(struct machine *m);
-/* A file whose code may run, and its symbols as the machine knows them. */
-void trace_image(struct machine *m, const char *name, const struct symbols *symbols, const void *elf, size_t bytes);
-void trace_block_ends(struct cpu *cpu); /* before another one is charged */
-void trace_block_begins(struct cpu *cpu, const struct block *b, uint64_t pc); /* it was charged */
-void trace_leave(struct cpu *cpu); /* the domain is about to change, or another CPU to run */
-void trace_enter(struct cpu *cpu); /* the domain has changed */
-void trace_resume(struct cpu *cpu); /* this CPU runs again */
-void trace_syscall(struct cpu *cpu);
-void trace_exception(struct cpu *cpu, unsigned vector);
-void trace_interrupt(struct cpu *cpu, unsigned vector);
-void trace_exit(struct cpu *cpu, const char *reason); /* what was told last left a guest */
-void trace_return(struct cpu *cpu, unsigned cpl);
-void trace_user(struct cpu *cpu, bool other); /* user code resumes, in another space */
-void trace_cr3(struct cpu *cpu);
-void trace_flush(struct cpu *cpu, const char *what);
-void trace_fault(struct cpu *cpu, const char *what);
-void trace_region_begin(struct cpu *cpu); /* all sums are 0 */
-void trace_finish(struct machine *m); /* the region or the run is over */
-
-/* probe.c */
-int probe_cpuid(uc_engine *uc, void *user);
-
-/* events.c */
-bool event_at(struct machine *m, uint64_t when, void (*fire)(void *self), void *self);
-void event_run(struct machine *m, uint64_t now);
-uint64_t event_next(const struct machine *m); /* UINT64_MAX: none */
-
-/* run.c: the loop of a CPU, and the scheduler of the fibers */
-enum machine_end run_all(struct machine *m);
-void run_yield(struct cpu *cpu);
-/* A page that was translated changes: all engines forget its translations before their next block. */
-void run_drop_code(struct machine *m, uint64_t frame);
-void run_poll(struct cpu *cpu); /* time limit, stop from outside, progress */
-void run_set_attention(struct cpu *cpu);
-void run_end(struct machine *m, enum machine_end end);
-void run_crash(struct cpu *cpu, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX]);
-
-/* saved.c: the monitor's OUT to PORT_SAVE. Nothing happens if nobody asked for it, or what it names is not in RAM. */
-void saved_request(struct cpu *cpu, uint32_t frame);
-
-/* board.c: devices on the bus, ports, APICs */
-bool board_open(struct machine *m, char error[MACHINE_ERROR_MAX]);
-void board_close(struct machine *m);
-bool board_attach(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
-/* This #DB is the end of a refused port access: the registers are put back, #GP(0) is due. */
-bool board_refuse_port(struct cpu *cpu);
-/* Code of ring 3 that was just decoded: guards its port instructions. true: there are new guards, so it must be
- * translated again before it runs. */
-bool board_guard_ports(struct cpu *cpu, uint64_t pc, uint64_t physical, const uint8_t *code, uint32_t size);
 
 #endif

@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "sim/cpu.h"
+#include "sim/inside.h"
 
 static bool before(const struct event *a, const struct event *b)
 {

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "abi/probe.h"
-#include "sim/cpu.h"
-#include "sim/operations.h"
+#include "sim/files/operations.h"
+#include "sim/inside.h"
 
 const char *const fault_kind_names[FAULT_KINDS] = {"crash", "wild-write", "hang"};
 const char *const fault_service_names[FAULT_SERVICES] = {"proc", "vm", "fs", "blk", "tty", "kernel"};

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "sim/cpu.h"
+#include "sim/inside.h"
 
 #define DEFAULT_RAM (128ul << 20)
 #define RAM_MAX (3ul << 30)

@@ -14,13 +14,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "sim/counters.h"
+#include "sim/account/counters.h"
+#include "sim/account/exits.h"
 #include "sim/cpu_model.h"
-#include "sim/exits.h"
+#include "sim/devices/virtio_blk.h"
+#include "sim/devices/virtio_console.h"
 #include "sim/inject.h"
-#include "sim/trace.h"
-#include "sim/virtio_blk.h"
-#include "sim/virtio_console.h"
+#include "sim/trace/trace.h"
 
 #define MACHINE_CPUS_MAX 8
 #define MACHINE_ERROR_MAX 512
@@ -36,7 +36,7 @@ struct machine_config {
     unsigned guests;           /* ram_bytes for each of these, and BOOT_MONITOR_RAM; at most BOOT_GUESTS_MAX; 0: none */
     void *disk;                /* the caller's; NULL: no disk */
     uint64_t disk_bytes;
-    unsigned disk_slices;      /* the kernel is told that so many equal parts are disks of their own (sim/disk.h); 0: 1 */
+    unsigned disk_slices;      /* the kernel is told that so many equal parts are disks of their own (sim/files/disk.h); 0: 1 */
     struct console_streams console, stderr_console;
     uint64_t time_limit_cycles; /* 0: none */
     uint64_t seed, wall_ns;
@@ -48,7 +48,7 @@ struct machine_config {
     uint64_t save_at_ns;       /* simulated: when a monitor is to hand its guest over (abi/save.h); 0: never */
     const struct fault_spec *faults; /* to inject; copied */
     size_t fault_count;              /* at most FAULTS_MAX */
-    enum trace_mode trace;     /* what is recorded: sim/trace.h; the timing model only */
+    enum trace_mode trace;     /* what is recorded: sim/trace/trace.h; the timing model only */
     /* kernel log (PORT_DEBUG), one line at a time, no newline; NULL: dropped */
     void (*log)(void *ctx, const char *line);
     /* now and then during a run; simulated cycles and instructions so far. NULL: none */

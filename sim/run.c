@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 
 #include "abi/devices.h"
-#include "sim/cpu.h"
+#include "sim/inside.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/cpu.h"
+#include "sim/inside.h"
 
 /* The first guest's memory begins where the monitor's ends (abi/boot.h). */
 static uint64_t memory_base(const struct machine *m)

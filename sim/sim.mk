@@ -3,7 +3,7 @@
 # sim/sim.mk: the machine as a host library (libsim.a) and the command line `ringside` (sim/cli/).
 # build/asan/ holds the same compiled with AddressSanitizer and UBSan.
 
-SIM_SOURCES := $(wildcard sim/*.c)
+SIM_SOURCES := $(filter-out sim/cli/%,$(wildcard sim/*.c sim/*/*.c))
 CLI_SOURCES := $(wildcard sim/cli/*.c)
 
 define sim_variant
@@ -14,7 +14,7 @@ endef
 $(eval $(call sim_variant,host))
 $(eval $(call sim_variant,asan))
 
-# The services' fs archive is linked for mkfs (sim/disk.c): the source that mounts a disk also makes it. $ORIGIN: once
+# The services' fs archive is linked for mkfs (sim/files/disk.c): the source that mounts a disk also makes it. $ORIGIN: once
 # installed, a libunicorn that set-up brought is next to it (tools/install.mk).
 $(BUILD)/ringside: $(CLI_SOURCES:%.c=$(BUILD)/host/%.o) $(BUILD)/host/libsim.a $(BUILD)/lib/libfs.a $(BUILD)/lib/libpipe.a
 	$(CC) -o $@ $^ -Wl,-rpath,'$$ORIGIN' $(HOST_LIBS)

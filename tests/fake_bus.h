@@ -15,7 +15,7 @@
 
 #include "services/device.h"
 #include "services/host.h"
-#include "sim/bus.h"
+#include "sim/devices/bus.h"
 
 #define FAKE_RAM (4u << 20)
 #define FAKE_EVENTS 4096

@@ -6,7 +6,7 @@
 #ifndef RINGSIDE_TESTS_TRACE_SUMS_H
 #define RINGSIDE_TESTS_TRACE_SUMS_H
 
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 
 static inline void figures_add(struct trace_figures *sum, const struct trace_figures *more)
 {

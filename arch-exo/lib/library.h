@@ -9,8 +9,8 @@
  * sched.c the lock and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
  * arch-exo/copier/ is another library: it has entry.S, context.c, machine.c, start.c, memory.c, disk.c, log.c and
  * log_tty.c in common with this one.
- * What is the same in a kernel is services/local.h (calls), services/boot/boot.h (the beginning and the end) and
- * guest/ring3/ (heap, log).
+ * What is the same in a kernel is services/local.h (calls) and services/boot/boot.h (the beginning and the end); what is
+ * the same in a server, guest/ring3/ (heap, log).
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.

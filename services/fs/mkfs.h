@@ -2,7 +2,7 @@
  *
  * services/fs/mkfs.h: makes a file system, with the same source that mounts it.
  *
- * Used on the host (sim/disk.c builds the simulated disk from a folder with it, and
+ * Used on the host (sim/files/disk.c builds the simulated disk from a folder with it, and
  * reads a disk back into a folder) and by tests. It drives the service's own layers
  * over a disk in memory: no second implementation of the format.
  */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sim/program.h"
+#include "sim/files/program.h"
 
 #define FILE_MAX_BYTES (1ull << 30)
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/guest_disk.c: see guest_disk.h; sim/disk.h does the work.
+ * sim/cli/guest_disk.c: see guest_disk.h; sim/files/disk.h does the work.
  */
 #include "sim/cli/guest_disk.h"
 
 #include <string.h>
 
-#include "sim/disk.h"
+#include "sim/files/disk.h"
 
 bool guest_disk_build(struct guest_disk *disk, const char *root, const char *path, const struct file *program,
                       struct error *error)

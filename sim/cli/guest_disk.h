@@ -14,7 +14,7 @@
 struct guest_disk {
     void *data;
     size_t bytes;    /* of all slices */
-    unsigned slices; /* sim/disk.h */
+    unsigned slices; /* sim/files/disk.h */
 };
 
 /* A disk with the files of `root` (NULL: an empty /tmp only) and, if `program` is not NULL, that file at `guest_path`

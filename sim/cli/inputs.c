@@ -4,7 +4,7 @@
  *
  * Libraries go in by the build ID that the linker made of their content (hashing Unicorn's 20 MB would take longer than
  * all the rest); one without a build ID by its content. The disk goes in as the folder that it is made of, in the order
- * and with the times that sim/disk.c takes, so that a result can be found without making a disk.
+ * and with the times that sim/files/disk.c takes, so that a result can be found without making a disk.
  */
 #include "sim/cli/inputs.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/cli/list.c: `ringside list`: the tables of catalogue.h and sim/counters.h, for people and as JSON.
+ * sim/cli/list.c: `ringside list`: the tables of catalogue.h and sim/account/counters.h, for people and as JSON.
  *
  * JSON: {"schema":"ringside.list/1","archs"|"workloads"|"cpus"|"counters":[…]}; with counters also "causes".
  */

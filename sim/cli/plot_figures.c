@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/account/counters.h"
 #include "sim/cli/plot.h"
-#include "sim/counters.h"
 
 #define BASE "monolithic"
 

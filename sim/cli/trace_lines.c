@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/image.h"
+#include "sim/files/image.h"
 
 #define IMAGES_MAX 32
 

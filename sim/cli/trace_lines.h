@@ -5,7 +5,7 @@
 #ifndef RINGSIDE_SIM_CLI_TRACE_LINES_H
 #define RINGSIDE_SIM_CLI_TRACE_LINES_H
 
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 
 /* A line, and how many of the block's instructions are its. Neither file nor line is known: NULL and 0. */
 struct line_part {

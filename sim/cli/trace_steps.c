@@ -8,8 +8,8 @@
  *      "steps": [{"at", "cycles", "kind", "lane", …}]}
  *
  * `at` counts the cycles of the steps before, so the cycles of all steps are total_cycles, which is the record's. A
- * step is a stretch of sim/trace.h; code that runs from one function to the next is one step, whose "functions" say in
- * order of first appearance what each has cost. Besides:
+ * step is a stretch of sim/trace/trace.h; code that runs from one function to the next is one step, whose "functions"
+ * say in order of first appearance what each has cost. Besides:
  *
  *     "to"         lane that a transition led to; of a message, where the user code is that runs next
  *     "from"       of a message: lane whose user code ran last

@@ -2,13 +2,13 @@
  *
  * sim/cli/traced.h: a run that was recorded, and who writes it down: one function a format.
  *
- * Layer: `trace` and `report-functions` (trace.c) run it, sim/trace.h is what the machine has recorded.
+ * Layer: `trace` and `report-functions` (trace.c) run it, sim/trace/trace.h is what the machine has recorded.
  */
 #ifndef RINGSIDE_SIM_CLI_TRACED_H
 #define RINGSIDE_SIM_CLI_TRACED_H
 
 #include "sim/cli/session.h"
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 
 struct traced {
     struct machine *machine;

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "sim/disk.h"
+#include "sim/files/disk.h"
 #include "sim/saved.h"
 #include "tests/arch/images/vmm_bad.h"
 #include "tests/arch/record.h"

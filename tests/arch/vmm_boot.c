@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/disk.h"
+#include "sim/files/disk.h"
 #include "tests/arch/keep.h"
 #include "tests/arch/vmm_boot.h"
 

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "sim/counters.h"
+#include "sim/account/counters.h"
 #include "tests/cli/command.h"
 
 /* ---- runs ---- */

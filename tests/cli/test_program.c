@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/cli/test_program.c: which files may be run as programs (sim/program.c): one right header, then damage.
+ * tests/cli/test_program.c: which files may be run as programs (sim/files/program.c): one right header, then damage.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/program.h"
+#include "sim/files/program.h"
 
 #define SIZE 0x1000
 

@@ -14,7 +14,7 @@
 
 #include "sim/cli/parameters.h"
 #include "sim/cli/workload.h"
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 #include "tests/trace_sums.h"
 
 static const char *const archs_run[] = {"monolithic", "micro", "micro:mach", "exo", "vmm"};

@@ -10,7 +10,7 @@
 
 #include "services/blk/blk.h"
 #include "services/requests.h"
-#include "sim/virtio_blk.h"
+#include "sim/devices/virtio_blk.h"
 #include "tests/fake_bus.h"
 
 #define VECTOR 0x30

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/services/test_fs_disk.c: folders of the host onto a simulated disk and back (sim/disk.h).
+ * tests/services/test_fs_disk.c: folders of the host onto a simulated disk and back (sim/files/disk.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "services/fs/mkfs.h"
-#include "sim/disk.h"
+#include "sim/files/disk.h"
 #include "tests/services/fake_host.h"
 
 struct folder {

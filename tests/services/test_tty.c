@@ -14,7 +14,7 @@
 
 #include "services/requests.h"
 #include "services/tty/tty.h"
-#include "sim/virtio_console.h"
+#include "sim/devices/virtio_console.h"
 #include "tests/fake_bus.h"
 
 #define OUTPUT_MAX (1u << 20)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sim/cpu.h"
+#include "sim/inside.h"
 
 #define IMAGE_BYTES (GUEST_END - GUEST_BASE)
 

@@ -3,9 +3,9 @@
  * tests/sim/test_cache.c: the cache model against a naive reference, and small cases by hand.
  *
  * The reference keeps each set as a list of {line, dirty} in order of use and does every access in full, coherence
- * included: it follows the rules in sim/cache.h and shares no idea with sim/cache.c. On random traces of several CPUs,
- * devices and geometries each access must cost and miss the same. The model skips what its filter allows, as the
- * machine does, so the traces also prove the filter exact; and after each step the filter is compared with the
+ * included: it follows the rules in sim/memory/cache.h and shares no idea with sim/memory/cache.c. On random traces of
+ * several CPUs, devices and geometries each access must cost and miss the same. The model skips what its filter allows,
+ * as the machine does, so the traces also prove the filter exact; and after each step the filter is compared with the
  * reference's most recently used lines.
  */
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sim/cache.h"
+#include "sim/memory/cache.h"
 #include "tests/sim/random.h"
 
 /* The reference. */

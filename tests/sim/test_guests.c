@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "abi/probe.h"
-#include "sim/cpu.h"
+#include "sim/inside.h"
 #include "tests/sim/guest.h"
 
 #define CODE GUEST_USER

@@ -16,8 +16,8 @@
 
 #include "abi/boot.h"
 #include "abi/probe.h"
-#include "sim/image.h"
-#include "sim/operations.h"
+#include "sim/files/image.h"
+#include "sim/files/operations.h"
 #include "tests/sim/guest.h"
 #include "tests/sim/random.h"
 

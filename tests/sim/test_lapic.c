@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sim/lapic.h"
+#include "sim/devices/lapic.h"
 #include "tests/sim/random.h"
 
 /* What a LAPIC sent. */

@@ -2,9 +2,10 @@
  *
  * tests/sim/test_tlb.c: the TLB model against a naive reference, and small cases by hand.
  *
- * The reference keeps each set as a list in order of use and flushes by removing: it follows the rules in sim/tlb.h and
- * shares no idea with sim/tlb.c. Random traces run both; each answer must be the same. Where the model offers a short
- * cut (tlb_recent, an unchanged tlb_epoch), the model takes it and the reference does the full lookup.
+ * The reference keeps each set as a list in order of use and flushes by removing: it follows the rules in
+ * sim/memory/tlb.h and shares no idea with sim/memory/tlb.c. Random traces run both; each answer must be the same.
+ * Where the model offers a short cut (tlb_recent, an unchanged tlb_epoch), the model takes it and the reference does
+ * the full lookup.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sim/tlb.h"
+#include "sim/memory/tlb.h"
 #include "tests/sim/random.h"
 
 #define ANY_PCID 0x10000

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sim/trace.h"
+#include "sim/trace/trace.h"
 #include "tests/sim/guest.h"
 #include "tests/trace_sums.h"
 

@@ -13,9 +13,9 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "sim/virtio.h"
-#include "sim/virtio_blk.h"
-#include "sim/virtio_console.h"
+#include "sim/devices/virtio.h"
+#include "sim/devices/virtio_blk.h"
+#include "sim/devices/virtio_console.h"
 #include "tests/fake_bus.h"
 
 #define VECTOR 0x30

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/execute/block.c: see block.h. Descriptors lie densely in the order in which they were first
+ * run; a hash with linear probing finds their numbers. All are forgotten when there is no more
+ * room. Capstone decodes each block once.
+ */
+#include "sim/execute/block.h"
+
+#include <capstone/capstone.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/account/counters.h"
+
+enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS };
+
+_Static_assert(BLOCKS_MAX == HASH_SIZE / 2, "a hash with room");
+
+struct block_table {
+    uint32_t hash[HASH_SIZE]; /* number of a block; 0: empty */
+    struct block blocks[BLOCKS_MAX] __attribute__((aligned(64))); /* number 0 is nobody */
+    uint32_t used;
+    const struct cpu_model *model;
+    csh capstone;
+    cs_insn *insn;
+};
+
+struct block_table *block_table_create(const struct cpu_model *model)
+{
+    struct block_table *t = aligned_alloc(64, (sizeof *t + 63) & ~63ul);
+
+    if (!t)
+        return NULL;
+    memset(t, 0, sizeof *t);
+    t->used = 1;
+    t->model = model;
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &t->capstone) != CS_ERR_OK) {
+        free(t);
+        return NULL;
+    }
+    cs_option(t->capstone, CS_OPT_DETAIL, CS_OPT_ON);
+    t->insn = cs_malloc(t->capstone);
+    if (!t->insn) {
+        block_table_destroy(t);
+        return NULL;
+    }
+    return t;
+}
+
+void block_table_destroy(struct block_table *table)
+{
+    if (!table)
+        return;
+    if (table->insn)
+        cs_free(table->insn, 1);
+    cs_close(&table->capstone);
+    free(table);
+}
+
+void block_table_clear(struct block_table *table)
+{
+    memset(table->hash, 0, sizeof table->hash);
+    table->used = 1;
+}
+
+void block_drop_page(struct block_table *table, uint64_t frame)
+{
+    for (uint32_t i = 1; i < table->used; i++) {
+        struct block *b = &table->blocks[i];
+
+        if (b->size && (b->address >> 12 == frame || (b->address + b->size - 1u) >> 12 == frame))
+            b->size = 0, b->key = 0; /* its number stays taken; no block is that short */
+    }
+}
+
+void block_forget_keys(struct block_table *table)
+{
+    for (uint32_t i = 1; i < table->used; i++)
+        table->blocks[i].key = 0;
+}
+
+struct block *block_all(struct block_table *table)
+{
+    return table->blocks;
+}
+
+static uint32_t slot_of(uint64_t address)
+{
+    return (uint32_t)(address * 0x9e3779b1u) >> (32 - HASH_BITS);
+}
+
+static bool is_it(const struct block *b, uint64_t address, uint32_t size)
+{
+    return b->address == (uint32_t)address && b->size == size;
+}
+
+static struct block *find_in_hash(struct block_table *t, uint64_t address, uint32_t size)
+{
+    for (uint32_t i = slot_of(address); t->hash[i]; i = (i + 1) & (HASH_SIZE - 1))
+        if (is_it(&t->blocks[t->hash[i]], address, size))
+            return &t->blocks[t->hash[i]];
+    return NULL;
+}
+
+struct block *block_find(struct block_table *table, struct block *before, uint64_t address, uint32_t size)
+{
+    struct block *b;
+
+    if (before && is_it(&table->blocks[before->next[0]], address, size))
+        return &table->blocks[before->next[0]];
+    if (before && is_it(&table->blocks[before->next[1]], address, size))
+        return &table->blocks[before->next[1]];
+    b = find_in_hash(table, address, size);
+    if (b && before) {
+        before->next[1] = before->next[0];
+        before->next[0] = (uint32_t)(b - table->blocks);
+    }
+    return b;
+}
+
+static bool is_mmu_register(unsigned reg)
+{
+    return reg >= X86_REG_CR0 && reg <= X86_REG_CR15;
+}
+
+static enum special special_move(const cs_x86 *x)
+{
+    const cs_x86_op *to = &x->operands[0];
+
+    if (x->op_count < 1 || to->type != X86_OP_REG)
+        return SPECIAL_NONE;
+    if (to->reg == X86_REG_CR3)
+        return SPECIAL_CR3;
+    if (is_mmu_register(to->reg))
+        return SPECIAL_CR;
+    return to->reg == X86_REG_SS ? SPECIAL_SHADOW : SPECIAL_NONE;
+}
+
+static enum special special_of(const cs_insn *insn)
+{
+    const cs_x86 *x = &insn->detail->x86;
+
+    switch (insn->id) {
+    case X86_INS_MOV:
+        return special_move(x);
+    case X86_INS_CLTS:
+    case X86_INS_LMSW:
+        return SPECIAL_CR;
+    case X86_INS_INVLPG:
+        return SPECIAL_INVLPG;
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+    case X86_INS_LJMP:
+    case X86_INS_LCALL:
+        return SPECIAL_RETURN;
+    case X86_INS_SYSRET:
+#if CS_API_MAJOR >= 5 /* Capstone 4 knows one instruction of either width */
+    case X86_INS_SYSRETQ:
+#endif
+        return SPECIAL_SYSRET;
+    case X86_INS_STI:
+        return SPECIAL_SHADOW;
+    case X86_INS_POPF:
+    case X86_INS_POPFD:
+    case X86_INS_POPFQ:
+        return SPECIAL_FLAGS;
+    default:
+        return SPECIAL_NONE;
+    }
+}
+
+/* Bytes of an element of a string instruction; 0: not one. */
+static unsigned string_element(unsigned id, bool *moves)
+{
+    static const struct {
+        unsigned id, bytes;
+        bool moves;
+    } strings[] = {
+        {X86_INS_MOVSB, 1, true},  {X86_INS_MOVSW, 2, true},  {X86_INS_MOVSD, 4, true},  {X86_INS_MOVSQ, 8, true},
+        {X86_INS_STOSB, 1, false}, {X86_INS_STOSW, 2, false}, {X86_INS_STOSD, 4, false}, {X86_INS_STOSQ, 8, false},
+        {X86_INS_LODSB, 1, false}, {X86_INS_LODSW, 2, false}, {X86_INS_LODSD, 4, false}, {X86_INS_LODSQ, 8, false},
+        {X86_INS_CMPSB, 1, false}, {X86_INS_CMPSW, 2, false}, {X86_INS_CMPSD, 4, false}, {X86_INS_CMPSQ, 8, false},
+        {X86_INS_SCASB, 1, false}, {X86_INS_SCASW, 2, false}, {X86_INS_SCASD, 4, false}, {X86_INS_SCASQ, 8, false},
+    };
+
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
+        if (strings[i].id == id) {
+            *moves = strings[i].moves;
+            return strings[i].bytes;
+        }
+    return 0;
+}
+
+static bool has_rep(const cs_insn *insn)
+{
+    return insn->detail->x86.prefix[0] == X86_PREFIX_REP || insn->detail->x86.prefix[0] == X86_PREFIX_REPNE;
+}
+
+/* Cost beyond the base cost, in cycles; and SWAPGS, whose cost is a transition. */
+static void extra_cost(const struct cpu_model *m, const cs_insn *insn, uint32_t *work, uint32_t *swapgs)
+{
+    switch (insn->id) {
+    case X86_INS_SWAPGS:
+        ++*swapgs;
+        break;
+    case X86_INS_RDMSR:
+        *work += m->msr_read_cost;
+        break;
+    case X86_INS_WRMSR:
+        *work += m->msr_write_cost;
+        break;
+    case X86_INS_LGDT:
+    case X86_INS_LIDT:
+        *work += m->lgdt_cost;
+        break;
+    case X86_INS_LTR:
+        *work += m->ltr_cost;
+        break;
+    case X86_INS_FXSAVE:
+    case X86_INS_FXSAVE64:
+    case X86_INS_FXRSTOR:
+    case X86_INS_FXRSTOR64:
+        *work += m->fxsave_cost;
+        break;
+    default:
+        break;
+    }
+    if (insn->detail->x86.prefix[0] == X86_PREFIX_LOCK)
+        *work += m->lock_cost;
+}
+
+static bool reloads(const cs_insn *insn)
+{
+    return insn->id == X86_INS_WRMSR || insn->id == X86_INS_LGDT || insn->id == X86_INS_LIDT || insn->id == X86_INS_LTR;
+}
+
+static void decode_last(struct block *b, const cs_insn *insn)
+{
+    bool moves = false;
+    unsigned element;
+
+    b->special = special_of(insn) & 15;
+    if (!has_rep(insn) || (element = string_element(insn->id, &moves)) == 0)
+        return;
+    b->special = SPECIAL_REP;
+    b->element_shift = (uint8_t)__builtin_ctz(element) & 3;
+    b->is_copy = moves && !b->in_copy_routine;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+/* JMP rel8 or rel32 to itself, and nothing else: what compilers and people write. */
+static bool is_spin(const uint8_t *code, size_t size)
+{
+    return (size == 2 && memcmp(code, "\xeb\xfe", 2) == 0) || (size == 5 && memcmp(code, "\xe9\xfb\xff\xff\xff", 5) == 0);
+}
+
+static void decode_into(struct block_table *t, struct block *b, const uint8_t *code, size_t left, uint64_t pc)
+{
+    uint32_t work = 0, swapgs = 0, instructions = 0;
+    const uint64_t start = pc;
+    const bool in_page = (start & 4095) + b->size <= 4096;
+
+    if (in_page && is_spin(code, left)) /* also where a routine began that is counted: it transfers nothing */
+        b->event = BLOCK_EVENT_SPIN;
+
+    while (left > 0 && cs_disasm_iter(t->capstone, &code, &left, &pc, t->insn)) {
+        instructions++;
+        b->reloads |= reloads(t->insn);
+        b->last_bytes = (uint8_t)t->insn->size;
+        extra_cost(t->model, t->insn, &work, &swapgs);
+        if (left == 0)
+            decode_last(b, t->insn);
+    }
+    if (left > 0) { /* Capstone does not know it: one instruction, to the end */
+        instructions++;
+        b->last_bytes = (uint8_t)at_most((uint32_t)left, 255);
+    }
+    if (b->reloads && b->special == SPECIAL_NONE)
+        b->special = SPECIAL_RELOAD;
+    b->instructions = (uint16_t)instructions;
+    b->plain = !b->special && !b->event && !b->in_copy_routine && in_page;
+    b->cost_256 = at_most(instructions * t->model->instruction_cost_256 + (work << 8), (1u << 24) - 1) & 0xffffff;
+    b->swapgs = at_most(swapgs, 255) & 255;
+}
+
+struct block *block_decode(struct block_table *table, uint64_t address, const uint8_t *code, uint32_t size, uint64_t pc,
+                           const struct block_place *place)
+{
+    uint32_t i = slot_of(address);
+    struct block *b;
+
+    if (table->used == BLOCKS_MAX)
+        block_table_clear(table);
+    while (table->hash[i])
+        i = (i + 1) & (HASH_SIZE - 1);
+    table->hash[i] = table->used;
+    b = &table->blocks[table->used++];
+    *b = (struct block){.address = (uint32_t)address,
+                        .size = (uint16_t)size,
+                        .cause = place->cause,
+                        .event = place->event & 7,
+                        .in_copy_routine = place->in_copy_routine & 1};
+    decode_into(table, b, code, size, pc);
+    return b;
+}
+
+void block_prefix(struct block_table *table, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
+                  uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs)
+{
+    uint32_t work = 0;
+    size_t left = size;
+
+    *instructions = 0;
+    *swapgs = 0;
+    while (pc < rip && left > 0 && cs_disasm_iter(table->capstone, &code, &left, &pc, table->insn)) {
+        (*instructions)++;
+        extra_cost(table->model, table->insn, &work, swapgs);
+    }
+    *cost_256 = *instructions * table->model->instruction_cost_256 + (work << 8);
+}
+
+unsigned block_disassemble(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes)
+{
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return 0;
+    snprintf(text, text_bytes, "%s %s", table->insn->mnemonic, table->insn->op_str);
+    return table->insn->size;
+}
+
+/* The control or debug register that it moves; NULL: none. */
+static const char *system_register(csh capstone, const cs_insn *insn)
+{
+    const cs_x86 *x = &insn->detail->x86;
+
+    for (uint8_t i = 0; insn->id == X86_INS_MOV && i < x->op_count; i++)
+        if (x->operands[i].type == X86_OP_REG &&
+            (is_mmu_register(x->operands[i].reg) ||
+             (x->operands[i].reg >= X86_REG_DR0 && x->operands[i].reg <= X86_REG_DR15)))
+            return cs_reg_name(capstone, x->operands[i].reg);
+    return NULL;
+}
+
+bool block_mnemonic(struct block_table *table, const uint8_t *code, size_t bytes, char *text, size_t text_bytes)
+{
+    uint64_t pc = 0;
+    const char *moved;
+
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return false;
+    moved = system_register(table->capstone, table->insn);
+    if (special_of(table->insn) == SPECIAL_SYSRET) /* Capstone's versions differ */
+        snprintf(text, text_bytes, "sysret%s", table->insn->detail->x86.rex & 8 ? "q" : "");
+    else
+        snprintf(text, text_bytes, "%s%s%s", table->insn->mnemonic, moved ? " " : "", moved ? moved : "");
+    return true;
+}
+
+/* The stack slot of PUSH, CALL, POP, RET and so on, and the elements of string instructions, are not operands to Capstone
+ * or only partly: add what [RSP], [RSI], [RDI] they touch. */
+static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, unsigned), void *ctx, struct operand out[OPERANDS_MAX], size_t n)
+{
+    uint64_t rsp = reg(ctx, X86_REG_RSP);
+    uint64_t enter = insn->id == X86_INS_ENTER ? 64 : 8;
+
+    for (uint8_t i = 0; i < insn->detail->groups_count; i++)
+        if (insn->detail->groups[i] == CS_GRP_CALL && n < OPERANDS_MAX)
+            out[n++] = (struct operand){rsp - 8, 8, true};
+    switch (insn->id) {
+    case X86_INS_PUSH:
+    case X86_INS_PUSHF:
+    case X86_INS_PUSHFQ:
+    case X86_INS_ENTER:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp - enter, (uint32_t)enter, true};
+        break;
+    case X86_INS_POP:
+    case X86_INS_POPF:
+    case X86_INS_POPFQ:
+    case X86_INS_RET:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp, 8, false};
+        break;
+    case X86_INS_LEAVE:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){reg(ctx, X86_REG_RBP), 8, false};
+        break;
+    case X86_INS_IRET:
+    case X86_INS_IRETD:
+    case X86_INS_IRETQ:
+    case X86_INS_RETF:
+    case X86_INS_RETFQ:
+        out[n < OPERANDS_MAX ? n++ : n - 1] = (struct operand){rsp, 40, false};
+        break;
+    default:
+        break;
+    }
+    return n;
+}
+
+size_t block_operands(struct block_table *table, const uint8_t *code, size_t bytes, uint64_t pc,
+                      uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX])
+{
+    const cs_x86 *x;
+    size_t n = 0;
+
+    if (!cs_disasm_iter(table->capstone, &code, &bytes, &pc, table->insn))
+        return 0;
+    x = &table->insn->detail->x86;
+    for (uint8_t i = 0; i < x->op_count && n < OPERANDS_MAX - 2; i++) {
+        const cs_x86_op *op = &x->operands[i];
+        uint64_t address;
+
+        if (op->type != X86_OP_MEM)
+            continue;
+        address = (uint64_t)op->mem.disp;
+        if (op->mem.base == X86_REG_RIP)
+            address += pc; /* cs_disasm_iter has moved pc to the next instruction */
+        else if (op->mem.base != X86_REG_INVALID)
+            address += read_register(ctx, op->mem.base);
+        if (op->mem.index != X86_REG_INVALID)
+            address += read_register(ctx, op->mem.index) * (uint64_t)op->mem.scale;
+        if (x->addr_size == 4)
+            address = (uint32_t)address;
+        if (op->mem.segment == X86_REG_FS || op->mem.segment == X86_REG_GS)
+            address += read_register(ctx, op->mem.segment);
+        /* BT and its kin with a register bit offset reach beyond; FXSAVE reports odd sizes: be generous. */
+        out[n++] = (struct operand){address, op->size ? op->size : 8, (op->access & CS_AC_WRITE) != 0};
+    }
+    return implicit_operands(table->insn, read_register, ctx, out, n);
+}

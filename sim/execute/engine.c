@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/execute/engine.c: see engine.h. The probe runs four tiny snippets in a scratch engine:
+ * load a flat GDT at CPL 0; IRETQ to CPL 3; a #GP with a known error code; INT n.
+ * After each the context is saved; what differs between two saves is the word sought.
+ */
+#include "sim/execute/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    HEADER_BYTES = 32, /* uc_context's own header */
+    TAIL_BYTES = 8,    /* never saved: what malloc left there */
+    CODE = 0x1000,
+    GDT = 0x2000,
+    GDTR = 0x3000,
+    RING3_RIP = 0x4000,
+    IRET_FRAME = 0x7000,
+    STACK = 0x8000,
+    PROBE_BYTES = 0x10000,
+    BAD_SELECTOR = 0x1230,
+    DPL3 = 3 << 13,
+    /* Unicorn clears its whole code buffer, so a big one costs time and memory. */
+    PROBE_BUFFER_BYTES = 1 << 20,
+    CODE_BUFFER_BYTES = 64 << 20,
+};
+
+struct probe {
+    uc_engine *uc;
+    uc_context *ring0, *ring3, *fault, *int_n;
+    size_t size; /* of a context, as far as it is saved */
+};
+
+static uint32_t word_at(const uc_context *context, unsigned offset)
+{
+    uint32_t word;
+
+    memcpy(&word, (const char *)context + offset, sizeof word);
+    return word;
+}
+
+static void set_word(uc_context *context, unsigned offset, uint32_t word)
+{
+    memcpy((char *)context + offset, &word, sizeof word);
+}
+
+static void stop_on_exception(uc_engine *uc, uint32_t vector, void *user)
+{
+    (void)vector;
+    (void)user;
+    uc_emu_stop(uc);
+}
+
+static uc_err run_snippet(uc_engine *uc, const void *code, size_t bytes, uint64_t until)
+{
+    uc_err err = uc_mem_write(uc, CODE, code, bytes);
+
+    uc_ctl_remove_cache(uc, CODE, CODE + 64);
+    return err ? err : uc_emu_start(uc, CODE, until ? until : CODE + bytes, 0, 0);
+}
+
+/* lgdt [rdi]; mov ax,0x10; mov ss,ax; push 8; push CODE+18+1; retfq; nop */
+static const uint8_t load_gdt[] = {0x0f, 0x01, 0x17, 0x66, 0xb8, 0x10, 0x00, 0x8e, 0xd0, 0x6a,
+                                   0x08, 0x68, 0x12, 0x10, 0x00, 0x00, 0x48, 0xcb, 0x90};
+static const uint8_t iretq[] = {0x48, 0xcf};
+static const uint8_t load_bad_selector[] = {0x66, 0xb8, BAD_SELECTOR & 0xff, BAD_SELECTOR >> 8, 0x8e, 0xd8};
+static const uint8_t int_55[] = {0xcd, 0x55};
+
+/* Null, ring-0 code and data, ring-3 data and code; accessed bits set so that loads change nothing. */
+static const uint64_t gdt[] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff};
+
+static void equalise(uc_context *context)
+{
+    uint64_t zero = 0, flags = 2;
+
+    uc_context_reg_write(context, UC_X86_REG_RIP, &zero);
+    uc_context_reg_write(context, UC_X86_REG_RSP, &zero);
+    uc_context_reg_write(context, UC_X86_REG_RDI, &zero);
+    uc_context_reg_write(context, UC_X86_REG_RFLAGS, &flags);
+}
+
+static bool probe_setup(struct probe *p)
+{
+    const uint8_t gdtr[10] = {sizeof gdt - 1, 0, GDT & 0xff, GDT >> 8};
+    uint64_t rdi = GDTR, rsp = STACK;
+
+    return uc_mem_map(p->uc, 0, PROBE_BYTES, UC_PROT_ALL) == UC_ERR_OK &&
+           uc_mem_write(p->uc, GDT, gdt, sizeof gdt) == UC_ERR_OK &&
+           uc_mem_write(p->uc, GDTR, gdtr, sizeof gdtr) == UC_ERR_OK &&
+           uc_reg_write(p->uc, UC_X86_REG_RDI, &rdi) == UC_ERR_OK &&
+           uc_reg_write(p->uc, UC_X86_REG_RSP, &rsp) == UC_ERR_OK &&
+           run_snippet(p->uc, load_gdt, sizeof load_gdt, 0) == UC_ERR_OK;
+}
+
+static bool probe_run(struct probe *p)
+{
+    const uint64_t frame[5] = {RING3_RIP, 0x23, 2, STACK, 0x1b};
+    uint64_t rsp = IRET_FRAME;
+    uc_hook hook;
+
+    uc_context_save(p->uc, p->ring0);
+    if (uc_mem_write(p->uc, IRET_FRAME, frame, sizeof frame) || uc_reg_write(p->uc, UC_X86_REG_RSP, &rsp) ||
+        run_snippet(p->uc, iretq, sizeof iretq, RING3_RIP))
+        return false;
+    uc_context_save(p->uc, p->ring3);
+    if (uc_hook_add(p->uc, &hook, UC_HOOK_INTR, (void *)stop_on_exception, NULL, 1, 0))
+        return false;
+    uc_context_restore(p->uc, p->ring0);
+    run_snippet(p->uc, load_bad_selector, sizeof load_bad_selector, 0);
+    uc_context_save(p->uc, p->fault);
+    uc_context_restore(p->uc, p->ring0);
+    run_snippet(p->uc, int_55, sizeof int_55, 0);
+    uc_context_save(p->uc, p->int_n);
+    return true;
+}
+
+/* The only word that is `before` in one context and `after` in the other; 0 if there is none or more than one. */
+static unsigned find_change(const struct probe *p, const uc_context *a, const uc_context *b, uint32_t before, uint32_t after)
+{
+    unsigned found = 0;
+
+    for (unsigned at = HEADER_BYTES; at + 4 <= p->size; at += 4)
+        if (word_at(a, at) == before && word_at(b, at) == after) {
+            if (found)
+                return 0;
+            found = at;
+        }
+    return found;
+}
+
+static bool find_exception_words(const struct probe *p, struct engine_layout *layout)
+{
+    layout->old_exception = find_change(p, p->ring0, p->fault, UINT32_MAX, 13);
+    layout->error_code = find_change(p, p->ring0, p->fault, 0, BAD_SELECTOR);
+    /* exception_is_int follows error_code in the state; the probe confirms it. */
+    layout->exception_is_int = layout->error_code + 4;
+    return layout->old_exception && layout->error_code && word_at(p->int_n, layout->exception_is_int) == 1 &&
+           word_at(p->fault, layout->exception_is_int) == 0;
+}
+
+static bool find_ring_words(struct probe *p, struct engine_layout *layout)
+{
+    unsigned flag_words = 0;
+
+    equalise(p->ring0);
+    equalise(p->ring3);
+    for (unsigned at = HEADER_BYTES; at < layout->old_exception; at += 4) {
+        uint32_t a = word_at(p->ring0, at), b = word_at(p->ring3, at);
+
+        if (a == b)
+            continue;
+        if (a == 0x08 && b == 0x23)
+            layout->cs_selector = at;
+        else if (a == 0x10 && b == 0x1b)
+            layout->ss_selector = at;
+        else if ((a ^ b) == DPL3 && flag_words++ == 0)
+            layout->cs_flags = at;
+        else if ((a ^ b) == DPL3 && flag_words == 2)
+            layout->ss_flags = at;
+        else if ((a ^ b) == 3 && (b & 3) == 3 && !layout->hflags)
+            layout->hflags = at;
+        else
+            return false;
+    }
+    return layout->cs_selector && layout->ss_selector && layout->cs_flags && layout->ss_flags && layout->hflags;
+}
+
+/* Register numbers CR2 and CR3 are next to each other in the state, and a write to CR2 goes to both: the lower is CR2. */
+static bool find_cr2(const struct probe *p, struct engine_layout *layout)
+{
+    const uint64_t mark = 0x5ca1ab1e;
+    uint64_t pair[2];
+
+    if (uc_reg_write(p->uc, UC_X86_REG_CR3, &mark) || uc_reg_write(p->uc, UC_X86_REG_CR2, &mark) ||
+        uc_context_save(p->uc, p->int_n))
+        return false;
+    for (unsigned at = HEADER_BYTES; at + sizeof pair <= p->size && !layout->cr2; at += 4) {
+        memcpy(pair, (const char *)p->int_n + at, sizeof pair);
+        if (pair[0] == mark && pair[1] == mark)
+            layout->cr2 = at;
+    }
+    return layout->cr2 != 0;
+}
+
+/* The word with the ID flag. */
+static bool find_eflags(const struct probe *p, struct engine_layout *layout)
+{
+    const uint64_t off = 0x202, on = 0x200202;
+
+    if (uc_reg_write(p->uc, UC_X86_REG_RFLAGS, &off) || uc_context_save(p->uc, p->fault) ||
+        uc_reg_write(p->uc, UC_X86_REG_RFLAGS, &on) || uc_context_save(p->uc, p->int_n))
+        return false;
+    layout->eflags = find_change(p, p->fault, p->int_n, (uint32_t)off, (uint32_t)on);
+    return layout->eflags != 0;
+}
+
+static bool probe_layout(struct probe *p, struct engine_layout *layout)
+{
+    memset(layout, 0, sizeof *layout);
+    p->size = uc_context_size(p->uc) - TAIL_BYTES;
+    return probe_setup(p) && probe_run(p) && find_exception_words(p, layout) && find_ring_words(p, layout) &&
+           find_cr2(p, layout) && find_eflags(p, layout);
+}
+
+static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MAX])
+{
+    struct probe p = {0};
+    uc_context **contexts[] = {&p.ring0, &p.ring3, &p.fault, &p.int_n};
+    bool ok = uc_open(UC_ARCH_X86, UC_MODE_64, &p.uc) == UC_ERR_OK &&
+              uc_ctl_set_tcg_buffer_size(p.uc, PROBE_BUFFER_BYTES) == UC_ERR_OK;
+
+    for (size_t i = 0; ok && i < 4; i++)
+        ok = uc_context_alloc(p.uc, contexts[i]) == UC_ERR_OK;
+    ok = ok && probe_layout(&p, layout);
+    for (size_t i = 0; i < 4; i++)
+        if (*contexts[i])
+            uc_context_free(*contexts[i]);
+    if (p.uc)
+        uc_close(p.uc);
+    if (!ok)
+        snprintf(error, ENGINE_ERROR_MAX,
+                 "this Unicorn's CPU state is not laid out as expected; use Unicorn 2.1.1 (make setup unpacks it)");
+    return ok ? 0 : -1;
+}
+
+static int check_version(char version[32], char error[ENGINE_ERROR_MAX])
+{
+    unsigned major, minor, all = uc_version(&major, &minor);
+
+    snprintf(version, 32, "%u.%u.%u", major, minor, (all >> 8) & 0xff);
+    if (major == 2 && minor >= 1)
+        return 0;
+    snprintf(error, ENGINE_ERROR_MAX,
+             "Unicorn %s has no usable x86 MMU; 2.1.1 or later is needed (make setup unpacks Debian 13's)", version);
+    return -1;
+}
+
+int engine_check(char version[32], char error[ENGINE_ERROR_MAX])
+{
+    struct engine_layout layout;
+
+    return check_version(version, error) || probe_engine(&layout, error) ? -1 : 0;
+}
+
+int engine_open(struct engine *engine, char error[ENGINE_ERROR_MAX])
+{
+    char version[32];
+    uc_err err;
+
+    memset(engine, 0, sizeof *engine);
+    if (check_version(version, error) || probe_engine(&engine->layout, error))
+        return -1;
+    err = uc_open(UC_ARCH_X86, UC_MODE_64, &engine->uc);
+    if (!err)
+        err = uc_ctl_set_tcg_buffer_size(engine->uc, CODE_BUFFER_BYTES);
+    if (!err) /* SMAP, SMEP and what static programs use; TCG has no AVX */
+        err = uc_ctl_set_cpu_model(engine->uc, UC_CPU_X86_SKYLAKE_CLIENT);
+    if (!err)
+        err = uc_ctl_tlb_mode(engine->uc, UC_TLB_VIRTUAL);
+    if (!err) /* no address ends a run, so none has to be translated to find out */
+        err = uc_ctl_exits_enable(engine->uc);
+    if (!err)
+        err = uc_context_alloc(engine->uc, &engine->context);
+    if (!err)
+        return 0;
+    snprintf(error, ENGINE_ERROR_MAX, "Unicorn: %s", uc_strerror(err));
+    engine_close(engine);
+    return -1;
+}
+
+void engine_close(struct engine *engine)
+{
+    if (engine->context)
+        uc_context_free(engine->context);
+    if (engine->uc)
+        uc_close(engine->uc);
+    engine->context = NULL;
+    engine->uc = NULL;
+}
+
+struct engine_exception engine_take_exception(struct engine *engine)
+{
+    struct engine_exception e;
+
+    uc_context_save(engine->uc, engine->context);
+    e.error_code = word_at(engine->context, engine->layout.error_code);
+    e.is_int = word_at(engine->context, engine->layout.exception_is_int) != 0;
+    set_word(engine->context, engine->layout.old_exception, UINT32_MAX);
+    set_word(engine->context, engine->layout.error_code, 0);
+    set_word(engine->context, engine->layout.exception_is_int, 0);
+    uc_context_restore(engine->uc, engine->context);
+    return e;
+}
+
+void engine_repair_flags(struct engine *engine)
+{
+    const uint64_t arithmetic = 0xcd5; /* CF PF AF ZF SF OF, and DF */
+    uint64_t flags = engine_get(engine, UC_X86_REG_RFLAGS), system;
+
+    uc_context_save(engine->uc, engine->context);
+    system = word_at(engine->context, engine->layout.eflags) & ~arithmetic;
+    if ((flags & ~arithmetic) != system)
+        engine_set(engine, UC_X86_REG_RFLAGS, (flags & arithmetic) | system);
+}
+
+void engine_set_cr2(struct engine *engine, uint64_t address)
+{
+    uc_context_save(engine->uc, engine->context);
+    memcpy((char *)engine->context + engine->layout.cr2, &address, sizeof address);
+    uc_context_restore(engine->uc, engine->context);
+}
+
+void engine_enter_ring0(struct engine *engine, uint16_t cs, uint16_t ss, uint64_t rip, uint64_t rsp, uint64_t rflags)
+{
+    const struct engine_layout *at = &engine->layout;
+    uc_context *c = engine->context;
+
+    uc_context_save(engine->uc, c);
+    set_word(c, at->hflags, word_at(c, at->hflags) & ~3u);
+    set_word(c, at->cs_selector, cs);
+    set_word(c, at->ss_selector, ss);
+    set_word(c, at->cs_flags, word_at(c, at->cs_flags) & ~(uint32_t)DPL3);
+    set_word(c, at->ss_flags, word_at(c, at->ss_flags) & ~(uint32_t)DPL3);
+    set_word(c, at->old_exception, UINT32_MAX);
+    uc_context_reg_write(c, UC_X86_REG_RIP, &rip);
+    uc_context_reg_write(c, UC_X86_REG_RSP, &rsp);
+    uc_context_reg_write(c, UC_X86_REG_RFLAGS, &rflags);
+    uc_context_restore(engine->uc, c);
+}
+
+uint64_t engine_msr(const struct engine *engine, uint32_t number)
+{
+    uc_x86_msr msr = {.rid = number};
+
+    uc_reg_read(engine->uc, UC_X86_REG_MSR, &msr);
+    return msr.value;
+}
+
+void engine_set_msr(const struct engine *engine, uint32_t number, uint64_t value)
+{
+    uc_x86_msr msr = {.rid = number, .value = value};
+
+    uc_reg_write(engine->uc, UC_X86_REG_MSR, &msr);
+}
