@@ -5,8 +5,8 @@
 #   domain   image          ring  services linked
 #   kernel   exo/kernel     0     blk virtio (the disk's driver)
 #   app      (the program)  3     none; with it in its space:
-#            exo/libos      3     fs proc vm pipe tty virtio
-#            exo/copier     3     fs proc pipe tty virtio (instead, for one program that moves files)
+#            exo/libos      3     fs proc vm pipe tty virtio boot
+#            exo/copier     3     fs proc pipe tty virtio boot (instead, for one program that moves files)
 
 IMAGES += exo/kernel
 IMAGE_SERVICES_exo/kernel := blk virtio

@@ -4,7 +4,7 @@
 #
 #   domain   image           ring  services linked
 #   kernel   micro/kernel    0     none
-#   procd    micro/procd     3     proc
+#   procd    micro/procd     3     proc boot
 #   vmd      micro/vmd       3     vm
 #   fsd      micro/fsd       3     fs pipe
 #   blkd     micro/blkd      3     blk virtio

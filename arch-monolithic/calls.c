@@ -30,32 +30,12 @@ static long call_timer(void *self, struct call *call)
     return result;
 }
 
-static void route_set(unsigned number, enum service_id id)
-{
-    const struct service *service = &kernel.services[id];
-
-    if (service->calls && service->calls[number])
-        kernel.routes[number] = (struct route){service->calls[number], service->self};
-}
-
 void calls_init(void)
 {
     struct service *proc = &kernel.services[SERVICE_PROC];
 
-    for (unsigned i = 0; i <= ROUTE_UNKNOWN; i++)
-        kernel.routes[i] = (struct route){call_unknown, NULL};
-#define CALL(number, name, service) route_set(number, SERVICE_##service);
-#include "abi/calls.def"
-#undef CALL
-    route_set(CALL_FAULT, SERVICE_VM);
-    route_set(CALL_SYNC_ALL, SERVICE_FS);
+    local_routes(kernel.routes, kernel.services, call_unknown);
     kernel.routes[CALL_alarm] = kernel.routes[CALL_setitimer] = (struct route){call_timer, proc};
-}
-
-/* A pseudo call number, from the kernel itself, has its place in the table too. */
-static const struct route *route_of(uint32_t number)
-{
-    return &kernel.routes[number < CALL_TABLE_END ? number : ROUTE_UNKNOWN];
 }
 
 void call_sleep(const struct call *call)
@@ -63,44 +43,24 @@ void call_sleep(const struct call *call)
     sched_sleep(call->channel, call->until, false);
 }
 
-static uint32_t flags_after(enum wake_reason reason)
+static uint32_t task_sleep(uint64_t channel, uint64_t until, bool interruptible)
 {
+    enum wake_reason reason = sched_sleep(channel, until, interruptible);
+
     return reason == WAKE_TIME ? CALL_TIMED_OUT : reason == WAKE_INTERRUPT ? CALL_INTERRUPTED : 0;
 }
 
-/* A signal interrupts a wait once; if the service then wants to wait still, it waits for something short. */
 long call_complete(struct task *task, struct call *call, long result)
 {
-    const struct route *route = route_of(call->nr);
-
-    while (result == CALL_WAIT && !task->dying) {
-        bool told = call->flags & CALL_INTERRUPTED;
-
-        if (!told && proc_pending(kernel.proc, task->pid))
-            call->flags = CALL_INTERRUPTED;
-        else
-            call->flags = flags_after(sched_sleep(call->channel, call->until, !told));
-        result = route->op(route->self, call);
-    }
-    return result;
-}
-
-/* Signal frames are built on the program's stack: that may wait, too. 0: go; 1: the process is no more. */
-static long deliver_signals(struct task *task, long result)
-{
-    struct call call = {.nr = CALL_rt_sigreturn, .pid = task->pid};
-    long status;
-
-    while ((status = proc_deliver(kernel.proc, &call, result)) == CALL_WAIT)
-        sched_sleep(call.channel, call.until, true);
-    return status;
+    return local_complete(local_route(kernel.routes, call->nr), call, result, kernel.proc, &task->dying, task_sleep);
 }
 
 void task_leave(struct task *task, long result)
 {
     while (this_cpu()->reschedule && !task->dying)
         sched_before_user();
-    if (!task->dying && (result == -ERESTART || proc_pending(kernel.proc, task->pid)) && deliver_signals(task, result))
+    if (!task->dying && (result == -ERESTART || proc_pending(kernel.proc, task->pid)) &&
+        local_deliver(kernel.proc, task->pid, result, task_sleep))
         task->dying = true;
     if (task->dying)
         sched_exit();
@@ -133,17 +93,7 @@ bool kernel_syscall(struct user_regs *regs)
     struct call call;
     long result;
 
-    call.nr = number;
-    call.pid = task->pid;
-    call.arg[0] = regs->rdi;
-    call.arg[1] = regs->rsi;
-    call.arg[2] = regs->rdx;
-    call.arg[3] = regs->r10;
-    call.arg[4] = regs->r8;
-    call.arg[5] = regs->r9;
-    call.flags = 0;
-    call.done = 0;
-    call.note = 0;
+    local_call(&call, number, task->pid, regs);
     result = route->op(route->self, &call);
     if (likely(result != CALL_WAIT) && likely(cpu->user_state == &task->thread) && likely(!cpu->reschedule) &&
         likely(!proc_pending(kernel.proc, task->pid))) {

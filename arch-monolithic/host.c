@@ -15,7 +15,6 @@
 #include "guest/print.h"
 #include "guest/trap.h"
 #include "guest/x86.h"
-#include "services/string.h"
 
 /* ---- struct host ---- */
 
@@ -67,37 +66,11 @@ static void note_exec(const struct request *rq)
 
 static long host_ask(void *ctx, struct request *rq)
 {
-    const struct service *service = &kernel.services[rq->service < SERVICE_COUNT ? rq->service : SERVICE_NONE];
-    long result;
+    long result = local_ask(kernel.services, rq);
 
-    if (!service->request)
-        return -ENOSYS;
-    result = service->request(service->self, rq);
     if (rq->service == SERVICE_FS && rq->op == FS_OPEN_EXEC && result >= 0)
         note_exec(rq);
     return result;
-}
-
-/* The asker's memory is ours. */
-static bool beyond(const struct request *rq, size_t offset, size_t bytes)
-{
-    return offset > rq->size || bytes > rq->size - offset;
-}
-
-static long host_take(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes)
-{
-    if (beyond(rq, offset, bytes))
-        return -EFAULT;
-    memcpy(to, (const char *)rq->data + offset, bytes);
-    return 0;
-}
-
-static long host_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
-{
-    if (beyond(rq, offset, bytes))
-        return -EFAULT;
-    memcpy((char *)rq->data + offset, from, bytes);
-    return 0;
 }
 
 /* ---- struct vm_host ---- */
@@ -186,8 +159,8 @@ void host_init(void)
         .copy_out = host_copy_out,
         .wake = host_wake,
         .ask = host_ask,
-        .take = host_take,
-        .give = host_give,
+        .take = local_take,
+        .give = local_give,
     };
     driver_host(&kernel.host);
     kernel.vm_host = (struct vm_host){

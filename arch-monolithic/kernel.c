@@ -15,7 +15,7 @@
 #include "guest/paging.h"
 #include "guest/print.h"
 #include "guest/trap.h"
-#include "services/string.h"
+#include "services/boot/boot.h"
 
 struct kernel kernel;
 
@@ -74,11 +74,8 @@ static void make_services(const struct boot_info *boot)
 
 static void mount(void)
 {
-    struct call call = {.nr = CALL_SYNC_ALL};
-    long result;
+    long result = boot_mount(kernel.fs, call_sleep);
 
-    while ((result = fs_mount(kernel.fs, &call)) == CALL_WAIT)
-        call_sleep(&call);
     if (result < 0)
         panic("cannot mount the disk: error %ld", -result);
 }
@@ -111,51 +108,16 @@ static void start_timer_thread(void)
 
 /* ---- process 1 ---- */
 
-/* The strings of boot->text from the n-th on, as a NULL-terminated array of `count`. */
-static const char **strings_from(const struct boot_info *boot, unsigned n, unsigned count)
-{
-    const char **array = heap_alloc((count + 1) * sizeof(*array));
-    const char *s = boot->text;
-
-    if (!array)
-        panic("not enough memory for the arguments");
-    for (unsigned i = 0; i < n + count; i++) {
-        if (i >= n)
-            array[i - n] = s;
-        s += str_len(s) + 1;
-    }
-    return array;
-}
-
-static long start_program(const struct boot_info *boot)
-{
-    const char **argv = strings_from(boot, 1, boot->argc), **envp = strings_from(boot, 1 + boot->argc, boot->envc);
-    struct call call = {.nr = CALL_execve, .pid = 1};
-    long result;
-
-    while ((result = fs_start(kernel.fs, &call, boot->cwd[0] ? boot->cwd : "/")) == CALL_WAIT)
-        call_sleep(&call);
-    if (result >= 0) {
-        call = (struct call){.nr = CALL_execve, .pid = 1};
-        while ((result = proc_start(kernel.proc, &call, boot->text, argv, envp)) == CALL_WAIT)
-            call_sleep(&call);
-    }
-    heap_free(argv, (boot->argc + 1) * sizeof(*argv));
-    heap_free(envp, (boot->envc + 1) * sizeof(*envp));
-    return result;
-}
-
 static void first_begin(void *argument)
 {
     struct task *task = argument;
     long result;
 
     task_name_exec(task, kernel.boot->text);
-    result = start_program(kernel.boot);
-
+    result = boot_program(&kernel.host, kernel.boot, kernel.fs, kernel.proc, call_sleep);
     if (result < 0) {
         print("cannot start %s: error %ld\n", kernel.boot->text, -result);
-        power_off(result == -ENOENT ? 127 : 126);
+        power_off(boot_failure_status(result));
     }
     probe(PROBE_BOOTED, 0, 0, 0);
     task_leave(task, 0);
@@ -163,18 +125,6 @@ static void first_begin(void *argument)
 }
 
 /* ---- the end ---- */
-
-static void finish_output(void)
-{
-    struct call call = {.nr = CALL_SYNC_ALL};
-    struct request drain = {.service = SERVICE_TTY, .op = TTY_DRAIN, .call = &call};
-    const struct route *sync = &kernel.routes[CALL_SYNC_ALL];
-
-    while (sync->op(sync->self, &call) == CALL_WAIT)
-        call_sleep(&call);
-    while (kernel.host.ask(kernel.host.ctx, &drain) == CALL_WAIT)
-        call_sleep(&call);
-}
 
 static void end_services(void)
 {
@@ -195,12 +145,6 @@ static void count_frames(bool after)
     probe(PROBE_FREE_FRAMES, frames_available(), after, 0);
 }
 
-/* From wait4's status to the one a shell shows. */
-static int exit_status(int status)
-{
-    return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
-}
-
 void kernel_main(const struct boot_info *boot)
 {
     struct task *first;
@@ -214,15 +158,15 @@ void kernel_main(const struct boot_info *boot)
     calls_init();
     mount();
     start_timer_thread();
-    first = task_create(1, NULL, first_begin);
+    first = task_create(FIRST_PID, NULL, first_begin);
     if (!first)
         panic("not enough memory for process 1");
     sched_ready(&first->thread);
     while (!kernel.done)
         sched_sleep(CHANNEL_DONE, SCHED_FOREVER, false);
     tasks_kill_all();
-    finish_output();
+    boot_finish(&kernel.services[SERVICE_FS], &kernel.services[SERVICE_TTY], call_sleep);
     end_services();
     count_frames(true);
-    power_off(exit_status(kernel.status));
+    power_off(boot_exit_status(kernel.status));
 }

@@ -3,7 +3,8 @@
  * arch-monolithic/kernel.h: the monolithic kernel as one structure: every service, and a task for each process.
  *
  * Files: kernel.c makes the services and ends the machine, host.c lends them what they call back for, tasks.c is
- * the threads of processes, calls.c and faults.c are the ways in.
+ * the threads of processes, calls.c and faults.c are the ways in. What a library has in common with it is
+ * services/local.h (calls) and services/boot/boot.h (the beginning and the end).
  */
 #ifndef RINGSIDE_ARCH_MONOLITHIC_KERNEL_H
 #define RINGSIDE_ARCH_MONOLITHIC_KERNEL_H
@@ -15,6 +16,7 @@
 #include "services/blk/blk.h"
 #include "services/fs/fs.h"
 #include "services/host.h"
+#include "services/local.h"
 #include "services/proc/proc.h"
 #include "services/requests.h"
 #include "services/tty/tty.h"
@@ -41,13 +43,6 @@ struct task {
     char exec_name[TASK_NAME_BYTES]; /* of the program that an execve has opened */
 };
 
-/* Where a call number leads: made once from abi/calls.def and the services' tables. */
-struct route {
-    call_op *op;
-    void *self;
-};
-#define ROUTE_UNKNOWN CALL_TABLE_END /* for all numbers beyond the table */
-
 struct kernel {
     const struct boot_info *boot;
     struct host host;
@@ -60,7 +55,7 @@ struct kernel {
     struct vm *vm;
     struct proc *proc;
     struct service services[SERVICE_COUNT];
-    struct route routes[CALL_TABLE_END + 1];
+    struct route routes[ROUTES];
     struct task *tasks[TASK_BUCKETS];
     unsigned task_count;
     bool done;  /* process 1 is gone */

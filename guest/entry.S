@@ -13,51 +13,10 @@
  */
 #include "abi/regs.h"
 #include "guest/layout.h"
+#include "guest/registers.h"
 #include "guest/x86.h"
 
     .section .entry, "ax"
-
-/* r15 … rbx, the registers that C preserves, are pushed last: a short way back can leave them. */
-#define CALLEE_SAVED_BYTES 48
-
-    .macro push_registers
-    pushq %rax
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    .endm
-
-    .macro pop_callee_saved
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    .endm
-
-    .macro pop_caller_saved
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
-    popq %rax
-    .endm
 
 /* After SYSCALL: rcx = rip, r11 = rflags, rsp saved, on the thread's stack. */
     .macro push_syscall_frame

@@ -16,6 +16,11 @@ $(GUEST_ARCHIVE): $(GUEST_OBJECTS)
 	@rm -f $@
 	$(AR) rcsD $@ $^
 
+# What libraries have of it in ring 3, in another form than kernels.
+$(BUILD)/guest/guest/ring3/usercopy.o: guest/usercopy.S
+	@mkdir -p $(@D); echo "  $< (ring 3)"
+	$(CC) $(GUEST_CFLAGS) -DUSERCOPY_RING3 -D__ASSEMBLER__ -MMD -MP -c $< -o $@
+
 # The mechanism's own test: a kernel that exercises it and reports to the log (tests/arch/test_guest.c reads that).
 IMAGES += guest/selftest
 IMAGE_SOURCES_guest/selftest := $(wildcard guest/selftest/*.c)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * guest/usercopy.S: the only code that touches a program's memory.
+ * guest/usercopy.S: the only code of a kernel, or of a library, that touches its program's memory.
  *
  * Each copy is one run of REP MOVS. A page fault in it enters the kernel's page-fault handler, which either
  * makes the page present, so that the same REP MOVS goes on, or resumes at the address that .fixup_table pairs with
  * the faulting one. The caller has checked that the range is below USER_TOP.
+ *
+ * With USERCOPY_RING3 it is for a library in its program's own space and ring: there is no access to allow, the handler
+ * is the library's, the range is checked to be the program's, and what the CPU is fast at is in a variable.
  */
 #include "guest/layout.h"
 
@@ -14,6 +17,14 @@
     .popsection
     .endm
 
+#ifdef USERCOPY_RING3
+#define TEST_ERMS testb $1, copy_user_erms(%rip)
+    .macro allow_user
+    .endm
+    .macro forbid_user
+    .endm
+#else
+#define TEST_ERMS testb $FEATURE_ERMS, %gs:CPU_FEATURES
     .macro allow_user
     testb $FEATURE_SMAP, %gs:CPU_FEATURES
     jz .Lno_stac\@
@@ -27,6 +38,7 @@
     clac
 .Lno_clac\@:
     .endm
+#endif
 
     .text
 
@@ -44,7 +56,7 @@ copy_user:
     forbid_user
     xorl %eax, %eax
     ret
-2:  testb $FEATURE_ERMS, %gs:CPU_FEATURES
+2:  TEST_ERMS
     jz 4f
 3:  rep movsb
     fixup 3b, .Lbytes_left
@@ -71,6 +83,7 @@ copy_user:
     movq %rcx, %rax
     ret
 
+#ifndef USERCOPY_RING3
 /* size_t copy_between_spaces(void *to, const void *from, size_t bytes, const struct piece *pieces, size_t count): one copy in
  * pieces, because one side is reached through the direct map, page by page. The first three say to the machine what is
  * copied (abi/copy_routines.def). 0, or not 0 when ring 3's own side of it was not there. */
@@ -92,7 +105,7 @@ copy_between_spaces:
 2:  rep movsq
     fixup 2b, .Lpiece_left
     jmp 1b
-3:  testb $FEATURE_ERMS, %gs:CPU_FEATURES
+3:  TEST_ERMS
     jz 5f
 4:  rep movsb
     fixup 4b, .Lpiece_left
@@ -133,6 +146,7 @@ move_user_words:
 .Lwords_left:
     forbid_user
     ret
+#endif
 
 /* long peek_user_string(char *to, const char *from, size_t size): at most size - 1 bytes and a NUL: the length, or -1
  * when the program's memory cannot be read. For names in reports; not a copy of payload. */

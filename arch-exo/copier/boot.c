@@ -36,7 +36,7 @@ void lib_main(void)
     threads_init(&copier.proc_host);
     make_services(copier.boot);
     start_mount(copier.fs);
-    start_program(copier.boot, copier.fs, copier.proc);
+    start_program(&copier.host, copier.boot, copier.fs, copier.proc);
     program_resume(0);
 }
 
@@ -58,7 +58,7 @@ _Noreturn void copier_end(int status)
     size_t leak;
 
     streams_end();
-    start_finish(&copier.services[SERVICE_FS], &copier.services[SERVICE_TTY]);
+    boot_finish(&copier.services[SERVICE_FS], &copier.services[SERVICE_TTY], call_sleep);
     end_services();
     space_end();
     rows_shrink();

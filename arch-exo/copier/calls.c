@@ -190,7 +190,7 @@ void program_resume(long result)
         while (proc_deliver(copier.proc, &call, result) == CALL_WAIT)
             call_sleep(&call);
     if (copier.done)
-        copier_end(start_status(copier.status));
+        copier_end(boot_exit_status(copier.status));
     if (copier.context_lent)
         load_context();
 }

@@ -35,9 +35,7 @@ static void host_wake(void *ctx, uint64_t channel)
 
 static long host_ask(void *ctx, struct request *rq)
 {
-    const struct service *service = &copier.services[rq->service < SERVICE_COUNT ? rq->service : SERVICE_NONE];
-
-    return service->request ? service->request(service->self, rq) : -ENOSYS;
+    return local_ask(copier.services, rq);
 }
 
 long ask(enum service_id id, uint16_t op, const uint64_t arg[6], void *data, size_t size)
@@ -61,7 +59,7 @@ static long host_give(void *ctx, struct request *rq, size_t offset, const void *
     const uint64_t *word = from;
 
     if (offset || bytes % 8 || bytes > WORDS_MAX || bytes > rq->size || (uint64_t)from % 8 || (uint64_t)to % 8)
-        return payload_give(ctx, rq, offset, from, bytes);
+        return local_give(ctx, rq, offset, from, bytes);
     for (size_t i = 0; i < bytes / 8; i++)
         to[i] = word[i];
     return 0;

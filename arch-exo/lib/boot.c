@@ -39,7 +39,7 @@ static void become_first(struct task *task)
     const struct boot_info *boot = library.boot;
 
     task_name_exec(task, boot->text);
-    start_program(boot, library.fs, library.proc);
+    start_program(&library.host, boot, library.fs, library.proc);
     task_leave(task, 0);
 }
 
@@ -98,12 +98,12 @@ static void give_memory_back(void)
 /* The housekeeper is needed to the end of the output; and longer, if process 1 crashed and this is its env. */
 _Noreturn void library_end(void)
 {
-    start_finish(&library.services[SERVICE_FS], &library.services[SERVICE_TTY]);
+    boot_finish(&library.services[SERVICE_FS], &library.services[SERVICE_TTY], call_sleep);
     if (task_current() != library.housekeeper) {
         housekeeper_stop();
         end_services();
         give_memory_back();
     }
     for (;;)
-        exo_call(EXO_POWER_OFF, (uint64_t)start_status(library.status), 0, 0);
+        exo_call(EXO_POWER_OFF, (uint64_t)boot_exit_status(library.status), 0, 0);
 }

@@ -36,32 +36,13 @@ static long call_timer(void *self, struct call *call)
     return result;
 }
 
-static void route_set(unsigned number, enum service_id id)
-{
-    const struct service *service = &library.services[id];
-
-    if (service->calls && service->calls[number])
-        library.routes[number] = (struct route){service->calls[number], service->self};
-}
-
 void calls_init(void)
 {
     struct service *proc = &library.services[SERVICE_PROC];
 
-    for (unsigned i = 0; i <= ROUTE_UNKNOWN; i++)
-        library.routes[i] = (struct route){call_unknown, NULL};
-#define CALL(number, name, service) route_set(number, SERVICE_##service);
-#include "abi/calls.def"
-#undef CALL
+    local_routes(library.routes, library.services, call_unknown);
     library.routes[CALL_FAULT] = (struct route){pages_fault, &library.services[SERVICE_VM]};
-    route_set(CALL_SYNC_ALL, SERVICE_FS);
     library.routes[CALL_alarm] = library.routes[CALL_setitimer] = (struct route){call_timer, proc};
-}
-
-/* A pseudo call number, from the library itself, has its place in the table too. */
-static const struct route *route_of(uint32_t number)
-{
-    return &library.routes[number < CALL_TABLE_END ? number : ROUTE_UNKNOWN];
 }
 
 void call_sleep(const struct call *call)
@@ -69,37 +50,15 @@ void call_sleep(const struct call *call)
     task_sleep(call->channel, call->until, false);
 }
 
-/* A signal interrupts a wait once; if the service then wants to wait still, it waits for something short. */
 long call_complete(struct task *task, struct call *call, long result)
 {
-    const struct route *route = route_of(call->nr);
-
-    while (result == CALL_WAIT && !task->dying) {
-        bool told = call->flags & CALL_INTERRUPTED;
-
-        if (!told && proc_pending(library.proc, task->pid))
-            call->flags = CALL_INTERRUPTED;
-        else
-            call->flags = task_sleep(call->channel, call->until, !told);
-        result = route->op(route->self, call);
-    }
-    return result;
-}
-
-/* Signal frames are built on the program's stack: that may wait, too. 0: go; 1: the process is no more. */
-static long deliver_signals(struct task *task, long result)
-{
-    struct call call = {.nr = CALL_rt_sigreturn, .pid = task->pid};
-    long status;
-
-    while ((status = proc_deliver(library.proc, &call, result)) == CALL_WAIT)
-        task_sleep(call.channel, call.until, true);
-    return status;
+    return local_complete(local_route(library.routes, call->nr), call, result, library.proc, &task->dying, task_sleep);
 }
 
 void task_leave(struct task *task, long result)
 {
-    if (!task->dying && (result == -ERESTART || proc_pending(library.proc, task->pid)) && deliver_signals(task, result))
+    if (!task->dying && (result == -ERESTART || proc_pending(library.proc, task->pid)) &&
+        local_deliver(library.proc, task->pid, result, task_sleep))
         task->dying = true;
     if (task->dying)
         task_end();
@@ -136,17 +95,7 @@ bool lib_syscall(void)
     long result;
 
     lock_take();
-    call.nr = number;
-    call.pid = task->pid;
-    call.arg[0] = regs->rdi;
-    call.arg[1] = regs->rsi;
-    call.arg[2] = regs->rdx;
-    call.arg[3] = regs->r10;
-    call.arg[4] = regs->r8;
-    call.arg[5] = regs->r9;
-    call.flags = 0;
-    call.done = 0;
-    call.note = 0;
+    local_call(&call, number, task->pid, regs);
     result = route->op(route->self, &call);
     if (likely(result != CALL_WAIT) && likely(!task->attention) && likely(!proc_pending(library.proc, task->pid))) {
         regs->rax = (uint64_t)result;

@@ -4,8 +4,8 @@
  *
  * A program's page fault waits like any call. What only a limit of the program's own denies (EXO_LIMIT) is not vm's
  * affair: it is denied as if mprotect had said so. One of the library itself comes from a service's copy to or from the
- * program (usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers its
- * service what vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is
+ * program (guest/usercopy.S): if vm resolves it at once the same copy goes on, else the copy is abandoned and answers
+ * its service what vm answered. Any other exception of the library is a mistake in it, and ends the env: its process is
  * ended by the housekeeper, the others go on.
  */
 #include "arch-exo/lib/context.h"

@@ -57,12 +57,8 @@ static void note_exec(const struct request *rq)
 
 static long host_ask(void *ctx, struct request *rq)
 {
-    const struct service *service = &library.services[rq->service < SERVICE_COUNT ? rq->service : SERVICE_NONE];
-    long result;
+    long result = local_ask(library.services, rq);
 
-    if (!service->request)
-        return -ENOSYS;
-    result = service->request(service->self, rq);
     if (rq->service == SERVICE_FS && rq->op == FS_OPEN_EXEC && result >= 0)
         note_exec(rq);
     return result;

@@ -3,8 +3,9 @@
 # arch-exo/lib/lib.mk: the library OS: what makes a library of the services, and their archives. Included by
 # arch-exo/domains.mk.
 
-LIBOS_SERVICES := fs proc vm pipe tty virtio
-LIBOS_OBJECTS := $(patsubst %,$(BUILD)/guest/%.o,$(basename $(wildcard arch-exo/lib/*.c arch-exo/lib/*.S)))
+LIBOS_SERVICES := fs proc vm pipe tty virtio boot
+LIBOS_OBJECTS := $(patsubst %,$(BUILD)/guest/%.o,$(basename $(wildcard arch-exo/lib/*.c arch-exo/lib/*.S))) \
+    $(patsubst %,$(BUILD)/guest/guest/ring3/%.o,usercopy log memory)
 LIBOS_ARCHIVES := $(LIBOS_SERVICES:%=$(BUILD)/lib/lib%.a)
 # Above 2 GiB no address is an immediate: what the compiler loads from the GOT stays there (--no-relax).
 LIBOS_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--build-id=none -Wl,--no-relax

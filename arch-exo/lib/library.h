@@ -5,10 +5,12 @@
  * What a monolithic kernel does in ring 0 this does in ring 3, in each program's own address space; struct library is
  * the same memory in all of them. Files, as in arch-monolithic: boot.c makes the services and ends them, host.c lends
  * them what they call back for, tasks.c is processes' envs, calls.c and faults.c are the ways in. Here alone:
- * pages.c is frames and spaces (struct vm_host), memory.c the heap's pages, disk.c the place of blk, sched.c the lock
- * and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs. arch-exo/copier/ is
- * another library: it has entry.S, usercopy.S, context.c, machine.c, start.c, memory.c,
- * disk.c, log.c and log_tty.c in common with this one.
+ * pages.c is frames and spaces (struct vm_host), memory.c where the heap's pages come from, disk.c the place of blk,
+ * sched.c the lock and sleep, housekeeper.c what nobody's call does, patch.c the rewriting of programs' SYSCALLs.
+ * arch-exo/copier/ is another library: it has entry.S, context.c, machine.c, start.c, memory.c, disk.c, log.c and
+ * log_tty.c in common with this one.
+ * What is the same in a kernel is services/local.h (calls) and services/boot/boot.h (the beginning and the end); what is
+ * the same in a server, guest/ring3/ (heap, log).
  *
  * The lock is held by whoever is in the library, from its entry to its exit, but not while asleep. So all of this but
  * sched.c and the first lines of calls.c and faults.c runs as in a kernel that is not preemptive.
@@ -22,12 +24,15 @@
 
 #include "abi/boot.h"
 #include "abi/exo.h"
-#include "arch-exo/lib/log.h"
 #include "arch-exo/lib/machine.h"
 #include "guest/layout.h"
 #include "guest/list.h"
+#include "guest/ring3/log.h"
+#include "guest/ring3/memory.h"
+#include "services/boot/boot.h"
 #include "services/fs/fs.h"
 #include "services/host.h"
+#include "services/local.h"
 #include "services/proc/proc.h"
 #include "services/requests.h"
 #include "services/tty/tty.h"
@@ -44,7 +49,6 @@
 #define EBUSY 16
 #define ENOSYS 38
 
-#define FIRST_PID 1
 #define TASK_NAME_BYTES 24 /* what EXO_NAME takes */
 #define TASK_BUCKETS 64
 #define SLEEP_BUCKETS 64
@@ -85,17 +89,10 @@ struct task {
     char exec_name[TASK_NAME_BYTES] __attribute__((aligned(8)));
 };
 
-/* Where a call number leads: made once from abi/calls.def and the services' tables. */
-struct route {
-    call_op *op;
-    void *self;
-};
-#define ROUTE_UNKNOWN CALL_TABLE_END /* for all numbers beyond the table */
-
 struct library {
     uint64_t lock; /* the env that is in the library; 0: none */
     struct proc *proc;
-    struct route routes[CALL_TABLE_END + 1];
+    struct route routes[ROUTES];
 
     const struct boot_info *boot;
     bool patches; /* SYSCALLs of programs are patched */
@@ -132,7 +129,7 @@ static inline struct task *task_current(void)
 extern char lib_start[], lib_call[], syscall_upcall[], exception_upcall[], exception_passed[], fault_upcall[],
     interrupt_upcall[], exit_begin[], exit_end[];
 
-/* ---- usercopy.S ---- */
+/* ---- guest/usercopy.S ---- */
 
 extern uint8_t copy_user_erms; /* the CPU is fast at REP MOVSB */
 size_t copy_user(void *to, const void *from, size_t bytes);
@@ -258,8 +255,6 @@ long pages_fault(void *self, struct call *call);
 
 /* How other frames of this library's that the kernel took by force are dealt with: it gives none before. */
 void memory_mends(bool (*mend)(void));
-/* Gives all free pages of the heap back to the kernel; how many are left, in use. */
-size_t memory_shrink(void);
 
 /* ---- disk.c ---- */
 

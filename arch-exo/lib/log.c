@@ -1,53 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/log.c: see log.h.
+ * arch-exo/lib/log.c: the library's way to the machine's log (guest/ring3/log.h).
  */
-#include "arch-exo/lib/log.h"
-
-#include <stdarg.h>
-#include <stddef.h>
+#include "guest/ring3/log.h"
 
 #include "arch-exo/lib/exo_call.h"
-#include "guest/format.h"
 
-struct line {
-    char text[120];
-    size_t bytes;
-};
-
-static void put(void *ctx, char c)
+void log_send(const char *text, size_t bytes)
 {
-    struct line *line = ctx;
-
-    if (line->bytes < sizeof(line->text))
-        line->text[line->bytes++] = c;
-}
-
-static void log_list(const char *format, va_list *args)
-{
-    struct line line;
-
-    line.bytes = 0;
-    format_list(put, &line, format, args);
-    exo_call(EXO_LOG, (uint64_t)line.text, line.bytes, 0);
-}
-
-void log_line(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    log_list(format, &args);
-    va_end(args);
-}
-
-void panic(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    log_list(format, &args);
-    va_end(args);
-    for (;;)
-        __builtin_trap();
+    exo_call(EXO_LOG, (uint64_t)text, bytes, 0);
 }

@@ -10,7 +10,6 @@
 #include "arch-exo/lib/library.h"
 #include "guest/heap.h"
 #include "guest/x86.h"
-#include "services/string.h"
 
 #define NS_PER_SECOND 1000000000ul
 #define LEAF_FEATURES 7
@@ -37,7 +36,7 @@ bool is_programs(uint64_t address, size_t bytes)
     return address >= LIB_END || address + bytes <= LIB_BASE;
 }
 
-/* ---- usercopy.S ---- */
+/* ---- guest/usercopy.S ---- */
 
 struct fixup {
     uint64_t from, to;
@@ -67,28 +66,6 @@ static void host_free(void *ctx, void *memory, size_t bytes)
 static uint64_t host_now(void *ctx)
 {
     return clock_ns();
-}
-
-/* The asker's memory is ours. */
-static bool beyond(const struct request *rq, size_t offset, size_t bytes)
-{
-    return offset > rq->size || bytes > rq->size - offset;
-}
-
-static long host_take(void *ctx, struct request *rq, void *to, size_t offset, size_t bytes)
-{
-    if (beyond(rq, offset, bytes))
-        return -EFAULT;
-    memcpy(to, (const char *)rq->data + offset, bytes);
-    return 0;
-}
-
-long payload_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes)
-{
-    if (beyond(rq, offset, bytes))
-        return -EFAULT;
-    memcpy((char *)rq->data + offset, from, bytes);
-    return 0;
 }
 
 /* The heap is frames seen through the window (memory.c). */
@@ -126,8 +103,8 @@ void machine_init(struct host *host)
         .alloc = host_alloc,
         .free = host_free,
         .now = host_now,
-        .take = host_take,
-        .give = payload_give,
+        .take = local_take,
+        .give = local_give,
         .dma = host_dma,
     };
 }

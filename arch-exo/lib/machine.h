@@ -14,13 +14,11 @@
 
 /* First of all. Leaves copy_in, copy_out, wake and ask to the library. */
 void machine_init(struct host *host);
-/* struct host's give: one copy. */
-long payload_give(void *ctx, struct request *rq, size_t offset, const void *from, size_t bytes);
 /* ns since power on */
 uint64_t clock_ns(void);
 /* A console's registers, by their physical address (abi/devices.h); panics if it is not the group's. */
 struct device console_at(uint64_t address);
-/* Where a copy to or from the program (usercopy.S) that faulted at `rip` is abandoned; 0: no copy. */
+/* Where a copy to or from the program (guest/usercopy.S) that faulted at `rip` is abandoned; 0: no copy. */
 uint64_t copy_fixup(uint64_t rip);
 /* Not the library's own part of the space: a program may name it. */
 bool is_programs(uint64_t address, size_t bytes);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/start.c: the first and the last steps of any library: its upcalls, its disk, its first program.
+ * arch-exo/lib/start.c: the first steps of any library: its upcalls, its disk, its first program.
  */
 #include "arch-exo/lib/start.h"
 
@@ -8,11 +8,6 @@
 #include "abi/probe.h"
 #include "arch-exo/lib/exo_call.h"
 #include "arch-exo/lib/library.h"
-#include "guest/heap.h"
-#include "services/string.h"
-
-#define EXIT_CANNOT_START 126
-#define EXIT_NOT_FOUND 127
 
 static struct device console_device, stderr_device;
 
@@ -65,73 +60,19 @@ struct proc_config start_proc_config(const struct boot_info *boot, const char *v
 
 void start_mount(struct fs *fs)
 {
-    struct call call = {.nr = CALL_SYNC_ALL};
-    long result;
+    long result = boot_mount(fs, call_sleep);
 
-    while ((result = fs_mount(fs, &call)) == CALL_WAIT)
-        call_sleep(&call);
     if (result < 0)
         panic("cannot mount the disk: error %ld", -result);
 }
 
-/* The strings of boot->text from the n-th on, as a NULL-terminated array of `count`. */
-static const char **strings_from(const struct boot_info *boot, unsigned n, unsigned count)
+void start_program(const struct host *host, const struct boot_info *boot, struct fs *fs, struct proc *proc)
 {
-    const char **array = heap_alloc((count + 1) * sizeof(*array));
-    const char *s = boot->text;
-
-    if (!array)
-        panic("not enough memory for the arguments");
-    for (unsigned i = 0; i < n + count; i++) {
-        if (i >= n)
-            array[i - n] = s;
-        s += str_len(s) + 1;
-    }
-    return array;
-}
-
-static long start(const struct boot_info *boot, struct fs *fs, struct proc *proc)
-{
-    const char **argv = strings_from(boot, 1, boot->argc), **envp = strings_from(boot, 1 + boot->argc, boot->envc);
-    struct call call = {.nr = CALL_execve, .pid = FIRST_PID};
-    long result;
-
-    while ((result = fs_start(fs, &call, boot->cwd[0] ? boot->cwd : "/")) == CALL_WAIT)
-        call_sleep(&call);
-    if (result >= 0) {
-        call = (struct call){.nr = CALL_execve, .pid = FIRST_PID};
-        while ((result = proc_start(proc, &call, boot->text, argv, envp)) == CALL_WAIT)
-            call_sleep(&call);
-    }
-    heap_free(argv, (boot->argc + 1) * sizeof(*argv));
-    heap_free(envp, (boot->envc + 1) * sizeof(*envp));
-    return result;
-}
-
-void start_program(const struct boot_info *boot, struct fs *fs, struct proc *proc)
-{
-    long result = start(boot, fs, proc);
+    long result = boot_program(host, boot, fs, proc, call_sleep);
 
     if (result < 0) {
         log_line("cannot start %s: error %ld", boot->text, -result);
-        exo_call(EXO_POWER_OFF, result == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START, 0, 0);
+        exo_call(EXO_POWER_OFF, (uint64_t)boot_failure_status(result), 0, 0);
     }
     probe(PROBE_BOOTED, 0, 0, 0);
-}
-
-void start_finish(const struct service *fs, const struct service *tty)
-{
-    struct call call = {.nr = CALL_SYNC_ALL};
-    struct request drain = {.service = SERVICE_TTY, .op = TTY_DRAIN, .call = &call};
-
-    while (service_call(fs, &call) == CALL_WAIT)
-        call_sleep(&call);
-    while (tty->request(tty->self, &drain) == CALL_WAIT)
-        call_sleep(&call);
-}
-
-/* From wait4's status to the one a shell shows. */
-int start_status(int status)
-{
-    return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
 }

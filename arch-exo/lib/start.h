@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-exo/lib/start.h: the steps between power on and the first program, and at its end, that are the same in every
- * library. All that waits sleeps by call_sleep (library.h).
+ * arch-exo/lib/start.h: the steps between power on and the first program that are the same in every library: those of
+ * services/boot/boot.h, asleep by call_sleep (library.h), and what is the exokernel's own.
  */
 #ifndef RINGSIDE_ARCH_EXO_LIB_START_H
 #define RINGSIDE_ARCH_EXO_LIB_START_H
 
 #include "abi/boot.h"
-#include "services/fs/fs.h"
-#include "services/proc/proc.h"
+#include "services/boot/boot.h"
 #include "services/tty/tty.h"
 
 /* Tells the kernel where entry.S is. */
@@ -21,10 +20,6 @@ struct proc_config start_proc_config(const struct boot_info *boot, const char *v
 /* Panics if the disk cannot be mounted. */
 void start_mount(struct fs *fs);
 /* Makes process 1. If there is no such program the group is done, with the status that a shell would show. */
-void start_program(const struct boot_info *boot, struct fs *fs, struct proc *proc);
-/* All is on the disk, and all output has left. */
-void start_finish(const struct service *fs, const struct service *tty);
-/* From wait4's status to the one a shell shows. */
-int start_status(int status);
+void start_program(const struct host *host, const struct boot_info *boot, struct fs *fs, struct proc *proc);
 
 #endif

@@ -11,8 +11,8 @@
  * answered it CALL_WAIT is told by us in the same way (`waiters`), so that chains work: vmd waits for fsd for blkd.
  */
 #include "arch-micro/server/kcall.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/server.h"
+#include "guest/ring3/memory.h"
 
 /* ---- entries ---- */
 

@@ -7,8 +7,8 @@
  */
 #include "abi/devices.h"
 #include "arch-micro/server/kcall.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/server.h"
+#include "guest/ring3/memory.h"
 
 /* ---- memory ---- */
 

@@ -10,8 +10,8 @@
  */
 #include "abi/probe.h"
 #include "arch-micro/server/kcall.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/server.h"
+#include "guest/ring3/memory.h"
 
 struct server server;
 

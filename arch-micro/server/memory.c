@@ -1,132 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-micro/server/memory.c: pages of the server's heap, for guest/heap.c: every architecture has the same allocator.
- *
- * heap.c asks for frames and reaches a frame at direct(frame). A server's frame is a page of its heap, named by that
- * page's address less DIRECT_MAP, so that direct() is the address again (all arithmetic is modulo 2^64).
- *
- * Free pages are in runs, on a list by address; neighbours are joined. The list lies in the free pages themselves. What
- * is free beyond FREE_MAX pages goes back to the kernel.
+ * arch-micro/server/memory.c: where the pages of a server's heap come from (guest/ring3/memory.c).
  */
-#include "arch-micro/server/memory.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "guest/ring3/memory.h"
 
 #include "arch-micro/server/kcall.h"
-#include "guest/frames.h"
-#include "guest/layout.h"
 
-#define GROW_PAGES 16 /* at least so many at once */
-#define FREE_MAX 128
-
-struct run {
-    struct run *next;
-    size_t pages;
-};
-
-static struct {
-    struct run *free; /* lowest address first */
-    size_t free_pages, used_pages;
-} memory;
-
-static char *end_of(const struct run *run)
+static void *take_pages(size_t pages)
 {
-    return (char *)run + run->pages * PAGE_BYTES;
+    long address = kcall(IPC_GROW, pages, 0, 0);
+
+    return address < 0 ? NULL : (void *)address;
 }
 
-/* Puts a run on the list, joined with its neighbours; the run that it is part of now. */
-static struct run **insert(void *address, size_t pages)
+static bool give_pages(void *first, size_t pages)
 {
-    struct run **link = &memory.free, **previous = NULL, *run = address;
-
-    while (*link && *link < run) {
-        previous = link;
-        link = &(*link)->next;
-    }
-    run->pages = pages;
-    run->next = *link;
-    *link = run;
-    memory.free_pages += pages;
-    if (run->next && end_of(run) == (char *)run->next) {
-        run->pages += run->next->pages;
-        run->next = run->next->next;
-    }
-    if (!previous || end_of(*previous) != (char *)run)
-        return link;
-    (*previous)->pages += run->pages;
-    (*previous)->next = run->next;
-    return previous;
+    return kcall(IPC_SHRINK, (uint64_t)first, pages, 0) >= 0;
 }
 
-/* false: a device may still move a page of it, so it stays. */
-static bool give_back(struct run **link)
-{
-    struct run *run = *link, *next = run->next;
-    size_t pages = run->pages;
-
-    if (kcall(IPC_SHRINK, (uint64_t)run, pages, 0) < 0)
-        return false;
-    *link = next;
-    memory.free_pages -= pages;
-    return true;
-}
-
-/* The first run that is long enough, or a new one. */
-static struct run **find(size_t pages)
-{
-    struct run **link = &memory.free;
-    size_t want = pages > GROW_PAGES ? pages : GROW_PAGES;
-    long address;
-
-    while (*link && (*link)->pages < pages)
-        link = &(*link)->next;
-    if (*link)
-        return link;
-    address = kcall(IPC_GROW, want, 0, 0);
-    if (address < 0 && want > pages)
-        address = kcall(IPC_GROW, want = pages, 0, 0);
-    return address < 0 ? NULL : insert((void *)address, want);
-}
-
-/* The end of a run is taken, so that the list stays as it is. */
-uint64_t frames_alloc(size_t count)
-{
-    struct run **link = find(count), *run = link ? *link : NULL;
-
-    if (!run)
-        return 0;
-    memory.free_pages -= count;
-    memory.used_pages += count;
-    run->pages -= count;
-    if (!run->pages)
-        *link = run->next;
-    return physical(end_of(run));
-}
-
-void frames_free(uint64_t first, size_t count)
-{
-    struct run **link = insert(direct(first), count);
-
-    memory.used_pages -= count;
-    if (memory.free_pages > FREE_MAX)
-        give_back(link);
-}
-
-uint64_t frame_alloc(void)
-{
-    return frames_alloc(1);
-}
-
-void frame_free(uint64_t frame)
-{
-    frames_free(frame, 1);
-}
-
-size_t memory_shrink(void)
-{
-    heap_shrink();
-    while (memory.free && give_back(&memory.free))
-        ;
-    return memory.used_pages;
-}
+const struct memory_source memory_source = {.grow_pages = 16, .free_max = 128, .take = take_pages, .give = give_pages};

@@ -9,15 +9,11 @@
  * and the machine is switched off.
  */
 #include "abi/probe.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/proc_part.h"
-
-#define FIRST_PID 1
-#define EXIT_CANNOT_START 126
-#define EXIT_NOT_FOUND 127
+#include "services/boot/boot.h"
 
 static struct {
-    const char **argv, **envp;
+    const char **arguments; /* of process 1, until it has begun */
     int status; /* of process 1, as of wait4 */
 } boot;
 
@@ -46,39 +42,19 @@ static void route_calls(void)
 
 /* ---- process 1 ---- */
 
-/* The strings of boot_info.text from the n-th on, as a NULL-terminated array of `count`. */
-static const char **strings_from(unsigned n, unsigned count)
-{
-    const char **array = heap_alloc((count + 1) * sizeof(*array));
-    const char *s = server.boot->text;
-
-    if (!array)
-        panic("not enough memory for the arguments");
-    for (unsigned i = 0; i < n + count; i++) {
-        if (i >= n)
-            array[i - n] = s;
-        s += str_len(s) + 1;
-    }
-    return array;
-}
-
-static void free_strings(void)
-{
-    heap_free(boot.argv, (server.boot->argc + 1) * sizeof(*boot.argv));
-    heap_free(boot.envp, (server.boot->envc + 1) * sizeof(*boot.envp));
-}
-
 static long start_program(void *self, struct call *call)
 {
-    return proc_start(proc_placement.proc, call, server.boot->text, boot.argv, boot.envp);
+    const char **argv = boot.arguments, **envp = argv + server.boot->argc + 1;
+
+    return proc_start(proc_placement.proc, call, server.boot->text, argv, envp);
 }
 
 static struct reply program_started(struct entry *entry, long result)
 {
-    free_strings();
+    boot_arguments_free(&server.host, server.boot, boot.arguments);
     if (result < 0) {
         log_line("cannot start %s: error %ld", server.boot->text, -result);
-        kcall(IPC_POWER_OFF, result == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_START, 0, 0);
+        kcall(IPC_POWER_OFF, (uint64_t)boot_failure_status(result), 0, 0);
     }
     probe(PROBE_BOOTED, 0, 0, 0);
     server.deliver = proc_deliver_to;
@@ -98,8 +74,9 @@ static struct reply deliver_program(struct entry *entry)
 void proc_boot(void)
 {
     route_calls();
-    boot.argv = strings_from(1, server.boot->argc);
-    boot.envp = strings_from(1 + server.boot->argc, server.boot->envc);
+    boot.arguments = boot_arguments(&server.host, server.boot);
+    if (!boot.arguments)
+        panic("not enough memory for the arguments");
     server.deliver = deliver_program;
     if (kcall(IPC_TASK_CREATE, FIRST_PID, 0, 0) < 0)
         panic("not enough memory for process 1");
@@ -143,12 +120,6 @@ static void quit(enum service_id service)
         ask_of(&call, service, OP_QUIT);
 }
 
-/* From wait4's status to the one a shell shows. */
-static int exit_status(int status)
-{
-    return status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff;
-}
-
 /* From the highest to the lowest: none has a user any more when it ends. */
 static struct reply power_off(struct entry *entry, long result)
 {
@@ -158,7 +129,7 @@ static struct reply power_off(struct entry *entry, long result)
     quit(SERVICE_TTY);
     quit(SERVICE_BLK);
     server_end();
-    kcall(IPC_POWER_OFF, (uint64_t)exit_status(boot.status), 0, 0);
+    kcall(IPC_POWER_OFF, (uint64_t)boot_exit_status(boot.status), 0, 0);
     return NO_REPLY;
 }
 

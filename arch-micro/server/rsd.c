@@ -22,7 +22,7 @@
 #include "abi/probe.h"
 #include "arch-micro/server/clock.h"
 #include "arch-micro/server/kcall.h"
-#include "arch-micro/server/log.h"
+#include "guest/ring3/log.h"
 #include "services/string.h"
 
 #define BEAT_NS 10000000ul

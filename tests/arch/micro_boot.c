@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sim/files/disk.h"
+#include "tests/arch/keep.h"
 #include "tests/arch/micro_boot.h"
 
 #define DISK_FREE (4u << 20)
@@ -20,46 +21,19 @@
 
 static const char *const servers[] = {"procd", "vmd", "fsd", "blkd", "ttyd", "rsd"};
 
-static void append(char *text, size_t size, const void *from, size_t bytes)
-{
-    size_t used = strlen(text);
-
-    if (bytes > size - used - 1)
-        bytes = size - used - 1;
-    memcpy(text + used, from, bytes);
-    text[used + bytes] = 0;
-}
-
 static void keep_log(void *ctx, const char *line)
 {
     struct micro_boot *boot = ctx;
 
-    append(boot->log, sizeof boot->log, line, strlen(line));
-    append(boot->log, sizeof boot->log, "\n", 1);
+    keep_text(boot->log, sizeof boot->log, line, strlen(line));
+    keep_text(boot->log, sizeof boot->log, "\n", 1);
 }
 
 static void keep_output(void *ctx, const void *from, size_t bytes)
 {
     struct micro_boot *boot = ctx;
 
-    append(boot->output, sizeof boot->output, from, bytes);
-}
-
-static void *read_file(const char *path, size_t *bytes)
-{
-    FILE *file = fopen(path, "rb");
-    void *data;
-
-    if (!file)
-        fail_msg("cannot read %s", path);
-    fseek(file, 0, SEEK_END);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    data = malloc(*bytes);
-    if (!data || fread(data, 1, *bytes, file) != *bytes)
-        fail_msg("cannot read %s", path);
-    fclose(file);
-    return data;
+    keep_text(boot->output, sizeof boot->output, from, bytes);
 }
 
 static void *repeat(void *disk, size_t *bytes, unsigned slices)
@@ -82,7 +56,7 @@ static void *make_disk(const struct micro_boot *boot, size_t *bytes)
     struct disk_error error = {""};
     void *disk;
 
-    file.data = read_file(boot->program, &file.bytes);
+    file.data = read_whole(boot->program, &file.bytes);
     disk = disk_build(&spec, bytes, &error);
     free((void *)file.data);
     if (!disk)

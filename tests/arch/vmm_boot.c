@@ -13,21 +13,12 @@
 #include <string.h>
 
 #include "sim/files/disk.h"
+#include "tests/arch/keep.h"
 #include "tests/arch/vmm_boot.h"
 
 #define DISK_FREE (4u << 20)
 #define SILENT_MAX 5 /* looks at the log */
 #define WALL_NS (1704067200ull * 1000000000)
-
-static void append(char *text, size_t size, const void *from, size_t bytes)
-{
-    size_t used = strlen(text);
-
-    if (bytes > size - used - 1)
-        bytes = size - used - 1;
-    memcpy(text + used, from, bytes);
-    text[used + bytes] = 0;
-}
 
 static void keep_log(void *ctx, const char *line)
 {
@@ -46,7 +37,7 @@ static void keep_output(void *ctx, const void *from, size_t bytes)
 {
     struct vmm_boot *boot = ctx;
 
-    append(boot->output, sizeof boot->output, from, bytes);
+    keep_text(boot->output, sizeof boot->output, from, bytes);
     boot->heard = boot->log_used;
 }
 
@@ -61,23 +52,6 @@ static void watch(void *ctx, uint64_t cycles, uint64_t instructions)
         machine_stop(boot->machine);
 }
 
-static void read_program(const char *path, struct disk_file *to)
-{
-    FILE *file = fopen(path, "rb");
-    void *data;
-
-    if (!file)
-        fail_msg("cannot read %s", path);
-    fseek(file, 0, SEEK_END);
-    to->bytes = (size_t)ftell(file);
-    rewind(file);
-    data = malloc(to->bytes);
-    if (!data || fread(data, 1, to->bytes, file) != to->bytes)
-        fail_msg("cannot read %s", path);
-    to->data = data;
-    fclose(file);
-}
-
 static void *make_disk(const struct vmm_boot *boot, unsigned slices, size_t *bytes)
 {
     struct disk_file file = {.path = "/program", .mode = 0755};
@@ -87,7 +61,7 @@ static void *make_disk(const struct vmm_boot *boot, unsigned slices, size_t *byt
     void *one, *all;
 
     if (boot->program)
-        read_program(boot->program, &file);
+        file.data = read_whole(boot->program, &file.bytes);
     one = disk_build(&spec, bytes, &error);
     free((void *)file.data);
     all = one ? disk_repeat(one, *bytes, slices, &error) : NULL;

@@ -15,36 +15,12 @@
 #include "sim/cli/parameters.h"
 #include "sim/cli/workload.h"
 #include "sim/trace/trace.h"
+#include "tests/trace_sums.h"
 
 static const char *const archs_run[] = {"monolithic", "micro", "micro:mach", "exo", "vmm"};
 static const char *const workloads_run[] = {"write", "pipe", "fork", "exec", "trap"};
 
 /* ---- adding up ---- */
-
-static const struct {
-    enum trace_figure figure;
-    enum counter counter;
-} counted[] = {
-    {FIGURE_INSTRUCTIONS, COUNTER_instructions},   {FIGURE_DTLB_MISSES, COUNTER_dtlb_misses},
-    {FIGURE_ITLB_MISSES, COUNTER_itlb_misses},     {FIGURE_L1D_MISSES, COUNTER_l1d_misses},
-    {FIGURE_COPIES, COUNTER_copies},               {FIGURE_BYTES_COPIED, COUNTER_bytes_copied},
-    {FIGURE_MODE_SWITCHES, COUNTER_mode_switches}, {FIGURE_CONTEXT_SWITCHES, COUNTER_context_switches},
-};
-
-static void add(struct trace_figures *sum, const struct trace_figures *more)
-{
-    for (unsigned i = 0; i < FIGURE_COUNT; i++)
-        sum->value[i] += more->value[i];
-}
-
-static void is_record(const struct trace_figures *sum, const struct record *r)
-{
-    for (unsigned c = 0; c < CAUSE_COUNT; c++)
-        assert_int_equal(sum->value[c], r->cause[c]);
-    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
-        assert_int_equal(sum->value[counted[i].figure], r->counter[counted[i].counter]);
-    assert_int_equal(trace_cycles(sum), r->counter[COUNTER_cycles]);
-}
 
 /* An event of a kind for each that the counters know of. */
 static void events_are_counted(const struct trace_result *t, const struct record *r)
@@ -91,18 +67,12 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
                  struct error *error)
 {
     const struct trace_result *t = machine_trace(machine);
-    struct trace_figures events = {0}, accounts = {0};
     bool *took = ctx;
 
     (void)session;
     (void)error;
     assert_false(t->failed);
-    for (size_t i = 0; i < t->event_count; i++)
-        add(&events, &t->events[i].figures);
-    for (size_t i = 0; i < t->account_count; i++)
-        add(&accounts, &t->accounts[i].figures);
-    is_record(&events, record);
-    is_record(&accounts, record);
+    recording_adds_up(t, record->cause, record->counter);
     events_are_counted(t, record);
     accounts_are_domains(machine, t, record);
     *took = true;

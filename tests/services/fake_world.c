@@ -597,6 +597,22 @@ void world_start_proc(struct world *w)
     assert_int_equal(r, 0);
 }
 
+struct world *world_with_proc(void)
+{
+    struct world *w = world_new();
+
+    world_start_proc(w);
+    return w;
+}
+
+void world_end(struct world *w)
+{
+    if (w->all_done_status < 0)
+        CALLS(w, 1, CALL_exit_group, 0);
+    assert_int_equal(w->live_threads, 0);
+    world_free(w);
+}
+
 int world_fork(struct world *w, int pid)
 {
     return (int)CALLS(w, pid, CALL_fork);

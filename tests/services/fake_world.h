@@ -118,6 +118,9 @@ int world_add_file(struct world *w, const char *path, const void *data, size_t b
 /* proc with process 1 in an empty space that has one page for the test's own data at WORLD_DATA. */
 #define WORLD_DATA 0x10000000ul
 void world_start_proc(struct world *w);
+/* A world with that; its end, at which process 1 exits if it has not: nothing may be left. */
+struct world *world_with_proc(void);
+void world_end(struct world *w);
 /* fork, the child's pid. */
 int world_fork(struct world *w, int pid);
 

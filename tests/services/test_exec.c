@@ -45,22 +45,6 @@ static struct image *good_image(uint16_t type)
     return e;
 }
 
-static struct world *new_world(void)
-{
-    struct world *w = world_new();
-
-    world_start_proc(w);
-    return w;
-}
-
-static void end(struct world *w)
-{
-    if (w->all_done_status < 0)
-        CALLS(w, 1, CALL_exit_group, 0);
-    assert_int_equal(w->live_threads, 0);
-    world_free(w);
-}
-
 static uint64_t word_at(struct world *w, uint64_t address)
 {
     uint64_t word = 0;
@@ -173,7 +157,7 @@ static void a_program_starts(void **state)
     static const uint16_t types[] = {ET_EXEC, ET_DYN};
 
     for (int i = 0; i < 2; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         struct image *e = good_image(types[i]);
         struct user_context *c = &w->thread[1].context;
         uint64_t base = types[i] == ET_DYN ? 0x555555554000ul : VADDR;
@@ -193,7 +177,7 @@ static void a_program_starts(void **state)
         check_memory(w, base);
         assert_int_equal(w->fs_execs, 2);
         assert_int_equal(w->live_spaces, 1);
-        end(w);
+        world_end(w);
         free(e);
     }
 }
@@ -201,7 +185,7 @@ static void a_program_starts(void **state)
 /* Two processes that run one program share its text and read it once. */
 static void text_is_shared(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     int file = world_add_file(w, "/bin/prog", e, sizeof *e), child, reads;
     uint64_t at[3];
@@ -216,13 +200,13 @@ static void text_is_shared(void **state)
     assert_true(world_peek(w, child, VADDR + 0x300, &byte, 1));
     assert_int_equal(w->file[file].reads, reads + 1); /* the header; the page is there */
     assert_int_equal(world_pte(w, 1, VADDR)->frame, world_pte(w, child, VADDR)->frame);
-    end(w);
+    world_end(w);
     free(e);
 }
 
 static void handlers_are_reset(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     uint64_t action[4] = {0x400000, 0x04000000, 0x400000}, ignore[4] = {1}, seen;
     uint64_t stack = 0x7fffffffe000ul;
@@ -238,7 +222,7 @@ static void handlers_are_reset(void **state)
     assert_int_equal(seen, 0);
     assert_int_equal(CALLS(w, 1, CALL_rt_sigaction, SIGUSR2, 0, stack, 8), 0);
     assert_int_equal(word_at(w, stack), 1); /* ignored stays ignored */
-    end(w);
+    world_end(w);
     free(e);
 }
 
@@ -264,7 +248,7 @@ static void scripts(void **state)
     struct image *e = good_image(ET_EXEC);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         long r;
 
         world_add_file(w, "/bin/prog", e, sizeof *e);
@@ -278,7 +262,7 @@ static void scripts(void **state)
         if (r == 0)
             string_is(w, w->thread[1].context.regs.rsp ? auxiliary(w, w->thread[1].context.regs.rsp + 8 *
                       (word_at(w, w->thread[1].context.regs.rsp) + 6), AT_EXECFN) : 0, "/script");
-        end(w);
+        world_end(w);
     }
     free(e);
 }
@@ -329,7 +313,7 @@ static void refusals(void **state)
     };
 
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         struct image *e = good_image(ET_EXEC);
         uint64_t blocks = w->live_blocks;
         long r;
@@ -341,14 +325,14 @@ static void refusals(void **state)
         if (r != damages[i].result || w->thread[1].context.regs.rip != 0x1234 || w->fs_execs != 1)
             fail_msg("%s: %ld", damages[i].what, r);
         assert_true(w->live_blocks <= blocks + 2); /* leaves for the touched arguments */
-        end(w);
+        world_end(w);
         free(e);
     }
 }
 
 static void argument_limits(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     uint64_t at[3], pages = 200, big;
     char *text = malloc(pages * PAGE), path[5000];
@@ -383,7 +367,7 @@ static void argument_limits(void **state)
     assert_int_equal(CALLS(w, 1, CALL_execve, DATA, 0, 0), 0); /* NULL vectors: argv[0] is "" */
     assert_int_equal(word_at(w, w->thread[1].context.regs.rsp), 1);
     string_is(w, word_at(w, w->thread[1].context.regs.rsp + 8), "");
-    end(w);
+    world_end(w);
     free(text);
     free(e);
 }
@@ -391,7 +375,7 @@ static void argument_limits(void **state)
 /* Strings and pointers of several blocks and buffers. */
 static void many_arguments(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     uint64_t strings = (uint64_t)CALLS(w, 1, CALL_mmap, 0, 64 * PAGE, 3, 0x22, -1ul, 0), vector = strings + 32 * PAGE;
     uint64_t sp, string = strings, at[3];
@@ -414,13 +398,13 @@ static void many_arguments(void **state)
         string_is(w, word_at(w, sp + 8 + 8 * (uint64_t)i), text);
     }
     string_is(w, word_at(w, sp + 8 * 1002), "HOME=/root");
-    end(w);
+    world_end(w);
     free(e);
 }
 
 static void vfork_ends_with_exec(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     struct call vfork = {.nr = CALL_vfork, .pid = 1};
     uint64_t at[3];
@@ -436,13 +420,13 @@ static void vfork_ends_with_exec(void **state)
     assert_int_equal(CALLS(w, 1, CALL_setpgid, 2, 0), -EACCES);
     CALLS(w, 2, CALL_exit_group, 0);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), 2);
-    end(w);
+    world_end(w);
     free(e);
 }
 
 static void exec_gives_up_locks(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct image *e = good_image(ET_EXEC);
     uint64_t shared = (uint64_t)CALLS(w, 1, CALL_mmap, 0, PAGE, 3, 0x21, -1ul, 0), at[3];
     uint64_t head[3] = {shared + 64, 32, 0};
@@ -456,7 +440,7 @@ static void exec_gives_up_locks(void **state)
     assert_int_equal(CALLS(w, 2, CALL_set_robust_list, shared, 24), 0);
     assert_int_equal(CALLS(w, 2, CALL_execve, at[0], at[1], at[2]), 0);
     assert_int_equal((uint32_t)word_at(w, shared + 96), 0x40000000); /* FUTEX_OWNER_DIED */
-    end(w);
+    world_end(w);
     free(e);
 }
 
@@ -467,7 +451,7 @@ static void failures_at_every_allocation(void **state)
     long r = -1, k = 0, refused = 0, killed = 0;
 
     for (; r < 0; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         uint64_t at[3];
         struct call wait = {.nr = CALL_wait4, .pid = 1, .arg = {2, 0}};
 
@@ -486,7 +470,7 @@ static void failures_at_every_allocation(void **state)
             killed++;
             assert_int_equal(world_call(w, &wait), 2);
         }
-        end(w);
+        world_end(w);
     }
     assert_true(refused >= 3 && killed >= 5);
     free(e);
@@ -499,7 +483,7 @@ static void waits_at_every_place(void **state)
     uint64_t random = 0;
 
     for (long k = 0; k < places; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         uint64_t seen;
 
         world_add_file(w, "/bin/prog", e, sizeof *e);
@@ -513,7 +497,7 @@ static void waits_at_every_place(void **state)
         assert_true(!random || seen == random); /* however often it began again */
         random = seen;
         check_memory(w, VADDR);
-        end(w);
+        world_end(w);
     }
     assert_true(places > 5);
     free(e);
@@ -532,7 +516,7 @@ static void the_start_may_wait(void **state)
         seen = word_at(w, auxiliary(w, w->thread[1].context.regs.rsp + 40, AT_RANDOM));
         assert_true(!random || seen == random);
         random = seen;
-        end(w);
+        world_end(w);
     }
 }
 
@@ -614,7 +598,7 @@ static void hostile_headers(void **state)
     struct tally tally = {0};
 
     for (int batch = 0; batch < 25; batch++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         int file = world_add_file(w, "/bin/prog", e, sizeof *e);
 
         put_arguments(w, "/bin/prog", two_arguments, environment, at);
@@ -629,7 +613,7 @@ static void hostile_headers(void **state)
             assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), child);
             assert_int_equal(w->live_spaces, 1);
         }
-        end(w);
+        world_end(w);
     }
     assert_true(tally.refused > 3000 && tally.started > 1000);
     assert_int_equal(tally.refused + tally.started + tally.killed, 10000);

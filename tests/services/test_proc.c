@@ -25,25 +25,9 @@
 #define SECOND 1000000000ul
 #define WALL 1700000000000000000ul
 
-static struct world *new_world(void)
-{
-    struct world *w = world_new();
-
-    world_start_proc(w);
-    return w;
-}
-
 static void exit_process(struct world *w, int pid, int code)
 {
     CALLS(w, pid, CALL_exit_group, (uint64_t)code);
-}
-
-static void end(struct world *w)
-{
-    if (w->all_done_status < 0)
-        exit_process(w, 1, 0);
-    assert_int_equal(w->live_threads, 0);
-    world_free(w);
 }
 
 static uint32_t word_at(struct world *w, int pid, uint64_t address)
@@ -56,7 +40,7 @@ static uint32_t word_at(struct world *w, int pid, uint64_t address)
 
 static void identities(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
 
     assert_int_equal(child, 2);
@@ -75,12 +59,12 @@ static void identities(void **state)
     assert_int_equal(CALLS(w, 2, CALL_set_tid_address, DATA), 2);
     assert_int_equal(CALLS(w, 2, CALL_rseq), -ENOSYS);
     assert_int_equal(CALLS(w, 2, CALL_set_robust_list, DATA, 23), -EINVAL);
-    end(w);
+    world_end(w);
 }
 
 static void groups_and_sessions(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int a = world_fork(w, 1), b = world_fork(w, 1);
 
     assert_int_equal(CALLS(w, 1, CALL_setpgid, a, 0), 0);
@@ -96,12 +80,12 @@ static void groups_and_sessions(void **state)
     assert_int_equal(CALLS(w, 1, CALL_getsid, b), b);
     assert_int_equal(CALLS(w, 1, CALL_setpgid, b, a), -EPERM); /* another session */
     assert_int_equal(CALLS(w, 1, CALL_getpgid, 99), -ESRCH);
-    end(w);
+    world_end(w);
 }
 
 static void wait_reports_and_reaps(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct call wait = {.nr = CALL_wait4, .pid = 1, .arg = {-1ul, DATA, 0, DATA + 64}};
     struct rusage usage;
     int child = world_fork(w, 1);
@@ -118,12 +102,12 @@ static void wait_reports_and_reaps(void **state)
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), -ECHILD);
     assert_int_equal(w->fs_forks, 1);
     assert_int_equal(w->fs_exits, 1);
-    end(w);
+    world_end(w);
 }
 
 static void wait_selects(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int a = world_fork(w, 1), b = world_fork(w, 1), c = world_fork(w, 1);
 
     assert_int_equal(CALLS(w, c, CALL_setpgid, 0, 0), 0);
@@ -140,12 +124,12 @@ static void wait_selects(void **state)
     exit_process(w, a, 0);
     assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)a, 0x1000, 0, 0), -EFAULT); /* not reaped for that */
     assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)a, 0, 0, 0), a);
-    end(w);
+    world_end(w);
 }
 
 static void orphans_go_to_the_first_process(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1), grandchild = world_fork(w, child), dead = world_fork(w, child);
 
     exit_process(w, dead, 9);
@@ -153,12 +137,12 @@ static void orphans_go_to_the_first_process(void **state)
     assert_int_equal(CALLS(w, grandchild, CALL_getppid), 1);
     assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)dead, DATA, WNOHANG, 0), dead);
     assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)grandchild, 0, WNOHANG, 0), 0);
-    end(w);
+    world_end(w);
 }
 
 static void the_first_process_takes_all_along(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
 
     world_fork(w, child);
@@ -166,24 +150,24 @@ static void the_first_process_takes_all_along(void **state)
     exit_process(w, 1, 7);
     assert_int_equal(w->all_done_status, 7 << 8);
     assert_int_equal(w->fs_exits, 4);
-    end(w);
+    world_end(w);
 }
 
 static void ignored_children_reap_themselves(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     uint64_t ignore[4] = {(uint64_t)SIG_IGN};
 
     assert_true(world_poke(w, 1, DATA, ignore, sizeof ignore));
     assert_int_equal(CALLS(w, 1, CALL_rt_sigaction, SIGCHLD, DATA, 0, 8), 0);
     exit_process(w, world_fork(w, 1), 0);
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), -ECHILD);
-    end(w);
+    world_end(w);
 }
 
 static void fork_copies_memory_and_context(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     uint32_t word = 11;
     int child;
 
@@ -197,12 +181,12 @@ static void fork_copies_memory_and_context(void **state)
     word = 12;
     assert_true(world_poke(w, child, DATA, &word, sizeof word));
     assert_int_equal(word_at(w, 1, DATA), 11);
-    end(w);
+    world_end(w);
 }
 
 static void vfork_waits_for_exit(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct call call = {.nr = CALL_vfork, .pid = 1};
     uint32_t word = 5;
 
@@ -214,7 +198,7 @@ static void vfork_waits_for_exit(void **state)
     assert_int_equal(w->woken[(w->wakes - 1) % 64], CHANNEL(SERVICE_PROC, 1ul << 32 | 1)); /* for wait4, the latest */
     assert_int_equal(world_call(w, &call), 2);
     assert_int_equal(word_at(w, 1, DATA), 5); /* one space */
-    end(w);
+    world_end(w);
 }
 
 static void clone_flags(void **state)
@@ -231,7 +215,7 @@ static void clone_flags(void **state)
         {CLONE_PIDFD | SIGCHLD, -EINVAL},
         {SIGCHLD | 0x80, -EINVAL},
     };
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct call posix_spawn = {.nr = CALL_clone, .pid = 1, .arg = {CLONE_VM | CLONE_VFORK | SIGCHLD, DATA + 0x800}};
     long child;
 
@@ -255,7 +239,7 @@ static void clone_flags(void **state)
     assert_int_equal(w->thread[posix_spawn.done].context.regs.rsp, DATA + 0x800);
     exit_process(w, (int)posix_spawn.done, 0);
     assert_int_equal(world_call(w, &posix_spawn), posix_spawn.done);
-    end(w);
+    world_end(w);
 }
 
 static void a_failed_fork_leaves_nothing(void **state)
@@ -263,7 +247,7 @@ static void a_failed_fork_leaves_nothing(void **state)
     long r = -1, k = 0;
 
     for (; r < 0; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         uint64_t action[4] = {0x400000, 0x04000000, 0x400000};
         size_t blocks, frames;
 
@@ -283,14 +267,14 @@ static void a_failed_fork_leaves_nothing(void **state)
             assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), -ECHILD);
             assert_int_equal(world_fork(w, 1), 2);
         }
-        end(w);
+        world_end(w);
     }
     assert_true(k > 5);
 }
 
 static void fork_fails_when_fs_does(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     size_t blocks = w->live_blocks;
 
     w->fs_fork_fails = true;
@@ -298,13 +282,13 @@ static void fork_fails_when_fs_does(void **state)
     assert_int_equal(w->live_blocks, blocks);
     assert_int_equal(w->live_spaces, 1);
     assert_int_equal(w->live_threads, 1);
-    end(w);
+    world_end(w);
 }
 
 /* A tree of processes that forks and dies in a random order: pids are unique, and nothing is left. */
 static void fork_trees(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int alive[40] = {1}, count = 1;
     uint64_t seed = 7;
 
@@ -328,13 +312,13 @@ static void fork_trees(void **state)
     }
     while (CALLS(w, 1, CALL_wait4, -1ul, DATA, WNOHANG, 0) > 0)
         ;
-    end(w);
+    world_end(w);
 }
 
 /* Pids go round, and pass by those that are a process, a group or a session. */
 static void pids_are_not_used_twice(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int first = world_fork(w, 1), leader = world_fork(w, 1), member = world_fork(w, leader), pid = 0;
 
     assert_int_equal(CALLS(w, leader, CALL_setpgid, 0, 0), 0);
@@ -349,7 +333,7 @@ static void pids_are_not_used_twice(void **state)
         assert_int_equal(CALLS(w, 1, CALL_wait4, (uint64_t)pid, 0, 0, 0), pid);
     }
     assert_true(pid < 1000);
-    end(w);
+    world_end(w);
 }
 
 static void clocks(void **state)
@@ -362,7 +346,7 @@ static void clocks(void **state)
         {CLOCK_BOOTTIME, 7 * SECOND + 5},        {CLOCK_MONOTONIC_COARSE, 7 * SECOND + 5},
         {CLOCK_PROCESS_CPUTIME_ID, 3 * SECOND + 2}, {CLOCK_REALTIME_COARSE, WALL + 7 * SECOND + 5},
     };
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct timespec t;
     struct timeval v;
     struct tms tms;
@@ -385,7 +369,7 @@ static void clocks(void **state)
     assert_int_equal(tms.tms_stime, 200);
     assert_int_equal(CALLS(w, 1, CALL_getrusage, 5, DATA), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_getrusage, RUSAGE_SELF, DATA), 0);
-    end(w);
+    world_end(w);
 }
 
 static void put_timespec(struct world *w, uint64_t at, long seconds, long ns)
@@ -397,7 +381,7 @@ static void put_timespec(struct world *w, uint64_t at, long seconds, long ns)
 
 static void sleeping(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct call sleep = {.nr = CALL_nanosleep, .pid = 1, .arg = {DATA, DATA + 64}};
     struct call absolute = {.nr = CALL_clock_nanosleep, .pid = 1, .arg = {CLOCK_REALTIME, TIMER_ABSTIME, DATA}};
     struct timespec rest;
@@ -426,12 +410,12 @@ static void sleeping(void **state)
     put_timespec(w, DATA, 1, 0);
     assert_int_equal(CALLS(w, 1, CALL_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, DATA), 0); /* past */
     assert_int_equal(CALLS(w, 1, CALL_clock_nanosleep, 99, 0, DATA), -EINVAL);
-    end(w);
+    world_end(w);
 }
 
 static void futexes(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
     uint32_t value = 1;
     struct call a = {.nr = CALL_futex, .pid = 1, .arg = {DATA, FUTEX_WAIT, 1}};
@@ -459,14 +443,14 @@ static void futexes(void **state)
     a.flags = CALL_INTERRUPTED;
     assert_int_equal(world_call(w, &a), -ERESTART);
     assert_int_equal(CALLS(w, child, CALL_futex, DATA, FUTEX_WAKE, 1), 0); /* it waits no more */
-    end(w);
+    world_end(w);
 }
 
 /* A process ends with two locks held, one just being taken, and one that is another's: in memory shared with its parent. */
 static void locks_of_the_dead(void **state)
 {
     for (long k = NEVER; k < 12; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         uint64_t shared = (uint64_t)CALLS(w, 1, CALL_mmap, 0, 4096, 3, 0x21, -1ul, 0);
         uint64_t a = shared + 64, b = shared + 128, taken = shared + 192, other = shared + 256;
         uint64_t head[3] = {a, 32, taken}, to_b = b, to_other = other, to_head = shared;
@@ -490,14 +474,14 @@ static void locks_of_the_dead(void **state)
         assert_int_equal(word_at(w, 1, taken + 32), FUTEX_OWNER_DIED | FUTEX_WAITERS);
         assert_int_equal(word_at(w, 1, other + 32), 1);
         assert_int_equal(world_call(w, &wait), 0); /* woken */
-        end(w);
+        world_end(w);
     }
 }
 
 /* A list that goes in a circle, or nowhere. */
 static void a_hostile_list_ends(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     uint64_t circle[3] = {DATA + 64, 32, 0}, itself = DATA + 64, nowhere[3] = {0x1000, -1ul, 0x2000};
 
     assert_true(world_poke(w, 1, DATA, circle, sizeof circle) && world_poke(w, 1, DATA + 64, &itself, 8));
@@ -507,13 +491,13 @@ static void a_hostile_list_ends(void **state)
     assert_int_equal(CALLS(w, 1, CALL_wait4, -1ul, 0, 0, 0), 2);
     assert_true(world_poke(w, 1, DATA, nowhere, sizeof nowhere));
     assert_int_equal(CALLS(w, 1, CALL_set_robust_list, DATA, 24), 0);
-    end(w);
+    world_end(w);
 }
 
 static void random_bytes(void **state)
 {
     uint8_t first[200], second[200], child_bytes[200];
-    struct world *w = new_world(), *v = new_world();
+    struct world *w = world_with_proc(), *v = world_with_proc();
     int child = world_fork(w, 1);
 
     assert_int_equal(CALLS(w, 1, CALL_getrandom, DATA, 200, 0), 200);
@@ -527,13 +511,13 @@ static void random_bytes(void **state)
     assert_memory_not_equal(first, first + 64, 64);
     assert_int_equal(CALLS(w, 1, CALL_getrandom, DATA, 10, 0x100), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_getrandom, 0x1000, 10, 0), -EFAULT);
-    end(w);
-    end(v);
+    world_end(w);
+    world_end(v);
 }
 
 static void system_names(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct utsname name;
     char comm[16];
     uint64_t base;
@@ -564,12 +548,12 @@ static void system_names(void **state)
     assert_int_equal(CALLS(w, 1, CALL_sched_getaffinity, 0, 8, DATA), 8);
     assert_int_equal(word_at(w, 1, DATA), 1);
     assert_int_equal(CALLS(w, 1, CALL_sysinfo, DATA), 0);
-    end(w);
+    world_end(w);
 }
 
 static void limits(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct rlimit limit = {5, 6};
     int child;
 
@@ -588,7 +572,7 @@ static void limits(void **state)
     assert_int_equal(CALLS(w, 1, CALL_setrlimit, RLIMIT_NOFILE, DATA), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_getrlimit, 16, DATA), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_prlimit64, 99, 0, 0, 0), -ESRCH);
-    end(w);
+    world_end(w);
 }
 
 int main(void)

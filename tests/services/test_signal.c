@@ -37,22 +37,6 @@ struct frame {
     siginfo_t info;
 };
 
-static struct world *new_world(void)
-{
-    struct world *w = world_new();
-
-    world_start_proc(w);
-    return w;
-}
-
-static void end(struct world *w)
-{
-    if (w->all_done_status < 0)
-        CALLS(w, 1, CALL_exit_group, 0);
-    assert_int_equal(w->live_threads, 0);
-    world_free(w);
-}
-
 static void action(struct world *w, int pid, int signo, uint64_t handler, uint64_t flags, uint64_t mask)
 {
     struct kernel_action a = {handler, flags | SA_RESTORER_FLAG, RESTORER, mask};
@@ -95,20 +79,20 @@ static uint64_t mask_of(struct world *w, int pid)
 
 static void nothing_pending_writes_the_result(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct user_context *c = in_call(w, 1, CALL_getpid);
 
     assert_false(proc_pending(w->proc, 1));
     assert_int_equal(world_deliver(w, 1, 77), 0);
     assert_int_equal(c->regs.rax, 77);
     assert_int_equal(c->regs.vector, VECTOR_SYSCALL_ENTRY);
-    end(w);
+    world_end(w);
 }
 
 /* A frame, looked at with the host's headers, then sigreturn: everything is as it was. */
 static void frame_round_trip(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct user_context before, *c;
     struct frame f;
     ucontext_t uc = {0};
@@ -169,12 +153,12 @@ static void frame_round_trip(void **state)
     assert_memory_equal(c->fx, before.fx, 512);
     assert_int_equal(mask_of(w, 1), 0);
     assert_false(proc_pending(w->proc, 1));
-    end(w);
+    world_end(w);
 }
 
 static void sigreturn_trusts_nothing(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct user_context *c;
     ucontext_t uc = {0};
     uint64_t at = DATA + 0x1000;
@@ -205,14 +189,14 @@ static void sigreturn_trusts_nothing(void **state)
     CALLS(w, 1, CALL_rt_sigreturn);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGSEGV);
-    end(w);
+    world_end(w);
 
-    w = new_world(); /* no frame at all */
+    w = world_with_proc(); /* no frame at all */
     in_call(w, 1, CALL_rt_sigreturn)->regs.rsp = 0x10;
     CALLS(w, 1, CALL_rt_sigreturn);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGSEGV);
-    end(w);
+    world_end(w);
 }
 
 /* result × SA_RESTART × handler or none: where the program goes on. */
@@ -231,7 +215,7 @@ static void restarts(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         struct user_context *c;
         uint64_t rip, rax;
 
@@ -249,13 +233,13 @@ static void restarts(void **state)
         }
         if (rip != (cases[i].rax ? RIP : RIP - 2) || rax != (uint64_t)cases[i].rax)
             fail_msg("case %zu: rip %lx rax %ld", i, rip, (long)rax);
-        end(w);
+        world_end(w);
     }
 }
 
 static void blocked_signals_wait(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     uint64_t set = 1ul << (SIGUSR1 - 1) | 1ul << (SIGKILL - 1), pending;
     struct user_context *c;
 
@@ -282,13 +266,13 @@ static void blocked_signals_wait(void **state)
     assert_int_equal(pending, 0);
     assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, 9, DATA, 0, 8), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, 0, DATA, 0, 4), -EINVAL);
-    end(w);
+    world_end(w);
 }
 
 /* Real-time signals queue, in order, each with its sender. */
 static void real_time_signals_queue(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
     struct user_context *c;
 
@@ -308,13 +292,13 @@ static void real_time_signals_queue(void **state)
     }
     assert_int_equal(world_deliver(w, 1, 0), 0);
     assert_int_equal(c->regs.rip, RIP);
-    end(w);
+    world_end(w);
 }
 
 /* No handler runs any more, whatever its number. */
 static void sigkill_comes_first(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     size_t copies;
 
     action(w, 1, SIGHUP, HANDLER, 0, 0);
@@ -325,7 +309,7 @@ static void sigkill_comes_first(void **state)
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->copies_out, copies);
     assert_int_equal(w->all_done_status, SIGKILL);
-    end(w);
+    world_end(w);
 }
 
 /* signal × default action. */
@@ -339,7 +323,7 @@ static void default_actions(void **state)
                  {SIGSTOP, CALL_WAIT}, {SIGTSTP, CALL_WAIT}, {34, 1}, {64, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         int child = world_fork(w, 1);
 
         assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, (uint64_t)cases[i].signo), 0);
@@ -353,13 +337,13 @@ static void default_actions(void **state)
             assert_true(world_peek(w, 1, DATA, &status, 4));
             assert_true(WIFSIGNALED(status) && WTERMSIG(status) == cases[i].signo);
         }
-        end(w);
+        world_end(w);
     }
 }
 
 static void stop_and_continue(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
     struct call stopped = {.pid = child};
     bool woken = false;
@@ -391,12 +375,12 @@ static void stop_and_continue(void **state)
     assert_int_equal(world_deliver(w, child, 9), CALL_WAIT);
     assert_int_equal(CALLS(w, 1, CALL_kill, (uint64_t)child, SIGKILL), 0);
     assert_int_equal(world_deliver(w, child, 9), 1);
-    end(w);
+    world_end(w);
 }
 
 static void handler_flags(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct user_context *c;
 
     action(w, 1, SIGUSR1, HANDLER, SA_NODEFER | SA_RESETHAND, 0);
@@ -408,12 +392,12 @@ static void handler_flags(void **state)
     CALLS(w, 1, CALL_kill, 1, SIGUSR1); /* now at its default */
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGUSR1);
-    end(w);
+    world_end(w);
 }
 
 static void alternate_stack(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     stack_t stack = {.ss_sp = (void *)(DATA + 0x1000), .ss_size = 0x1000};
     struct user_context *c;
     uint64_t first;
@@ -439,9 +423,9 @@ static void alternate_stack(void **state)
     CALLS(w, 1, CALL_kill, 1, SIGUSR1); /* full: a SIGSEGV that cannot be handled */
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGSEGV);
-    end(w);
+    world_end(w);
 
-    w = new_world(); /* SS_AUTODISARM: gone while the handler runs, back when it returns */
+    w = world_with_proc(); /* SS_AUTODISARM: gone while the handler runs, back when it returns */
     stack = (stack_t){.ss_sp = (void *)(DATA + 0x1000), .ss_size = 0x1000, .ss_flags = (int)(1u << 31)};
     assert_true(world_poke(w, 1, DATA, &stack, sizeof stack));
     assert_int_equal(CALLS(w, 1, CALL_sigaltstack, DATA, 0), 0);
@@ -459,16 +443,16 @@ static void alternate_stack(void **state)
     assert_true(world_peek(w, 1, DATA, &stack, sizeof stack));
     assert_int_equal(stack.ss_size, 0x1000);
     assert_int_equal(stack.ss_flags, (int)(1u << 31));
-    end(w);
+    world_end(w);
 
-    w = new_world();
+    w = world_with_proc();
     stack = (stack_t){.ss_sp = (void *)DATA, .ss_size = 100};
     assert_true(world_poke(w, 1, DATA, &stack, sizeof stack));
     assert_int_equal(CALLS(w, 1, CALL_sigaltstack, DATA, 0), -ENOMEM);
     stack.ss_flags = 77;
     assert_true(world_poke(w, 1, DATA, &stack, sizeof stack));
     assert_int_equal(CALLS(w, 1, CALL_sigaltstack, DATA, 0), -EINVAL);
-    end(w);
+    world_end(w);
 }
 
 /* vector × error × vm's word: signal, code, address. */
@@ -495,7 +479,7 @@ static void exceptions(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         struct user_context *c;
         siginfo_t info;
         uint64_t cr2, trapno;
@@ -515,13 +499,13 @@ static void exceptions(void **state)
             cr2 != (cases[i].vector == 14 ? 0x1234 : 0))
             fail_msg("case %zu: signal %d code %d address %p trapno %lu cr2 %lx", i, info.si_signo, info.si_code,
                      info.si_addr, trapno, cr2);
-        end(w);
+        world_end(w);
     }
 }
 
 static void a_fault_cannot_be_blocked_or_ignored(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     uint64_t all = -1ul;
 
     action(w, 1, SIGSEGV, HANDLER, 0, 0);
@@ -531,22 +515,22 @@ static void a_fault_cannot_be_blocked_or_ignored(void **state)
     proc_exception(w->proc, 1, 14, 4, 0x1234);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGSEGV);
-    end(w);
+    world_end(w);
 
-    w = new_world();
+    w = world_with_proc();
     action(w, 1, SIGILL, (uint64_t)SIG_IGN, 0, 0);
     in_call(w, 1, 0)->regs.vector = 6;
     proc_exception(w->proc, 1, 6, 0, 0);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGILL);
-    end(w);
+    world_end(w);
 
-    w = new_world(); /* no frame left: by hand */
+    w = world_with_proc(); /* no frame left: by hand */
     in_call(w, 1, 0)->regs.vector = 14;
     proc_exception(w->proc, 1, 14, PROC_FAULT(-ENOMEM), 0x1234);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGKILL);
-    end(w);
+    world_end(w);
 }
 
 static void a_frame_that_does_not_fit_kills(void **state)
@@ -554,7 +538,7 @@ static void a_frame_that_does_not_fit_kills(void **state)
     static const uint64_t stacks[] = {0x1000, 0, 100, 0x7fffffffffffff00ul, -8ul, 0x400800};
 
     for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
 
         action(w, 1, SIGUSR1, HANDLER, 0, 0);
         action(w, 1, SIGSEGV, HANDLER, 0, 0);
@@ -562,13 +546,13 @@ static void a_frame_that_does_not_fit_kills(void **state)
         in_call(w, 1, CALL_kill)->regs.rsp = stacks[i];
         assert_int_equal(world_deliver(w, 1, 0), 1);
         assert_int_equal(w->all_done_status, SIGSEGV);
-        end(w);
+        world_end(w);
     }
 }
 
 static void sigsuspend_and_pause(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct call call = {.nr = CALL_rt_sigsuspend, .pid = 1, .arg = {DATA, 8}};
     uint64_t blocked = 1ul << (SIGUSR1 - 1), none = 0, saved;
     struct user_context *c;
@@ -592,9 +576,9 @@ static void sigsuspend_and_pause(void **state)
     assert_int_equal(world_call(w, &call), CALL_WAIT);
     call.flags = CALL_INTERRUPTED;
     assert_int_equal(world_call(w, &call), -514);
-    end(w);
+    world_end(w);
 
-    w = new_world(); /* interrupted without a handler: the mask comes back, and the call begins again */
+    w = world_with_proc(); /* interrupted without a handler: the mask comes back, and the call begins again */
     call = (struct call){.nr = CALL_rt_sigsuspend, .pid = 1, .arg = {DATA, 8}};
     assert_true(world_poke(w, 1, DATA, &blocked, 8));
     assert_int_equal(world_call(w, &call), CALL_WAIT);
@@ -605,12 +589,12 @@ static void sigsuspend_and_pause(void **state)
     assert_int_equal(c->regs.rip, RIP - 2);
     assert_int_equal(c->regs.rax, CALL_rt_sigsuspend);
     assert_int_equal(mask_of(w, 1), 0);
-    end(w);
+    world_end(w);
 }
 
 static void kill_targets(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int a = world_fork(w, 1), b = world_fork(w, 1);
 
     assert_int_equal(CALLS(w, a, CALL_setpgid, 0, 0), 0);
@@ -630,12 +614,12 @@ static void kill_targets(void **state)
     assert_int_equal(world_request(w, SERVICE_PROC, PROC_SIGNAL, 99, SIGPIPE, 0, 0, 0, 0, 0), -ESRCH);
     assert_int_equal(world_request(w, SERVICE_PROC, PROC_SIGNAL, 1, SIGPIPE, 0, 0, 0, 0, 0), 0);
     assert_true(proc_pending(w->proc, 1));
-    end(w);
+    world_end(w);
 }
 
 static void timers(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     struct itimerval timer = {.it_interval = {1, 0}, .it_value = {2, 500000}}, old;
     int child = world_fork(w, 1);
 
@@ -667,12 +651,12 @@ static void timers(void **state)
     assert_int_equal(proc_next_timer(w->proc), CALL_FOREVER);
     assert_int_equal(world_deliver(w, 1, 0), 1);
     assert_int_equal(w->all_done_status, SIGALRM);
-    end(w);
+    world_end(w);
 }
 
 static void child_signals(void **state)
 {
-    struct world *w = new_world();
+    struct world *w = world_with_proc();
     int child = world_fork(w, 1);
     struct user_context *c;
     siginfo_t info;
@@ -687,7 +671,7 @@ static void child_signals(void **state)
     assert_int_equal(info.si_pid, child);
     assert_int_equal(info.si_status, 42);
     assert_int_equal(info.si_utime, 100);
-    end(w);
+    world_end(w);
 }
 
 /* One scene; a WAIT at each of its copies changes nothing, and a failed allocation loses no signal. */
@@ -712,7 +696,7 @@ static void waits_and_failures(void **state)
     long places = 1;
 
     for (long k = 0; k < places; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
 
         action(w, 1, SIGUSR1, HANDLER, 0, 0);
         action(w, 1, SIGUSR2, HANDLER, 0, 0);
@@ -720,11 +704,11 @@ static void waits_and_failures(void **state)
         w->wait_at = k;
         deliver_all(w, in_call(w, 1, CALL_kill));
         places = w->waits;
-        end(w);
+        world_end(w);
     }
     assert_int_equal(places, 8);
     for (long k = 0; k < 6; k++) {
-        struct world *w = new_world();
+        struct world *w = world_with_proc();
         struct user_context *c = in_call(w, 1, CALL_kill);
         uint8_t byte;
 
@@ -734,7 +718,7 @@ static void waits_and_failures(void **state)
         world_quiet(w);
         w->fail_at = k;
         deliver_all(w, c);
-        end(w);
+        world_end(w);
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "sim/trace/trace.h"
 #include "tests/sim/guest.h"
+#include "tests/trace_sums.h"
 
 #define P(offset) "[" AT(GUEST_PARAM) " + " #offset "]"
 #define PROBE(number) "mov eax, 0x52494e47; mov ecx, " #number "; xor edx, edx; cpuid;"
@@ -23,31 +24,6 @@
 #define STACK (GUEST_USER + 0x3000)
 
 /* ---- adding up ---- */
-
-static const struct {
-    enum trace_figure figure;
-    enum counter counter;
-} counted[] = {
-    {FIGURE_INSTRUCTIONS, COUNTER_instructions},   {FIGURE_DTLB_MISSES, COUNTER_dtlb_misses},
-    {FIGURE_ITLB_MISSES, COUNTER_itlb_misses},     {FIGURE_L1D_MISSES, COUNTER_l1d_misses},
-    {FIGURE_COPIES, COUNTER_copies},               {FIGURE_BYTES_COPIED, COUNTER_bytes_copied},
-    {FIGURE_MODE_SWITCHES, COUNTER_mode_switches}, {FIGURE_CONTEXT_SWITCHES, COUNTER_context_switches},
-};
-
-static void add(struct trace_figures *sum, const struct trace_figures *more)
-{
-    for (unsigned i = 0; i < FIGURE_COUNT; i++)
-        sum->value[i] += more->value[i];
-}
-
-static void is_result(const struct trace_figures *sum, const struct machine_result *r)
-{
-    for (unsigned c = 0; c < CAUSE_COUNT; c++)
-        assert_int_equal(sum->value[c], r->causes[c]);
-    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
-        assert_int_equal(sum->value[counted[i].figure], r->counters.value[counted[i].counter]);
-    assert_int_equal(trace_cycles(sum), r->counters.value[COUNTER_cycles]);
-}
 
 /* On one CPU a stretch ends where the next begins, or before, if the CPU was halted. */
 static void stretches_follow(const struct trace_result *t)
@@ -65,16 +41,11 @@ static void stretches_follow(const struct trace_result *t)
 static const struct trace_result *checked(const struct guest *guest)
 {
     const struct trace_result *t = machine_trace(guest->machine);
-    struct trace_figures events = {0}, accounts = {0};
+    const struct machine_result *result = machine_result(guest->machine);
 
     assert_non_null(t);
     assert_false(t->failed);
-    for (size_t i = 0; i < t->event_count; i++)
-        add(&events, &t->events[i].figures);
-    for (size_t i = 0; i < t->account_count; i++)
-        add(&accounts, &t->accounts[i].figures);
-    is_result(&events, machine_result(guest->machine));
-    is_result(&accounts, machine_result(guest->machine));
+    recording_adds_up(t, result->causes, result->counters.value);
     stretches_follow(t);
     return t;
 }

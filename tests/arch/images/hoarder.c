@@ -20,7 +20,7 @@
 #include "abi/boot.h"
 #include "abi/devices.h"
 #include "arch-exo/lib/exo_call.h"
-#include "arch-exo/lib/log.h"
+#include "guest/ring3/log.h"
 
 #define PAGE 4096ul
 #define BATCH 128

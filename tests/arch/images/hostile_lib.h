@@ -13,7 +13,7 @@
 #include "abi/boot.h"
 #include "abi/devices.h"
 #include "arch-exo/lib/exo_call.h"
-#include "arch-exo/lib/log.h"
+#include "guest/ring3/log.h"
 #include "tests/arch/images/exo_outcome.h"
 
 #define EPERM 1

@@ -6,7 +6,6 @@
  * victim silence | deaf: calls a hostile fsd that does not answer.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/arch/images/hostile.h"
+#include "tests/arch/programs/stand_by.h"
 
 #define PAGE 4096
 #define GRANTED 2048
@@ -73,30 +73,6 @@ static unsigned all_attacks(long nr)
 }
 
 /* ---- the bystander ---- */
-
-static int file_is_right(unsigned round)
-{
-    char in[3000], out[3000];
-    int fd = open("/tmp/bystander", O_RDWR | O_CREAT | O_TRUNC, 0600), good;
-
-    memset(out, (int)('a' + round % 26), sizeof out);
-    good = fd >= 0 && write(fd, out, sizeof out) == sizeof out && lseek(fd, 0, SEEK_SET) == 0 &&
-           read(fd, in, sizeof in) == sizeof in && memcmp(in, out, sizeof in) == 0;
-    return close(fd) == 0 && unlink("/tmp/bystander") == 0 && good;
-}
-
-static int pipe_is_right(unsigned round)
-{
-    int ends[2], good;
-    unsigned got = 0;
-
-    if (pipe(ends))
-        return 0;
-    good = write(ends[1], &round, sizeof round) == sizeof round && read(ends[0], &got, sizeof got) == sizeof got;
-    close(ends[0]);
-    close(ends[1]);
-    return good && got == round;
-}
 
 static void stand_by(void)
 {

@@ -19,8 +19,8 @@
 
 #define SERVER_ON_HOST
 #include "abi/devices.h"
-#include "arch-micro/server/memory.h"
 #include "arch-micro/server/parts.h"
+#include "guest/ring3/memory.h"
 
 enum { PROCD, VMD, FSD, BLKD, TTYD, RSD };
 #define NS(n) ((n)*1000ul)
