@@ -19,6 +19,7 @@
 
 #include "tests/cli/command.h"
 
+#define NOBODY 65534
 #define OUTPUT_MAX (1 << 20)
 #define SECONDS_MAX 120
 
@@ -112,6 +113,23 @@ struct result run_as(uid_t user, const char *const argv[], bool three)
 struct result run(const char *const argv[], bool three)
 {
     return run_as(0, argv, three);
+}
+
+uid_t not_root(void)
+{
+    return geteuid() == 0 ? NOBODY : 0;
+}
+
+bool reached_by(uid_t user)
+{
+    char *here = realpath("sim/cpus", NULL);
+    const char *const argv[] = {"/usr/bin/test", "-r", here, NULL};
+    struct result r = run_as(user, argv, false);
+    bool reached = r.status == 0;
+
+    release(&r);
+    free(here);
+    return reached;
 }
 
 void release(struct result *r)

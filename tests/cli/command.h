@@ -32,6 +32,10 @@ char *read_back(const char *name);
 /* Runs a command as `user` (0: as we are); with `three`, descriptor 3 is open. */
 struct result run_as(uid_t user, const char *const argv[], bool three);
 struct result run(const char *const argv[], bool three);
+/* Who may not write where root may: nobody, or we ourselves if we are not root. */
+uid_t not_root(void);
+/* Whether `user` gets to this tree: not if it is below a folder that is root's alone. */
+bool reached_by(uid_t user);
 void release(struct result *r);
 
 #endif

@@ -235,7 +235,7 @@ static struct world *world_with(const struct program *p)
     return w;
 }
 
-static void world_end(struct world *w)
+static void end_world(struct world *w)
 {
     for (int pid = 1; pid < 10; pid++)
         if (w->thread[pid].space)
@@ -300,7 +300,8 @@ static size_t instruction_of(const struct program *p, size_t at)
 static bool never_returns(const struct program *p, size_t call)
 {
     static const char *const names[] = {"__stack_chk_fail", "abort", "__assert_fail", "__libc_fatal", "__fortify_fail",
-                                        "_exit", "_Exit", "exit", "__chk_fail", "__libc_assert_fail"};
+                                        "_exit", "_Exit", "exit", "__chk_fail", "__libc_assert_fail",
+                                        "_dl_signal_error", "_dl_signal_exception"};
     int32_t displacement;
 
     memcpy(&displacement, p->text.data + call + 1, 4);
@@ -377,7 +378,7 @@ static void most_sites_can_be_patched(void **state)
         print_message("%-8s %zu of %zu sites\n", p->name, patched, sites);
         check_all_dead(p, w);
         assert_true(patched * 4 >= sites * 3);
-        world_end(w);
+        end_world(w);
         program_close(p);
     }
 }
@@ -415,7 +416,7 @@ static void hot_sites_are_patched(void **state)
                 fail_msg("%s: %s at %#lx", p->name, hot[i].function, p->text.address + at);
         }
         functions += found > 0;
-        world_end(w);
+        end_world(w);
         program_close(p);
     }
     assert_true(functions >= 10); /* another libc may have other names for some */
@@ -534,7 +535,7 @@ static void single_cases(void **state)
             fail_msg("%s: changed", s->name);
         if (s->patched && (now[s->site] != 0xeb || !arrives(w, 1, site)))
             fail_msg("%s: not patched", s->name);
-        world_end(w);
+        end_world(w);
     }
 }
 
@@ -555,7 +556,7 @@ static void only_text_is_patched(void **state)
     patch_site(1, 1);
     patch_site(1, -1ul);
     patch_site(9, TEXT + 0x102); /* nobody */
-    world_end(w);
+    end_world(w);
 }
 
 static void a_patch_lives_as_long_as_its_space(void **state)
@@ -582,7 +583,7 @@ static void a_patch_lives_as_long_as_its_space(void **state)
     assert_int_equal(byte_at(w, 1, site + 8), 0x0f);
     patch_site(1, site + 2);
     assert_true(arrives(w, 1, site));
-    world_end(w);
+    end_world(w);
 }
 
 /* At whatever allocation memory runs out, the site is whole: patched or not. */
@@ -602,7 +603,7 @@ static void no_memory_leaves_the_site(void **state)
             assert_int_equal(byte_at(w, 1, TEXT + 0x103), 0xcc);
         patch_site(1, TEXT + 0x102); /* and is not given up */
         assert_true(arrives(w, 1, TEXT + 0x100));
-        world_end(w);
+        end_world(w);
         assert_true(k < 100);
     }
 }
@@ -619,7 +620,7 @@ static void a_refusal_is_remembered(void **state)
     patch_site(1, TEXT + 0x102);
     assert_true(first > 2);
     assert_int_equal(w->waits, first + 1);
-    world_end(w);
+    end_world(w);
 }
 
 /* Random texts of what matters to the decoder and the window, most of them refused: nothing but the site and bytes that
@@ -656,7 +657,7 @@ static void random_texts(void **state)
             if (now[at] != snippet_text[at] && at != site && at != site + 1)
                 assert_non_null(memchr(padding, snippet_text[at], sizeof padding)); /* its NUL, too */
         patched += arrives(w, 1, TEXT + site);
-        world_end(w);
+        end_world(w);
     }
     assert_true(patched > texts / 100 && patched < texts);
 }
@@ -704,7 +705,7 @@ static void a_patched_site_runs(void **state)
             fail_msg("case %zu", i);
         munmap((void *)TEXT, TEXT_BYTES);
         munmap((void *)stubs, 4 * PAGE);
-        world_end(w);
+        end_world(w);
     }
 }
 
