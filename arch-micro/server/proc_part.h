@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch-micro/server/proc_part.h: the placement of proc, in three files: proc_part.c is results, exceptions and signals
- * on their way to programs, proc_tasks.c is programs' threads, proc_boot.c is the first and the last moments.
+ * arch-micro/server/proc_part.h: the placement of proc: proc_part.c is the part itself; proc_boot.c starts process 1,
+ * proc_answer.c is results and signals on their way to programs, proc_tasks.c is programs' threads, proc_end.c the last
+ * moments. Each uses those behind it in this order.
  */
 #ifndef RINGSIDE_ARCH_MICRO_SERVER_PROC_PART_H
 #define RINGSIDE_ARCH_MICRO_SERVER_PROC_PART_H
@@ -17,7 +18,7 @@ struct proc_placement {
 
 extern struct proc_placement proc_placement;
 
-/* proc_part.c */
+/* proc_answer.c */
 /* Answers a program's call whose context is as it is to be: with `result` in RAX, unless it was replaced as a whole. */
 struct reply proc_leave_to(struct entry *entry, long result);
 /* Delivers what is pending, entry->result being the result of the program's call; then answers. */
@@ -34,6 +35,8 @@ void task_name(int pid, const char *path);
 
 /* proc_boot.c */
 void proc_boot(void);
+
+/* proc_end.c */
 void proc_shutdown(int status);
 
 #endif

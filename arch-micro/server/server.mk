@@ -5,7 +5,7 @@
 
 SERVERS := procd vmd fsd blkd ttyd rsd osd
 
-SERVER_SOURCES_procd := proc_part proc_tasks proc_boot procd
+SERVER_SOURCES_procd := proc_part proc_boot proc_answer proc_tasks proc_end procd
 SERVER_SERVICES_procd := proc boot
 SERVER_SOURCES_vmd := vm_part vmd
 SERVER_SERVICES_vmd := vm
@@ -15,7 +15,7 @@ SERVER_SOURCES_blkd := blk_part blkd
 SERVER_SERVICES_blkd := blk virtio
 SERVER_SOURCES_ttyd := tty_part ttyd
 SERVER_SERVICES_ttyd := tty virtio
-SERVER_SOURCES_osd := blk_part tty_part fs_part vm_part proc_part proc_tasks proc_boot osd
+SERVER_SOURCES_osd := blk_part tty_part fs_part vm_part proc_part proc_boot proc_answer proc_tasks proc_end osd
 SERVER_SERVICES_osd := proc vm fs pipe tty blk virtio boot
 
 # linked by all that have services
