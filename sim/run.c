@@ -264,7 +264,7 @@ static void idle(struct cpu *cpu)
     const struct cpu *other = slowest(m, cpu);
 
     if (spin_is_for_ever(m)) {
-        run_crash(cpu, "every CPU is halted and nothing can wake one");
+        run_crash(cpu, "every CPU is halted and nothing can wake one: programs wait for each other, or a wake-up was lost");
         return;
     }
     if (other && wake_time(other) < next) {
