@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/execute/trap.c: Unicorn's hooks for SYSCALL, exceptions and unknown instructions, and the
+ * sim/execute/trap.c: Unicorn's hooks for SYSCALL, SYSENTER, exceptions and unknown instructions, and the
  * two instructions that the machine executes in their stead: RDTSC at CPL 3 (CR4.TSD is
  * set, so it faults here; answered from the cycle clock) and INVPCID (Unicorn lacks it).
  */
@@ -33,6 +33,21 @@ static void on_syscall(uc_engine *uc, void *user)
     deliver_exception(cpu, 6, 0, false);
     rip = engine_get(&cpu->engine, UC_X86_REG_RIP); /* the engine adds the length after this hook */
     engine_set(&cpu->engine, UC_X86_REG_RIP, rip - length);
+    finish_hook(cpu);
+}
+
+/* No kernel here sets IA32_SYSENTER_CS: #GP(0) (SDM vol. 2B, SYSENTER). The engine has not stored RIP, but the instruction
+ * ends its block. */
+static void on_sysenter(uc_engine *uc, void *user)
+{
+    struct cpu *cpu = user;
+    const struct block *b = cpu->block;
+    uint64_t length = b->last_bytes;
+
+    (void)uc;
+    engine_set(&cpu->engine, UC_X86_REG_RIP, cpu->block_pc + block_last(b));
+    deliver_exception(cpu, VECTOR_GP, 0, false);
+    engine_set(&cpu->engine, UC_X86_REG_RIP, engine_get(&cpu->engine, UC_X86_REG_RIP) - length); /* it is added after this hook */
     finish_hook(cpu);
 }
 
@@ -173,6 +188,8 @@ bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
     uc_hook hook;
     uc_err err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_syscall, cpu, 1, 0, UC_X86_INS_SYSCALL);
 
+    if (!err)
+        err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)on_sysenter, cpu, 1, 0, UC_X86_INS_SYSENTER);
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_INTR, (void *)on_exception, cpu, 1, 0);
     if (!err)

@@ -90,6 +90,8 @@ S(s_write_tss, "mov eax, 0x92004; mov [rax], rax");
 S(s_read_idt, "mov eax, 0x91000; mov rax, [rax]");
 S(s_load_then_read, "mov eax, 0x23; mov ds, eax; jmp 1f; 1: mov eax, 0x90000; mov rax, [rax]");
 S(s_vex_syscall, ".byte 0xc4, 0x21, 0xf0, 0x05");
+S(s_sysenter, "mov eax, 1; mov ecx, 2; sysenter; mov eax, 3");
+S(s_prefixed_sysenter, "mov eax, 1; .byte 0x66, 0x48; sysenter");
 S(s_lock_btc, ".byte 0xf0, 0x0f, 0xbb, 0xc1");
 S(s_write_fsbase, "wrfsbase rax");
 S(s_lock_nop, ".byte 0xf0, 0x90");
@@ -166,6 +168,8 @@ static const struct row rows[] = {
     ROW(read_idt, 3, 14, 5, 5),
     ROW(load_then_read, 3, 14, 5, 14),
     BOTH(vex_syscall, 6, 0, 0), /* the engine takes this for SYSCALL */
+    BOTH(sysenter, 13, 0, 10),
+    BOTH(prefixed_sysenter, 13, 0, 5),
     BOTH(lock_btc, 6, 0, 0), /* the engine gives up on this one */
     RING0_ONLY(wbinvd, 0),
     RING0_ONLY(invd, 0),
