@@ -55,6 +55,10 @@ struct fs_identity {
 enum proc_request {
     PROC_SIGNAL = 1, /* pid (or -process group), arg0 = signal, arg1 = si_code, arg2 = si_addr: send it (SIGPIPE from fs, …) */
     PROC_PENDING,    /* pid: 1 if an unblocked signal is pending, else 0 */
+    PROC_MASK,       /* pid, arg0 = signal mask: in force until PROC_MASK_END, for a wait; 1 if a signal is due under it,
+                        else 0 */
+    PROC_MASK_END,   /* pid, arg0 = 1: the wait was interrupted. The mask from before comes back, but not before the
+                        handler of what interrupted */
 };
 
 /* vm: address spaces. A space belongs to one pid, or to two between vfork and exec. */
