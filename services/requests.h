@@ -25,6 +25,7 @@ enum fs_request {
     FS_RELEASE,    /* arg0 = handle: one reference less */
     FS_READ_AT,    /* arg0 = handle, arg1 = offset, data_out: bytes read, short at end of file. (W) */
     FS_STAT_OF,    /* arg0 = handle, data_out = struct fs_identity */
+    FS_LIMIT,      /* pid, arg0 = RLIMIT_NOFILE or RLIMIT_FSIZE, arg1 = the soft limit; the child of FS_FORK has it too */
     /* For who moves a file's data between the disk and its own memory. Offsets and bytes are multiples of FS_BLOCK. */
     FS_EXTENT_OF,      /* arg0 = handle, arg1 = offset, arg2 = bytes of interest, data_out = struct fs_extent: where
                           that lies on the disk, which has what the file has: no more than is in a row there. (W) */
@@ -79,6 +80,8 @@ enum vm_request {
     VM_RESERVE,    /* pid, arg0 = a mapped address, arg1 = bytes, arg2 = PROT_*: the address of a sealed area of zeros
                       below that one, which the program cannot unmap or change; the same one if there is one already,
                       -EEXIST if that has another size or protection */
+    VM_LIMIT,      /* pid, arg0 = RLIMIT_AS, RLIMIT_DATA or RLIMIT_STACK, arg1 = the soft limit in bytes; the child of
+                      VM_FORK or VM_SHARE has it too, and VM_EXEC keeps it */
 };
 #define VM_ANON_STACK 1 /* grows down: faults below it, within the stack limit, extend it */
 #define VM_POKE_TEXT 1 /* only text: of a file, executable, not writable; else -EACCES */

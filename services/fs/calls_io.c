@@ -161,10 +161,11 @@ static long send_piece(struct fs *fs, struct call *call, struct file *in, struct
 {
     uint64_t size = in->inode->d->size, offset = from % BLOCK_SIZE, n = BLOCK_SIZE - offset;
     const uint8_t *data;
-    long r;
+    long r = fs->size_limits ? size_room(fs, call, out->pos, left) : (long)left;
 
-    if (from >= size)
-        return 0;
+    if (from >= size || r < 0)
+        return from >= size ? 0 : r;
+    left = (uint64_t)r;
     r = regular_block(fs, call, in->inode, from / BLOCK_SIZE, (left + BLOCK_SIZE - 1) / BLOCK_SIZE, &data);
     if (r)
         return r;
@@ -277,6 +278,14 @@ long op_lseek(void *service, struct call *call)
     }
 }
 
+/* Only what makes the file longer has a limit. */
+static long resize(struct fs *fs, struct call *call, struct inode *ip, uint64_t size)
+{
+    long r = fs->size_limits && size > ip->d->size ? size_room(fs, call, size - 1, 1) : 0;
+
+    return r < 0 ? r : inode_resize(fs, call, ip, size);
+}
+
 long op_ftruncate(void *service, struct call *call)
 {
     struct fs *fs = service;
@@ -286,7 +295,7 @@ long op_ftruncate(void *service, struct call *call)
         return -EBADF;
     if ((int64_t)call->arg[1] < 0 || file->kind != FILE_REGULAR || !file_writable(file))
         return -EINVAL;
-    return inode_resize(fs, call, file->inode, call->arg[1]);
+    return resize(fs, call, file->inode, call->arg[1]);
 }
 
 long op_truncate(void *service, struct call *call)
@@ -299,7 +308,7 @@ long op_truncate(void *service, struct call *call)
         return r;
     if (S_ISDIR(ip->d->mode))
         return -EISDIR;
-    return S_ISREG(ip->d->mode) ? inode_resize(fs, call, ip, call->arg[1]) : -EINVAL;
+    return S_ISREG(ip->d->mode) ? resize(fs, call, ip, call->arg[1]) : -EINVAL;
 }
 
 #define FADV_DONTNEED 4
@@ -358,7 +367,7 @@ long op_fallocate(void *service, struct call *call)
         return -EFBIG;
     if (call->arg[1] & FALLOC_FL_KEEP_SIZE || end <= file->inode->d->size)
         return 0;
-    return inode_resize(fs, call, file->inode, end);
+    return resize(fs, call, file->inode, end);
 }
 
 /* ---- durability ---- */

@@ -163,6 +163,10 @@ struct process *process_of(struct fs *fs, int pid); /* NULL without memory: made
 long process_fork(struct fs *fs, int child, int parent);
 void process_exec(struct fs *fs, struct process *p);
 void process_exit(struct fs *fs, struct process *p);
+/* A limit of setrlimit is told; how much of `bytes` may be written at `pos` under RLIMIT_FSIZE, or -EFBIG. */
+long process_limit(struct fs *fs, struct process *p, uint64_t resource, uint64_t limit);
+long size_room(struct fs *fs, struct call *call, uint64_t pos, uint64_t bytes);
+void signal_caller(struct fs *fs, struct call *call, int signo);
 struct file *file_create(struct fs *fs, int kind, uint32_t flags); /* one reference; NULL: too many */
 void file_release(struct fs *fs, struct file *file);
 struct file *file_of_handle(struct fs *fs, uint64_t handle);

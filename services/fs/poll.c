@@ -140,7 +140,7 @@ static long do_poll(struct fs *fs, struct call *call)
 {
     struct process *p = process_of(fs, call->pid);
     uint64_t count = (uint32_t)call->arg[1];
-    long r = !p ? -ENOMEM : count > FD_LIMIT ? -EINVAL : poll_pass(fs, call, p, count, 0);
+    long r = !p ? -ENOMEM : count > p->fd_limit ? -EINVAL : poll_pass(fs, call, p, count, 0);
 
     if (r)
         return r;

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -121,6 +123,69 @@ static long lock(struct fs_rig *r, int pid, long fd, int command, short type, of
     if (out)
         *out = f;
     return result;
+}
+
+/* ---- limits ---- */
+
+static void test_descriptor_limit(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = create(r, "/f", "x");
+    struct pollfd p[7] = {{-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    int ends[2];
+
+    assert_int_equal(sys(r, dup2, fd, 9), 9);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_NOFILE, 6, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_CPU, 6, NULL, 0), -EINVAL);
+    assert_int_equal(sys(r, dup, fd), 4);
+    assert_int_equal(sys(r, pipe, ends), -EMFILE); /* room for one only */
+    assert_int_equal(sys(r, open, "/f", O_RDONLY), 5);
+    assert_int_equal(sys(r, open, "/new", O_CREAT | O_RDWR, 0644), -EMFILE);
+    assert_int_equal(sys(r, access, "/new", 0), -ENOENT);
+    assert_int_equal(sys(r, dup2, fd, 6), -EBADF);
+    assert_int_equal(sys(r, fcntl, fd, F_DUPFD, 5), -EMFILE);
+    assert_int_equal(sys(r, fcntl, fd, F_DUPFD, 6), -EINVAL);
+    assert_int_equal(sys(r, poll, p, 7, 0), -EINVAL);
+    assert_int_equal(sys(r, poll, p, 6, 0), 0);
+    assert_int_equal(sys(r, read, 9, ends, 0), 0); /* what is open stays open */
+    assert_int_equal(request(r, FS_FORK, 2, 1, 0, NULL, 0), 0);
+    assert_int_equal(fake_call(&r->f, &r->service, 2, CALL_dup, (uint64_t)fd, 0, 0, 0, 0, 0), -EMFILE);
+    assert_int_equal(request(r, FS_EXIT, 2, 0, 0, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_NOFILE, UINT64_MAX, NULL, 0), 0);
+    assert_int_equal(sys(r, dup, fd), 6);
+}
+
+static void test_size_limit(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = create(r, "/f", "0123456789"), in = create(r, "/in", "abcdefgh");
+
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_FSIZE, 14, NULL, 0), 0);
+    assert_int_equal(sys(r, write, fd, "abcdefgh", 8), 4); /* up to the limit */
+    assert_int_equal(r->f.signal, 0);
+    assert_int_equal(sys(r, write, fd, "", 0), 0);
+    assert_int_equal(sys(r, write, fd, "e", 1), -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    r->f.signal = 0;
+    assert_int_equal(sys(r, pwrite64, fd, "xyz", 3, 12), 2);
+    assert_int_equal(sys(r, ftruncate, fd, 14), 0);
+    assert_int_equal(r->f.signal, 0);
+    assert_int_equal(sys(r, ftruncate, fd, 15), -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    assert_int_equal(sys(r, fallocate, fd, 0, 0, 15), -EFBIG);
+    assert_int_equal(sys(r, lseek, in, 0, SEEK_SET), 0);
+    assert_int_equal(sys(r, lseek, fd, 9, SEEK_SET), 9);
+    assert_int_equal(sys(r, sendfile, fd, in, 0, 8), 5);
+    assert_int_equal(sys(r, sendfile, fd, in, 0, 8), -EFBIG);
+    rig_expect(r, "/f", "012345678abcde");
+    assert_int_equal(request(r, FS_FORK, 2, 1, 0, NULL, 0), 0);
+    r->f.signal = 0;
+    assert_int_equal(fake_call(&r->f, &r->service, 2, CALL_write, (uint64_t)fd, (uint64_t)(uintptr_t) "x", 1, 0, 0, 0),
+                     -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    assert_int_equal(request(r, FS_EXIT, 2, 0, 0, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_FSIZE, UINT64_MAX, NULL, 0), 0);
+    assert_int_equal(sys(r, write, fd, "more", 4), 4);
 }
 
 static void test_record_locks(void **state)
@@ -378,6 +443,8 @@ int main(void)
         T(test_lowest_descriptor),
         T(test_too_many_descriptors),
         T(test_status_flags),
+        T(test_descriptor_limit),
+        T(test_size_limit),
         T(test_record_locks),
         T(test_read_lock_needs_reading),
         T(test_flock),
