@@ -103,7 +103,7 @@ static long control(struct fs *fs, struct call *call, struct process *p, struct 
         set_cloexec(p, fd, arg & FD_CLOEXEC);
         return 0;
     case F_GETFL:
-        return file->flags | (file->flags & O_PATH ? 0 : O_LARGEFILE);
+        return file->flags | (file->flags & O_PATH || file->kind == FILE_PIPE ? 0 : O_LARGEFILE);
     case F_SETFL:
         set_flags(file, (uint32_t)arg);
         return 0;

@@ -189,6 +189,7 @@ void file_release(struct fs *fs, struct file *file)
     if (file->pipe)
         pipe_release(file->pipe, file->writer);
     if (file->inode) {
+        file->inode->writers -= (uint32_t)file_writable(file);
         locks_drop_file(fs, file->inode, file);
         inode_release(fs, file->inode);
     }

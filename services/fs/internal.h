@@ -147,6 +147,7 @@ struct inode {
     uint32_t refs; /* open files, working directories; orphans count themselves */
     uint32_t pass;
     uint16_t flags, slot; /* slot: in the orphan block */
+    uint32_t writers;     /* open files that may write it */
     struct buf *buf;      /* pinned while refs */
     struct disk_inode *d; /* in buf */
     struct inode *hash_next;

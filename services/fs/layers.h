@@ -198,6 +198,8 @@ extern const uint8_t zero_block[BLOCK_SIZE];
 /* How many blocks after the one found lie right behind it on the disk, as far as its own index block tells. */
 uint32_t regular_contiguous(const struct inode *ip, const struct map *map, uint64_t index, uint64_t want);
 
+#define TRANSFER_MAX 0x7ffff000ull /* bytes a call moves at most; as Linux: MAX_RW_COUNT */
+
 /* stream.c: any file. `at`: a position instead of the file's own, or NULL. */
 long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at,
                int nonblock);

@@ -58,7 +58,9 @@ static long executable(const struct walk *w, const struct inode *ip)
 {
     if (w->slash && !S_ISDIR(ip->d->mode))
         return -ENOTDIR;
-    return S_ISREG(ip->d->mode) && ip->d->mode & 0111 ? 0 : S_ISLNK(ip->d->mode) ? -ELOOP : -EACCES;
+    if (!S_ISREG(ip->d->mode) || !(ip->d->mode & 0111))
+        return S_ISLNK(ip->d->mode) ? -ELOOP : -EACCES;
+    return ip->writers ? -ETXTBSY : 0;
 }
 
 static long handle_on(struct fs *fs, struct inode *ip)

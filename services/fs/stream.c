@@ -177,7 +177,7 @@ static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint
 {
     long r = at ? -ESPIPE : pipe_write(file->pipe, call, from, bytes, (file->flags & O_NONBLOCK) != 0);
 
-    if (r == -EPIPE)
+    if (r == -EPIPE || (r >= 0 && (uint64_t)r < bytes && pipe_broken(file->pipe)))
         signal_caller(fs, call, SIGPIPE);
     return r;
 }

@@ -100,12 +100,17 @@ static void test_status_flags(void **state)
 {
     struct fs_rig *r = *state;
     long fd = create(r, "/f", "x");
+    int ends[2];
 
     assert_int_equal(sys(r, fcntl, fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_RDWR);
     assert_int_equal(sys(r, fcntl, fd, F_SETFL, O_APPEND | O_NONBLOCK | O_WRONLY), 0);
     assert_int_equal(sys(r, fcntl, fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_RDWR | O_APPEND | O_NONBLOCK);
     assert_int_equal(sys(r, fcntl, fd, 9999), -EINVAL);
     assert_int_equal(sys(r, ioctl, fd, TCGETS, 0), -ENOTTY);
+    assert_int_equal(sys(r, fcntl, fd, F_GETFL) & 0100000, 0100000); /* O_LARGEFILE, as every file */
+    assert_int_equal(sys(r, pipe2, ends, O_NONBLOCK), 0);
+    assert_int_equal(sys(r, fcntl, ends[0], F_GETFL), O_RDONLY | O_NONBLOCK); /* but not a pipe */
+    assert_int_equal(sys(r, fcntl, ends[1], F_GETFL), O_WRONLY | O_NONBLOCK);
     fd = sys(r, open, "/f", O_PATH);
     assert_int_equal(sys(r, read, fd, 0, 0), -EBADF);
     assert_int_equal(sys(r, fcntl, fd, F_SETFL, 0), -EBADF);
@@ -403,7 +408,7 @@ static void test_synchronous_writes(void **state)
 static void test_handles(void **state)
 {
     struct fs_rig *r = *state;
-    long fd = create(r, "/program", "0123456789"), handle;
+    long fd = create(r, "/program", "0123456789"), handle, copy;
     struct fs_identity before, after;
     char data[32];
 
@@ -411,8 +416,13 @@ static void test_handles(void **state)
     assert_int_equal(sys(r, chmod, "/program", 0755), 0);
     assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/dev"), 0, NULL, 0), -EACCES);
     assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/none"), 0, NULL, 0), -ENOENT);
+    copy = sys(r, dup, fd);
+    assert_int_equal(sys(r, close, copy), 0);
+    assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0), -ETXTBSY); /* open for writing */
+    assert_int_equal(sys(r, close, fd), 0);
     handle = request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0);
     assert_true(handle > 0);
+    fd = sys(r, open, "/program", O_RDWR);
     assert_int_equal(request(r, FS_READ_AT, 1, (uint64_t)handle, 4, data, 32), 6);
     assert_memory_equal(data, "456789", 6);
     assert_int_equal(request(r, FS_READ_AT, 1, (uint64_t)handle, 10, data, 32), 0);

@@ -188,6 +188,8 @@ static void test_one_copy_each_way(void **state)
 static void test_descriptors(void **state)
 {
     struct fs_rig r;
+    struct call call;
+    void *much;
     struct stat st;
     char data[8];
     int fd[2], n;
@@ -217,6 +219,16 @@ static void test_descriptors(void **state)
     sys(&r, close, fd[0]);
     assert_int_equal(sys(&r, write, fd[1], "x", 1), -EPIPE);
     assert_int_equal(r.f.signal, SIGPIPE);
+
+    assert_int_equal(sys(&r, pipe, fd), 0); /* a reader that goes while a long write waits: what went in counts */
+    r.f.signal = 0;
+    much = calloc(1, 70000);
+    call = (struct call){.nr = CALL_write, .pid = 1, .arg = {(uint64_t)fd[1], P(much), 70000}};
+    assert_int_equal(fake_run(&r.f, &r.service, &call), CALL_WAIT);
+    sys(&r, close, fd[0]);
+    assert_int_equal(fake_run(&r.f, &r.service, &call), RING);
+    assert_int_equal(r.f.signal, SIGPIPE);
+    free(much);
     rig_destroy(&r);
 }
 
