@@ -15,7 +15,7 @@ static long put_piece(struct fs *fs, struct call *call, struct file *out, const 
 
     if (out->kind == FILE_REGULAR)
         return regular_write(fs, call, out->inode, data, 0, bytes, out->pos);
-    r = pipe_put(out->pipe, call, data, bytes, call->done || out->flags & O_NONBLOCK);
+    r = pipe_put(out->pipe, call, data, bytes, (out->flags & O_NONBLOCK) != 0);
     if (r == -EPIPE)
         signal_caller(fs, call, SIGPIPE);
     return r;

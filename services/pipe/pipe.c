@@ -201,10 +201,8 @@ long pipe_put(struct pipe *p, struct call *call, const void *data, size_t bytes,
 
     if (!p->readers)
         return -EPIPE;
-    if (!n && nonblock)
-        return -EAGAIN;
     if (!n)
-        return call->flags & CALL_INTERRUPTED ? -ERESTART : wait_on(p, call, 1);
+        return call->done ? 0 : full(p, call, nonblock);
     memcpy(p->ring + at, data, first);
     memcpy(p->ring, (const uint8_t *)data + first, n - first);
     p->head += n;
