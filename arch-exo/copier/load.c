@@ -78,6 +78,12 @@ static long request_usage(const struct request *rq)
     return pages;
 }
 
+/* What is not enforced is accepted all the same: memory of its own has no limit but the machine's. */
+static long request_limit(const struct request *rq)
+{
+    return 0;
+}
+
 /* The program is gone, but its env runs here to the end. */
 static long request_exit(const struct request *rq)
 {
@@ -88,6 +94,7 @@ static long request(void *self, struct request *rq)
 {
     static long (*const requests[])(const struct request *rq) = {
         [VM_CREATE] = request_create,   [VM_MAP_FILE] = request_map_file, [VM_MAP_ANON] = request_map_anon,
+        [VM_LIMIT] = request_limit,
         [VM_SET_BRK] = request_set_brk, [VM_USAGE] = request_usage,       [VM_EXIT] = request_exit,
     };
 

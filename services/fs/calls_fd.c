@@ -23,7 +23,7 @@ long op_close(void *service, struct call *call)
 
 static long dup_from(struct fs *fs, struct process *p, struct file *file, uint32_t from, int cloexec)
 {
-    long fd = from >= FD_LIMIT ? -EINVAL : fd_install(fs, p, file, from, cloexec);
+    long fd = from >= p->fd_limit ? -EINVAL : fd_install(fs, p, file, from, cloexec);
 
     if (fd >= 0)
         file->refs++;
@@ -45,7 +45,7 @@ static long dup_to(struct fs *fs, struct call *call, int cloexec)
     uint64_t to = (uint32_t)call->arg[1];
     long r;
 
-    if (!file || to >= FD_LIMIT)
+    if (!file || to >= p->fd_limit)
         return -EBADF;
     if (to >= p->slots && (r = fd_room(fs, p, (uint32_t)to)) < 0)
         return r;
@@ -103,7 +103,7 @@ static long control(struct fs *fs, struct call *call, struct process *p, struct 
         set_cloexec(p, fd, arg & FD_CLOEXEC);
         return 0;
     case F_GETFL:
-        return file->flags | (file->flags & O_PATH ? 0 : O_LARGEFILE);
+        return file->flags | (file->flags & O_PATH || file->kind == FILE_PIPE ? 0 : O_LARGEFILE);
     case F_SETFL:
         set_flags(file, (uint32_t)arg);
         return 0;

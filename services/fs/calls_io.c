@@ -7,12 +7,18 @@
 
 #include "services/fs/internal.h"
 
-#define TRANSFER_MAX 0x7ffff000ull /* as Linux: MAX_RW_COUNT */
 #define IOV_LIMIT 1024u
+#define USER_END 0x7ffffffff000ull /* programs live below this address */
 
 static uint64_t limited(uint64_t bytes)
 {
     return bytes < TRANSFER_MAX ? bytes : TRANSFER_MAX;
+}
+
+/* A buffer that no program can have. Smaller ones are found out where they end. */
+static int beyond(const struct call *call)
+{
+    return call->arg[2] > TRANSFER_MAX && (call->arg[2] > USER_END || call->arg[1] > USER_END - call->arg[2]);
 }
 
 long op_read(void *service, struct call *call)
@@ -22,6 +28,8 @@ long op_read(void *service, struct call *call)
 
     if (!file || !file_readable(file))
         return -EBADF;
+    if (beyond(call))
+        return -EFAULT;
     return file_read(fs, call, file, call->arg[1], limited(call->arg[2]), NULL, 0);
 }
 
@@ -32,6 +40,8 @@ long op_write(void *service, struct call *call)
 
     if (!file || !file_writable(file))
         return -EBADF;
+    if (beyond(call))
+        return -EFAULT;
     return file_write(fs, call, file, call->arg[1], limited(call->arg[2]), NULL);
 }
 
@@ -44,6 +54,8 @@ long op_pread64(void *service, struct call *call)
         return -EINVAL;
     if (!file || !file_readable(file))
         return -EBADF;
+    if (beyond(call))
+        return -EFAULT;
     return file_read(fs, call, file, call->arg[1], limited(call->arg[2]), &call->arg[3], 0);
 }
 
@@ -56,6 +68,8 @@ long op_pwrite64(void *service, struct call *call)
         return -EINVAL;
     if (!file || !file_writable(file))
         return -EBADF;
+    if (beyond(call))
+        return -EFAULT;
     return file_write(fs, call, file, call->arg[1], limited(call->arg[2]), &call->arg[3]);
 }
 
@@ -154,70 +168,6 @@ long op_pwritev(void *service, struct call *call)
     return (int64_t)call->arg[3] < 0 ? -EINVAL : write_vector(service, call, &call->arg[3]);
 }
 
-/* ---- sendfile: from a regular file to another ---- */
-
-static long send_piece(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t from,
-                       uint64_t left)
-{
-    uint64_t size = in->inode->d->size, offset = from % BLOCK_SIZE, n = BLOCK_SIZE - offset;
-    const uint8_t *data;
-    long r;
-
-    if (from >= size)
-        return 0;
-    r = regular_block(fs, call, in->inode, from / BLOCK_SIZE, (left + BLOCK_SIZE - 1) / BLOCK_SIZE, &data);
-    if (r)
-        return r;
-    n = n < left ? n : left;
-    n = n < size - from ? n : size - from;
-    return regular_write(fs, call, out->inode, (data ? data : zero_block) + offset, 0, n, out->pos);
-}
-
-static long send(struct fs *fs, struct call *call, struct file *in, struct file *out, uint64_t *offset)
-{
-    uint64_t bytes = limited(call->arg[3]);
-
-    while (call->done < bytes) {
-        long r = send_piece(fs, call, in, out, *offset, bytes - call->done);
-
-        if (r == CALL_WAIT || (r < 0 && !call->done))
-            return r;
-        if (r <= 0)
-            break;
-        call->done += (uint64_t)r;
-        *offset += (uint64_t)r;
-        out->pos += (uint64_t)r;
-    }
-    return (long)call->done;
-}
-
-long op_sendfile(void *service, struct call *call)
-{
-    struct fs *fs = service;
-    struct process *p = process_of(fs, call->pid);
-    struct file *out = call_file(fs, call), *in = p ? fd_file(p, (uint32_t)call->arg[1]) : NULL;
-    uint64_t offset;
-    long r;
-
-    if (!out || !in || !file_writable(out) || !file_readable(in))
-        return -EBADF;
-    if (in->kind != FILE_REGULAR || out->kind != FILE_REGULAR || out->flags & O_APPEND)
-        return -EINVAL; /* callers fall back to read and write */
-    if (!call->arg[2])
-        return send(fs, call, in, out, &in->pos);
-    r = fs->host->copy_in(fs->host->ctx, call, &offset, call->arg[2], sizeof offset);
-    if (r)
-        return r;
-    offset += call->done;
-    r = send(fs, call, in, out, &offset);
-    if (r < 0)
-        return r;
-    offset -= call->done - (uint64_t)r;
-    if (fs->host->copy_out(fs->host->ctx, call, call->arg[2], &offset, sizeof offset))
-        return r; /* cannot undo: the offset's page was readable a moment ago */
-    return r;
-}
-
 /* ---- position and size ---- */
 
 static long seek_to(struct file *file, int64_t to)
@@ -277,6 +227,14 @@ long op_lseek(void *service, struct call *call)
     }
 }
 
+/* Only what makes the file longer has a limit. */
+static long resize(struct fs *fs, struct call *call, struct inode *ip, uint64_t size)
+{
+    long r = fs->size_limits && size > ip->d->size ? size_room(fs, call, size - 1, 1) : 0;
+
+    return r < 0 ? r : inode_resize(fs, call, ip, size);
+}
+
 long op_ftruncate(void *service, struct call *call)
 {
     struct fs *fs = service;
@@ -286,7 +244,7 @@ long op_ftruncate(void *service, struct call *call)
         return -EBADF;
     if ((int64_t)call->arg[1] < 0 || file->kind != FILE_REGULAR || !file_writable(file))
         return -EINVAL;
-    return inode_resize(fs, call, file->inode, call->arg[1]);
+    return resize(fs, call, file->inode, call->arg[1]);
 }
 
 long op_truncate(void *service, struct call *call)
@@ -299,7 +257,7 @@ long op_truncate(void *service, struct call *call)
         return r;
     if (S_ISDIR(ip->d->mode))
         return -EISDIR;
-    return S_ISREG(ip->d->mode) ? inode_resize(fs, call, ip, call->arg[1]) : -EINVAL;
+    return S_ISREG(ip->d->mode) ? resize(fs, call, ip, call->arg[1]) : -EINVAL;
 }
 
 #define FADV_DONTNEED 4
@@ -358,7 +316,7 @@ long op_fallocate(void *service, struct call *call)
         return -EFBIG;
     if (call->arg[1] & FALLOC_FL_KEEP_SIZE || end <= file->inode->d->size)
         return 0;
-    return inode_resize(fs, call, file->inode, end);
+    return resize(fs, call, file->inode, end);
 }
 
 /* ---- durability ---- */

@@ -167,6 +167,7 @@ static long install(struct fs *fs, struct process *p, struct inode *ip, uint32_t
     if (!file)
         return kind < 0 ? kind : -ENFILE;
     file->inode = ip;
+    ip->writers += (uint32_t)file_writable(file);
     inode_hold(fs, ip);
     return fd_install(fs, p, file, 0, (flags & O_CLOEXEC) != 0);
 }

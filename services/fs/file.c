@@ -5,6 +5,9 @@
  * An open file (POSIX: open file description) is shared by descriptors, and by handles that vm holds. Descriptor
  * tables start small and grow to FD_LIMIT. A process appears here with its first call and goes with FS_EXIT.
  */
+#include <asm/signal.h>
+#include <linux/resource.h>
+
 #include "services/fs/internal.h"
 
 #define FIRST_SLOTS 64u
@@ -43,6 +46,8 @@ static struct process *process_create(struct fs *fs, int pid)
     }
     p->pid = pid;
     p->umask = 022;
+    p->fd_limit = FD_LIMIT;
+    p->size_limit = UINT64_MAX;
     p->hash_next = *bucket(fs, pid);
     *bucket(fs, pid) = p;
     return p;
@@ -74,6 +79,8 @@ long process_fork(struct fs *fs, int child, int parent)
         to->cloexec[i] = from->cloexec[i];
     to->umask = from->umask;
     to->lowest = from->lowest;
+    to->fd_limit = from->fd_limit;
+    to->size_limit = from->size_limit;
     to->cwd = from->cwd;
     if (to->cwd)
         inode_hold(fs, to->cwd);
@@ -101,6 +108,44 @@ void process_exit(struct fs *fs, struct process *p)
     *at = p->hash_next;
     fs->host->free(fs->host->ctx, p->fd, p->slots * sizeof *p->fd);
     pool_put(&fs->process_pool, p);
+}
+
+/* ---- limits ---- */
+
+long process_limit(struct fs *fs, struct process *p, uint64_t resource, uint64_t limit)
+{
+    switch (resource) {
+    case RLIMIT_NOFILE:
+        p->fd_limit = limit < FD_LIMIT ? (uint32_t)limit : FD_LIMIT;
+        return 0;
+    case RLIMIT_FSIZE:
+        p->size_limit = limit;
+        fs->size_limits |= limit != UINT64_MAX;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+void signal_caller(struct fs *fs, struct call *call, int signo)
+{
+    struct request rq = {.service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = call->pid, .arg = {(uint64_t)signo},
+                         .call = call};
+
+    fs->host->ask(fs->host->ctx, &rq);
+}
+
+/* What has begun below the limit just ends there. */
+long size_room(struct fs *fs, struct call *call, uint64_t pos, uint64_t bytes)
+{
+    struct process *p = process_of(fs, call->pid);
+    uint64_t limit = p ? p->size_limit : UINT64_MAX;
+
+    if (pos < limit)
+        return (long)(bytes < limit - pos ? bytes : limit - pos);
+    if (!call->done && !call->note)
+        signal_caller(fs, call, SIGXFSZ);
+    return -EFBIG;
 }
 
 /* ---- open files ---- */
@@ -144,6 +189,7 @@ void file_release(struct fs *fs, struct file *file)
     if (file->pipe)
         pipe_release(file->pipe, file->writer);
     if (file->inode) {
+        file->inode->writers -= (uint32_t)file_writable(file);
         locks_drop_file(fs, file->inode, file);
         inode_release(fs, file->inode);
     }
@@ -171,7 +217,7 @@ long fd_room(struct fs *fs, struct process *p, uint32_t from)
 
     while (fd < p->slots && p->fd[fd])
         fd++;
-    if (fd >= FD_LIMIT)
+    if (fd >= p->fd_limit)
         return -EMFILE;
     if (fd >= p->slots) {
         uint32_t slots = p->slots;

@@ -147,6 +147,7 @@ struct inode {
     uint32_t refs; /* open files, working directories; orphans count themselves */
     uint32_t pass;
     uint16_t flags, slot; /* slot: in the orphan block */
+    uint32_t writers;     /* open files that may write it */
     struct buf *buf;      /* pinned while refs */
     struct disk_inode *d; /* in buf */
     struct inode *hash_next;
@@ -192,6 +193,8 @@ struct process {
     uint32_t umask;
     uint32_t slots;  /* entries in fd */
     uint32_t lowest; /* no free descriptor below it */
+    uint32_t fd_limit;   /* RLIMIT_NOFILE, at most FD_LIMIT */
+    uint64_t size_limit; /* RLIMIT_FSIZE */
     struct file **fd;
     uint64_t cloexec[FD_LIMIT / 64]; /* bit a descriptor */
     struct inode *cwd;
@@ -258,6 +261,7 @@ struct fs {
     /* descriptors */
     struct pool file_pool, lock_pool, process_pool;
     struct process *processes[PROCESS_HASH];
+    int size_limits; /* some process has a RLIMIT_FSIZE, or had one */
     struct file ***files;
     uint32_t file_hint;
 

@@ -163,6 +163,10 @@ struct process *process_of(struct fs *fs, int pid); /* NULL without memory: made
 long process_fork(struct fs *fs, int child, int parent);
 void process_exec(struct fs *fs, struct process *p);
 void process_exit(struct fs *fs, struct process *p);
+/* A limit of setrlimit is told; how much of `bytes` may be written at `pos` under RLIMIT_FSIZE, or -EFBIG. */
+long process_limit(struct fs *fs, struct process *p, uint64_t resource, uint64_t limit);
+long size_room(struct fs *fs, struct call *call, uint64_t pos, uint64_t bytes);
+void signal_caller(struct fs *fs, struct call *call, int signo);
 struct file *file_create(struct fs *fs, int kind, uint32_t flags); /* one reference; NULL: too many */
 void file_release(struct fs *fs, struct file *file);
 struct file *file_of_handle(struct fs *fs, uint64_t handle);
@@ -193,6 +197,8 @@ long regular_block(struct fs *fs, struct call *call, struct inode *ip, uint64_t 
 extern const uint8_t zero_block[BLOCK_SIZE];
 /* How many blocks after the one found lie right behind it on the disk, as far as its own index block tells. */
 uint32_t regular_contiguous(const struct inode *ip, const struct map *map, uint64_t index, uint64_t want);
+
+#define TRANSFER_MAX 0x7ffff000ull /* bytes a call moves at most; as Linux: MAX_RW_COUNT */
 
 /* stream.c: any file. `at`: a position instead of the file's own, or NULL. */
 long file_read(struct fs *fs, struct call *call, struct file *file, uint64_t to, uint64_t bytes, const uint64_t *at,

@@ -3,8 +3,9 @@
  * services/fs/poll.c: poll, ppoll, select, pselect6.
  *
  * One look at every file; if none is ready, wait for CHANNEL_POLL, which whatever was looked at wakes at its next
- * change. The deadline is fixed by the first look and kept in call->note. ppoll and pselect6 do not change
- * the signal mask: that is proc's.
+ * change. The deadline is fixed by the first look and kept in call->note. The signal mask of ppoll and pselect6 is
+ * proc's: it is set by asking before the first look, and put back by asking after the last; call->done says how far
+ * that is.
  */
 #include <asm/poll.h>
 #include <linux/time_types.h>
@@ -50,11 +51,53 @@ static long wait_more(struct fs *fs, struct call *call)
 {
     uint64_t until = call->note == CALL_FOREVER ? CALL_FOREVER : call->note - 1;
 
-    if (call->flags & CALL_TIMED_OUT || until <= fs->host->now(fs->host->ctx))
-        return 0;
     if (call->flags & CALL_INTERRUPTED)
         return -EINTR;
+    if (call->flags & CALL_TIMED_OUT || until <= fs->host->now(fs->host->ctx))
+        return 0;
     return call_wait(call, CHANNEL_POLL, until);
+}
+
+/* ---- the signal mask ---- */
+
+enum { MASK_SET = 1, MASK_INTERRUPTED }; /* call->done */
+
+static long ask_mask(struct fs *fs, struct call *call, uint16_t op, uint64_t arg)
+{
+    struct request rq = {.service = SERVICE_PROC, .op = op, .pid = call->pid, .arg = {arg}, .call = call};
+
+    return fs->host->ask(fs->host->ctx, &rq);
+}
+
+/* `address`: of the mask, or 0. What is due under it interrupts the wait before it begins. */
+static long mask_begin(struct fs *fs, struct call *call, uint64_t address, uint64_t bytes)
+{
+    uint64_t mask;
+    long r;
+
+    if (!address || call->done)
+        return 0;
+    if (bytes != sizeof mask)
+        return -EINVAL;
+    r = fs->host->copy_in(fs->host->ctx, call, &mask, address, sizeof mask);
+    if (!r)
+        r = ask_mask(fs, call, PROC_MASK, mask);
+    if (r < 0)
+        return r;
+    call->done = MASK_SET;
+    if (r)
+        call->flags |= CALL_INTERRUPTED;
+    return 0;
+}
+
+/* `r`: what the call answers. That it was interrupted is not told twice, if asking has to wait. */
+static long mask_end(struct fs *fs, struct call *call, long r)
+{
+    if (r == CALL_WAIT || !call->done)
+        return r;
+    if (r == -EINTR)
+        call->done = MASK_INTERRUPTED;
+    return ask_mask(fs, call, PROC_MASK_END, r == -EINTR) == CALL_WAIT ? CALL_WAIT : r;
 }
 
 /* ---- poll ---- */
@@ -97,7 +140,7 @@ static long do_poll(struct fs *fs, struct call *call)
 {
     struct process *p = process_of(fs, call->pid);
     uint64_t count = (uint32_t)call->arg[1];
-    long r = !p ? -ENOMEM : count > FD_LIMIT ? -EINVAL : poll_pass(fs, call, p, count, 0);
+    long r = !p ? -ENOMEM : count > p->fd_limit ? -EINVAL : poll_pass(fs, call, p, count, 0);
 
     if (r)
         return r;
@@ -132,20 +175,25 @@ static void put_left(struct fs *fs, struct call *call, uint64_t address, uint64_
 
     t[0] = (int64_t)(left / NS);
     t[1] = (int64_t)(left % NS / unit);
-    if (address && call->note != CALL_FOREVER)
+    if (address && call->note && call->note != CALL_FOREVER)
         fs->host->copy_out(fs->host->ctx, call, address, t, sizeof t);
 }
 
 long op_ppoll(void *service, struct call *call)
 {
     struct fs *fs = service;
-    long r = deadline_from(fs, call, call->arg[2]);
+    long r;
 
+    if (call->done == MASK_INTERRUPTED)
+        return mask_end(fs, call, -EINTR);
+    r = deadline_from(fs, call, call->arg[2]);
+    if (!r)
+        r = mask_begin(fs, call, call->arg[3], call->arg[4]);
     if (!r)
         r = do_poll(fs, call);
     if (r != CALL_WAIT)
         put_left(fs, call, call->arg[2], 1);
-    return r;
+    return mask_end(fs, call, r);
 }
 
 /* ---- select ---- */
@@ -249,14 +297,24 @@ long op_select(void *service, struct call *call)
     return r;
 }
 
+/* The last argument points to the mask's address and size: a call has six words. */
 long op_pselect6(void *service, struct call *call)
 {
     struct fs *fs = service;
-    long r = deadline_from(fs, call, call->arg[4]);
+    uint64_t mask[2] = {0, 0}; /* address, bytes */
+    long r = 0;
 
+    if (call->done == MASK_INTERRUPTED)
+        return mask_end(fs, call, -EINTR);
+    if (call->arg[5] && !call->done)
+        r = fs->host->copy_in(fs->host->ctx, call, mask, call->arg[5], sizeof mask);
+    if (!r)
+        r = deadline_from(fs, call, call->arg[4]);
+    if (!r)
+        r = mask_begin(fs, call, mask[0], mask[1]);
     if (!r)
         r = do_select(fs, call);
     if (r != CALL_WAIT)
         put_left(fs, call, call->arg[4], 1);
-    return r;
+    return mask_end(fs, call, r);
 }

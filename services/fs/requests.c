@@ -20,6 +20,13 @@ static long request_exec(struct fs *fs, struct request *rq)
     return 0;
 }
 
+static long request_limit(struct fs *fs, struct request *rq)
+{
+    struct process *p = process_of(fs, rq->pid);
+
+    return p ? process_limit(fs, p, rq->arg[0], rq->arg[1]) : -ENOMEM;
+}
+
 static long request_exit(struct fs *fs, struct request *rq)
 {
     struct process *p = process_of(fs, rq->pid);
@@ -51,7 +58,9 @@ static long executable(const struct walk *w, const struct inode *ip)
 {
     if (w->slash && !S_ISDIR(ip->d->mode))
         return -ENOTDIR;
-    return S_ISREG(ip->d->mode) && ip->d->mode & 0111 ? 0 : S_ISLNK(ip->d->mode) ? -ELOOP : -EACCES;
+    if (!S_ISREG(ip->d->mode) || !(ip->d->mode & 0111))
+        return S_ISLNK(ip->d->mode) ? -ELOOP : -EACCES;
+    return ip->writers ? -ETXTBSY : 0;
 }
 
 static long handle_on(struct fs *fs, struct inode *ip)
@@ -174,7 +183,7 @@ static long request_stat_of(struct fs *fs, struct request *rq)
 static request_op *const requests[] = {
     [FS_FORK] = request_fork,           [FS_EXEC] = request_exec,       [FS_EXIT] = request_exit,
     [FS_OPEN_EXEC] = request_open_exec, [FS_FILE_OF] = request_file_of, [FS_HOLD] = request_hold,
-    [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
+    [FS_LIMIT] = request_limit,         [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
     [FS_EXTENT_OF] = request_extent_of, [FS_EXTENT_RESERVE] = request_extent_reserve,
     [FS_EXTENT_COMMIT] = request_extent_commit, [FS_EXTENT_CANCEL] = request_extent_cancel,
 };

@@ -6,10 +6,9 @@
  * call->note, so that pipes and terminals find in call->done what they left there.
  */
 #include <asm/poll.h>
+#include <asm/signal.h>
 
 #include "services/fs/internal.h"
-
-#define SIGPIPE 13
 
 long tty_ask(struct fs *fs, struct call *call, const struct file *file, uint16_t op, uint64_t arg1, uint64_t arg2,
              uint64_t arg3)
@@ -160,8 +159,10 @@ static long write_regular(struct fs *fs, struct call *call, struct file *file, u
     while (call->done < bytes) {
         int append = file->flags & O_APPEND;
         uint64_t pos = append ? file->inode->d->size : at ? *at + call->note + call->done : file->pos;
-        long r = regular_write(fs, call, file->inode, NULL, from + call->done, bytes - call->done, pos);
+        long r = fs->size_limits ? size_room(fs, call, pos, bytes - call->done) : (long)(bytes - call->done);
 
+        if (r > 0)
+            r = regular_write(fs, call, file->inode, NULL, from + call->done, (uint64_t)r, pos);
         if (r <= 0)
             return stopped(call, r);
         call->done += (uint64_t)r;
@@ -174,11 +175,10 @@ static long write_regular(struct fs *fs, struct call *call, struct file *file, u
 static long write_pipe(struct fs *fs, struct call *call, struct file *file, uint64_t from, uint64_t bytes,
                        const uint64_t *at)
 {
-    struct request rq = {.service = SERVICE_PROC, .op = PROC_SIGNAL, .pid = call->pid, .arg = {SIGPIPE}, .call = call};
     long r = at ? -ESPIPE : pipe_write(file->pipe, call, from, bytes, (file->flags & O_NONBLOCK) != 0);
 
-    if (r == -EPIPE)
-        fs->host->ask(fs->host->ctx, &rq);
+    if (r == -EPIPE || (r >= 0 && (uint64_t)r < bytes && pipe_broken(file->pipe)))
+        signal_caller(fs, call, SIGPIPE);
     return r;
 }
 

@@ -184,7 +184,7 @@ long pipe_write(struct pipe *p, struct call *call, uint64_t from, size_t bytes, 
         long r;
 
         if (!p->readers)
-            return -EPIPE;
+            return call->done ? (long)call->done : -EPIPE;
         if (!n)
             return full(p, call, nonblock);
         r = put(p, call, from + call->done, n);
@@ -193,6 +193,26 @@ long pipe_write(struct pipe *p, struct call *call, uint64_t from, size_t bytes, 
         call->done += (uint64_t)r;
     }
     return (long)call->done;
+}
+
+long pipe_put(struct pipe *p, struct call *call, const void *data, size_t bytes, int nonblock)
+{
+    size_t n = least(room(p), bytes), at = p->head % RING_BYTES, first = least(n, RING_BYTES - at);
+
+    if (!p->readers)
+        return -EPIPE;
+    if (!n)
+        return call->done ? 0 : full(p, call, nonblock);
+    memcpy(p->ring + at, data, first);
+    memcpy(p->ring, (const uint8_t *)data + first, n - first);
+    p->head += n;
+    notify(p, 0);
+    return (long)n;
+}
+
+int pipe_broken(const struct pipe *p)
+{
+    return !p->readers;
 }
 
 unsigned pipe_poll(struct pipe *p, int writer)

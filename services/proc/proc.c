@@ -69,16 +69,28 @@ static long request_signal(struct proc *proc, struct request *rq)
     return (p && rq->pid > 0) || b.sent ? 0 : -ESRCH;
 }
 
+static long request_mask_end(struct proc *proc, struct process *p, const struct request *rq)
+{
+    proc_mask_end(proc, p, rq->arg[0]);
+    return 0;
+}
+
 static long proc_request(void *self, struct request *rq)
 {
-    if (rq->op == PROC_SIGNAL)
-        return request_signal(self, rq);
-    if (rq->op == PROC_PENDING) {
-        struct process *p = proc_find(self, rq->pid);
+    struct process *p = proc_find(self, rq->pid);
 
+    switch (rq->op) {
+    case PROC_SIGNAL:
+        return request_signal(self, rq);
+    case PROC_PENDING:
         return p && proc_interrupted(p);
+    case PROC_MASK:
+        return p ? proc_mask_begin(p, rq->arg[0]) : -ESRCH;
+    case PROC_MASK_END:
+        return p ? request_mask_end(self, p, rq) : -ESRCH;
+    default:
+        return -ENOSYS;
     }
-    return -ENOSYS;
 }
 
 static call_op *const proc_calls[CALL_TABLE_END] = {

@@ -211,6 +211,9 @@ static inline uint64_t signal_bit(int signo)
 }
 void proc_refresh(struct process *p); /* after pending or blocked changed */
 void proc_set_blocked(struct process *p, uint64_t mask);
+/* A mask for the time of a wait: whether a signal is due under it; then, whether one has ended the wait. */
+bool proc_mask_begin(struct process *p, uint64_t mask);
+void proc_mask_end(struct proc *proc, struct process *p, bool interrupted);
 void proc_send(struct proc *proc, struct process *p, int signo, const struct signal_info *info);
 /* A signal that cannot be blocked, ignored or lost: the program's own fault. */
 void proc_force(struct proc *proc, struct process *p, int signo, const struct signal_info *info);

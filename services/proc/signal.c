@@ -168,6 +168,23 @@ static void interrupt(struct proc *proc, struct process *p)
     proc->threads->thread_interrupt(proc->threads->ctx, p->pid);
 }
 
+bool proc_mask_begin(struct process *p, uint64_t mask)
+{
+    p->saved_mask = p->blocked;
+    proc_set_blocked(p, mask);
+    return proc_interrupted(p);
+}
+
+/* What is due under the mask of the wait is delivered first, and its frame has the mask from before (deliver.c). */
+void proc_mask_end(struct proc *proc, struct process *p, bool interrupted)
+{
+    if (interrupted && proc_interrupted(p))
+        p->attention |= ATTENTION_MASK;
+    else
+        proc_set_blocked(p, p->saved_mask);
+    interrupt(proc, p);
+}
+
 void proc_send(struct proc *proc, struct process *p, int signo, const struct signal_info *info)
 {
     prepare(proc, p, signo);

@@ -149,11 +149,13 @@ static bool allowed(const struct vm_area *area, uint64_t access)
 }
 
 /* A stack grows down to the page of `address`, within its limit, and keeps its guard. */
-static struct vm_area *grow_stack(struct vm_space *space, uint64_t address)
+static struct vm_area *grow_stack(const struct vm *vm, int pid, struct vm_space *space, uint64_t address)
 {
     struct vm_area *stack = vm_area_after(space, address), *below;
 
-    if (!stack || !(stack->flags & AREA_STACK) || address < MAP_LOWEST || stack->end - address > VM_STACK_LIMIT)
+    if (!stack || !(stack->flags & AREA_STACK) || address < MAP_LOWEST ||
+        stack->end - address > vm_limits_of(vm, pid)->stack ||
+        !vm_may_grow(vm, pid, space, area_start(stack) - address, 0, stack->prot, stack->flags))
         return NULL;
     below = area_of(vm_tree_previous(&stack->node));
     if (below && below->end + STACK_GUARD > address)
@@ -173,7 +175,7 @@ long vm_call_fault(void *self, struct call *call)
         return -EFAULT;
     f.area = vm_area_find(f.space, f.address);
     if (!f.area)
-        f.area = grow_stack(f.space, f.address);
+        f.area = grow_stack(vm, call->pid, f.space, f.address);
     if (!f.area)
         return -EFAULT;
     if (!allowed(f.area, call->arg[1]))

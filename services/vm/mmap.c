@@ -106,7 +106,11 @@ static long map_demand(struct vm *vm, struct call *call, struct vm_space *space,
 
     if (r < 0)
         return r;
-    r = vm_area_create(vm, space, &mapping);
+    if (space->limited && !vm_may_grow(vm, call->pid, space, mapping.end - mapping.start, mapping.start, mapping.prot,
+                                       mapping.flags))
+        r = -ENOMEM;
+    else
+        r = vm_area_create(vm, space, &mapping);
     if (r < 0 && object)
         vm_object_release(vm, object);
     return r < 0 ? r : address;
@@ -145,7 +149,7 @@ long vm_call_munmap(void *self, struct call *call)
     return 0;
 }
 
-static long grow_heap(struct vm *vm, struct vm_space *space, uint64_t from, uint64_t to)
+static long grow_heap(struct vm *vm, struct vm_space *space, int pid, uint64_t from, uint64_t to)
 {
     struct vm_mapping heap = {.start = from, .end = to, .prot = PROT_READ | PROT_WRITE};
     struct vm_area *above = vm_area_after(space, from);
@@ -153,7 +157,7 @@ static long grow_heap(struct vm *vm, struct vm_space *space, uint64_t from, uint
 
     if (above && to + guard > area_start(above))
         return -ENOMEM;
-    if (vm_too_much(vm, to - from))
+    if (vm_too_much(vm, to - from) || !vm_may_grow(vm, pid, space, to - from, 0, heap.prot, heap.flags))
         return -ENOMEM;
     return vm_area_create(vm, space, &heap);
 }
@@ -181,7 +185,7 @@ long vm_call_brk(void *self, struct call *call)
     from = page_up(space->brk_end);
     to = page_up(want);
     if (to > from)
-        r = grow_heap(vm, space, from, to);
+        r = grow_heap(vm, space, call->pid, from, to);
     if (to < from)
         r = shrink_heap(vm, space, from, to);
     if (r == 0)

@@ -19,7 +19,8 @@ static long check_fixed(const struct remap *m)
     return 0;
 }
 
-static long check_remap(const struct vm *vm, struct vm_space *space, const struct remap *m, const struct vm_area *area)
+static long check_remap(const struct vm *vm, int pid, struct vm_space *space, const struct remap *m,
+                        const struct vm_area *area)
 {
     if (m->from & PAGE_MASK || m->new_bytes == 0 || m->old_bytes == 0 ||
         m->flags & ~(unsigned)(MREMAP_MAYMOVE | MREMAP_FIXED))
@@ -30,7 +31,10 @@ static long check_remap(const struct vm *vm, struct vm_space *space, const struc
         return -EFAULT;
     if (area->flags & AREA_RESERVED || (m->flags & MREMAP_FIXED && vm_range_sealed(space, m->to, m->to + m->new_bytes)))
         return -EPERM;
-    if (m->new_bytes > m->old_bytes && vm_too_much(vm, m->new_bytes))
+    if (m->new_bytes <= m->old_bytes)
+        return 0;
+    if (vm_too_much(vm, m->new_bytes) ||
+        !vm_may_grow(vm, pid, space, m->new_bytes - m->old_bytes, 0, area->prot, area->flags))
         return -ENOMEM;
     return 0;
 }
@@ -167,7 +171,7 @@ long vm_call_mremap(void *self, struct call *call)
 
     if (call->arg[1] > VM_USER_END || call->arg[2] > VM_USER_END)
         return -EINVAL;
-    r = check_remap(vm, space, &m, area);
+    r = check_remap(vm, call->pid, space, &m, area);
     if (r < 0)
         return r;
     if (m.flags & MREMAP_FIXED)

@@ -111,7 +111,7 @@ long vm_request(void *self, struct request *rq)
         [VM_CREATE] = create,     [VM_FORK] = fork_space,   [VM_SHARE] = share,
         [VM_EXEC] = exec_space,   [VM_EXIT] = exit_space,
         [VM_MAP_FILE] = map_file, [VM_MAP_ANON] = map_anon, [VM_SET_BRK] = set_brk, [VM_USAGE] = usage,
-        [VM_POKE] = vm_poke,      [VM_RESERVE] = vm_reserve,
+        [VM_POKE] = vm_poke,      [VM_RESERVE] = vm_reserve, [VM_LIMIT] = vm_limit,
     };
 
     if (rq->op >= sizeof requests / sizeof *requests || !requests[rq->op])

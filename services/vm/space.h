@@ -74,8 +74,14 @@ struct vm_area {
                                  it on; 0: no such page */
 };
 
+/* Soft limits of setrlimit, in bytes. */
+struct vm_limits {
+    uint64_t space, data, stack;
+};
+
 struct vm_space {
     long id; /* the placement's */
+    bool limited; /* a member's limits are not the first ones */
     uint32_t users;
     uint32_t area_count;
     struct vm_tree areas;
@@ -87,6 +93,7 @@ struct vm_space {
 struct vm_member {
     struct vm_member *next;
     struct vm_space *space;
+    struct vm_limits limits;
     int32_t pid;
 };
 
@@ -201,6 +208,14 @@ long vm_space_share(struct vm *vm, int child, int parent);
 long vm_space_exec(struct vm *vm, int pid);
 long vm_space_exit(struct vm *vm, int pid);
 
+struct vm_limits *vm_limits_of(const struct vm *vm, int pid); /* of a member */
+
+/* limits.c: whether `bytes` more of such memory are within the limits of `pid`, if what is at `place` goes for them (0:
+ * nothing). */
+bool vm_may_grow(const struct vm *vm, int pid, struct vm_space *space, uint64_t bytes, uint64_t place, uint32_t prot,
+                 uint32_t flags);
+long vm_limit(struct vm *vm, struct request *rq);
+
 /* requests.c, poke.c */
 long vm_request(void *self, struct request *rq);
 long vm_poke(struct vm *vm, struct request *rq);
@@ -210,7 +225,7 @@ long vm_reserve(struct vm *vm, struct request *rq);
 long vm_page_own(struct vm *vm, struct call *call, struct vm_space *space, struct vm_area *area, uint64_t address,
                  frame_t *frame);
 
-/* Calls: mmap.c, brk.c, protect.c, advise.c, remap.c, fault.c. */
+/* Calls: mmap.c, protect.c, advise.c, remap.c, fault.c. */
 call_op vm_call_mmap, vm_call_munmap, vm_call_brk, vm_call_mprotect, vm_call_madvise, vm_call_msync, vm_call_mremap,
     vm_call_fault;
 /* More than the machine's memory at once: refused, as Linux's heuristic overcommit does. */

@@ -24,6 +24,13 @@ struct vm_space *vm_space_of(const struct vm *vm, int pid)
     return member ? member->space : NULL;
 }
 
+struct vm_limits *vm_limits_of(const struct vm *vm, int pid)
+{
+    struct vm_member *member = *member_link(vm, pid);
+
+    return member ? &member->limits : NULL;
+}
+
 static struct vm_space *space_new(struct vm *vm, long *error)
 {
     struct vm_space *space = vm_alloc(vm, sizeof *space);
@@ -59,8 +66,8 @@ static void space_leave(struct vm *vm, struct vm_space *space)
         space_free(vm, space);
 }
 
-/* `pid` joins. On failure the space is the caller's as before. */
-static long space_join(struct vm *vm, struct vm_space *space, int pid)
+/* `pid` joins, under those limits. On failure the space is the caller's as before. */
+static long space_join(struct vm *vm, struct vm_space *space, int pid, const struct vm_limits *limits)
 {
     struct vm_member **link = member_link(vm, pid);
     struct vm_member *member = *link ? NULL : vm_alloc(vm, sizeof *member);
@@ -69,6 +76,7 @@ static long space_join(struct vm *vm, struct vm_space *space, int pid)
         return *link ? -EEXIST : -ENOMEM;
     member->pid = pid;
     member->space = space;
+    member->limits = *limits;
     *link = member;
     space->users++;
     vm->mmu->space_assign(vm->mmu->ctx, pid, space->id);
@@ -82,7 +90,7 @@ long vm_space_create(struct vm *vm, int pid)
 
     if (!space)
         return r;
-    r = space_join(vm, space, pid);
+    r = space_join(vm, space, pid, &(struct vm_limits){UINT64_MAX, UINT64_MAX, VM_STACK_LIMIT});
     if (r < 0)
         space_free(vm, space);
     return r;
@@ -166,6 +174,7 @@ static long fork_areas(struct vm *vm, struct vm_space *from, struct vm_space *to
             return -ENOMEM;
     to->brk_start = from->brk_start;
     to->brk_end = from->brk_end;
+    to->limited = from->limited;
     return 0;
 }
 
@@ -181,7 +190,7 @@ long vm_space_fork(struct vm *vm, int child, int parent)
         return r;
     r = fork_areas(vm, from, to);
     if (r == 0)
-        r = space_join(vm, to, child);
+        r = space_join(vm, to, child, vm_limits_of(vm, parent));
     if (r < 0)
         space_free(vm, to);
     return r;
@@ -191,7 +200,7 @@ long vm_space_share(struct vm *vm, int child, int parent)
 {
     struct vm_space *space = vm_space_of(vm, parent);
 
-    return space ? space_join(vm, space, child) : -ESRCH;
+    return space ? space_join(vm, space, child, vm_limits_of(vm, parent)) : -ESRCH;
 }
 
 long vm_space_exec(struct vm *vm, int pid)
@@ -208,6 +217,7 @@ long vm_space_exec(struct vm *vm, int pid)
     old = member->space;
     member->space = space;
     space->users = 1;
+    space->limited = old->limited;
     vm->mmu->space_assign(vm->mmu->ctx, pid, space->id);
     space_leave(vm, old);
     return 0;

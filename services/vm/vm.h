@@ -59,7 +59,7 @@ struct vm;
  */
 #define VM_USER_END 0x7ffffffff000ul   /* programs live below this address */
 #define VM_MMAP_TOP 0x7ffff7fff000ul   /* mmap hands out addresses downwards from here */
-#define VM_STACK_LIMIT (8ul << 20)     /* bytes that a stack may grow to */
+#define VM_STACK_LIMIT (8ul << 20)     /* bytes that a stack may grow to, where RLIMIT_STACK says nothing else */
 
 /* `frame_limit`: physical addresses of frames are below it. NULL without memory. */
 struct vm *vm_create(const struct host *host, const struct vm_host *pages, uint64_t frame_limit);

@@ -14,7 +14,7 @@
 static const struct CMUnitTest tests[] = {
     PROGRAM("files"),   PROGRAM("names"),  PROGRAM("directories"), PROGRAM("memory"),  PROGRAM("shared"),
     PROGRAM("signals"), PROGRAM("pipes"),  PROGRAM("processes"),   PROGRAM("execs"),   PROGRAM("clocks"),
-    PROGRAM("locks"),   PROGRAM("floats"), PROGRAM("errors"),      PROGRAM("library"),
+    PROGRAM("locks"),   PROGRAM("floats"), PROGRAM("errors"),      PROGRAM("library"), PROGRAM("limits"),
 };
 
 int main(void)

@@ -315,6 +315,29 @@ static long ask_tty(struct fake_host *f, struct request *rq)
     }
 }
 
+static long ask_proc(struct fake_host *f, struct request *rq)
+{
+    if (f->proc_busy) {
+        f->proc_busy = false;
+        return call_wait(rq->call, CHANNEL(SERVICE_PROC, 1), CALL_FOREVER);
+    }
+    switch (rq->op) {
+    case PROC_SIGNAL:
+        f->signal = (int)rq->arg[0];
+        return 0;
+    case PROC_MASK:
+        f->mask = rq->arg[0];
+        f->masks++;
+        return f->signal_due;
+    case PROC_MASK_END:
+        f->mask = 0;
+        f->unmasked = (int)rq->arg[0];
+        return 0;
+    default:
+        return -ENOSYS;
+    }
+}
+
 static long host_ask(void *ctx, struct request *rq)
 {
     struct fake_host *f = ctx;
@@ -324,11 +347,7 @@ static long host_ask(void *ctx, struct request *rq)
         return ask_disk(f, rq);
     if (rq->service == SERVICE_TTY)
         return ask_tty(f, rq);
-    if (rq->service == SERVICE_PROC && rq->op == PROC_SIGNAL) {
-        f->signal = (int)rq->arg[0];
-        return 0;
-    }
-    return -ENOSYS;
+    return rq->service == SERVICE_PROC ? ask_proc(f, rq) : -ENOSYS;
 }
 
 /* ---- life ---- */

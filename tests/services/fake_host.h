@@ -65,6 +65,10 @@ struct fake_host {
     size_t output_bytes;
     const char *input;
     int signal; /* the last one sent */
+    uint64_t mask;       /* of a wait, while there is one */
+    bool signal_due;     /* … under it */
+    int masks, unmasked; /* how often one began; how the last one ended: 1: interrupted, 0: not */
+    bool proc_busy;      /* what is asked of proc next waits */
     uint64_t woken[64];
     unsigned woken_count;
 };

@@ -137,6 +137,9 @@ static long fake_fs(struct world *w, struct request *rq)
     case FS_EXIT:
         w->fs_exits++;
         return 0;
+    case FS_LIMIT:
+        w->fs_limit = rq->arg[1];
+        return 0;
     case FS_OPEN_EXEC:
         return open_exec(w, rq);
     case FS_FILE_OF:

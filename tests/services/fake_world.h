@@ -82,6 +82,7 @@ struct world {
     bool waited;         /* the last CALL_WAIT was injected */
     size_t live_blocks, live_frames, live_spaces, live_threads;
     int fs_forks, fs_exits, fs_execs;
+    uint64_t fs_limit; /* the last one told */
     bool fs_fork_fails;
     uint64_t woken[64]; /* channels, latest last */
     size_t wakes;

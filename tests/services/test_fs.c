@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,8 +240,68 @@ static void test_sendfile(void **state)
     assert_int_equal(offset, 7);
     assert_int_equal(sys(r, sendfile, out, in, 0, 100), 10);
     rig_expect(r, "/out", "234560123456789");
+    offset = (uint64_t)-1;
+    assert_int_equal(sys(r, sendfile, out, in, &offset, 5), -EINVAL);
+    assert_int_equal(sys(r, sendfile, out, in, 0, -1), -EINVAL);
+    assert_int_equal(sys(r, sendfile, out, in, 8, 1), -EFAULT);
     sys(r, close, in);
     sys(r, close, out);
+}
+
+static void test_sendfile_to_a_pipe(void **state)
+{
+    struct fs_rig *r = *state;
+    static uint8_t data[80000], back[80000];
+    struct call call = {.nr = CALL_sendfile, .pid = 1};
+    uint64_t offset = 5;
+    int end[2];
+    long in = sys(r, open, "/in", O_CREAT | O_RDWR, 0600);
+
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 4096);
+    assert_int_equal(sys(r, write, in, data, sizeof data), sizeof data);
+    assert_int_equal(sys(r, pipe2, end, O_NONBLOCK), 0);
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 10000), 10000);
+    assert_int_equal(offset, 10005);
+    assert_int_equal(sys(r, read, end[0], back, 6000), 6000);
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 70000), 65536 - 4000); /* around the ring's end */
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 1), -EAGAIN);
+    assert_int_equal(sys(r, fcntl, end[1], F_SETFL, 0), 0);
+    call.arg[0] = (uint64_t)end[1];
+    call.arg[1] = (uint64_t)in;
+    call.arg[2] = (uint64_t)(uintptr_t)&offset;
+    call.arg[3] = 5;
+    assert_int_equal(fake_run(&r->f, &r->service, &call), CALL_WAIT);
+    call.flags = CALL_INTERRUPTED;
+    assert_int_equal(service_call(&r->service, &call), -ERESTART);
+    assert_int_equal(sys(r, read, end[0], back + 6000, 65536), 65536);
+    assert_memory_equal(back, data + 5, 6000 + 65536);
+    call.flags = 0;
+    assert_int_equal(fake_run(&r->f, &r->service, &call), 5);
+    assert_int_equal(offset, 5 + 6000 + 65536 + 5);
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 80000), 80000 - 71546); /* to the end of the file */
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 1), 0);
+    assert_int_equal(sys(r, sendfile, in, end[0], 0, 1), -EINVAL);
+    assert_int_equal(sys(r, close, end[0]), 0);
+    offset = 0;
+    r->f.signal = 0;
+    assert_int_equal(sys(r, sendfile, end[1], in, &offset, 1), -EPIPE);
+    assert_int_equal(r->f.signal, SIGPIPE);
+    assert_int_equal(offset, 0);
+}
+
+static void test_buffers_that_cannot_be(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = sys(r, open, "/f", O_CREAT | O_RDWR, 0600);
+    char byte = 'x';
+
+    assert_int_equal(sys(r, write, fd, &byte, -1l), -EFAULT);
+    assert_int_equal(sys(r, read, fd, &byte, -1l), -EFAULT);
+    assert_int_equal(sys(r, pwrite64, fd, &byte, 1ul << 47, 0), -EFAULT);
+    assert_int_equal(sys(r, pread64, fd, &byte, 1ul << 47, 0), -EFAULT);
+    assert_int_equal(sys(r, read, fd, 1ul << 20, 1ul << 40), 0); /* there may be that much: nothing to read */
+    assert_int_equal(sys(r, read, 99, &byte, -1l), -EBADF);
 }
 
 /* ---- limits ---- */
@@ -408,6 +469,8 @@ int main(void)
         T(test_vectors),
         T(test_bad_pointers_change_nothing),
         T(test_sendfile),
+        T(test_sendfile_to_a_pipe),
+        T(test_buffers_that_cannot_be),
         T(test_disk_full),
         T(test_out_of_inodes),
         T(test_write_errors_make_it_read_only),

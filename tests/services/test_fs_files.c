@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -98,12 +100,17 @@ static void test_status_flags(void **state)
 {
     struct fs_rig *r = *state;
     long fd = create(r, "/f", "x");
+    int ends[2];
 
     assert_int_equal(sys(r, fcntl, fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_RDWR);
     assert_int_equal(sys(r, fcntl, fd, F_SETFL, O_APPEND | O_NONBLOCK | O_WRONLY), 0);
     assert_int_equal(sys(r, fcntl, fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_RDWR | O_APPEND | O_NONBLOCK);
     assert_int_equal(sys(r, fcntl, fd, 9999), -EINVAL);
     assert_int_equal(sys(r, ioctl, fd, TCGETS, 0), -ENOTTY);
+    assert_int_equal(sys(r, fcntl, fd, F_GETFL) & 0100000, 0100000); /* O_LARGEFILE, as every file */
+    assert_int_equal(sys(r, pipe2, ends, O_NONBLOCK), 0);
+    assert_int_equal(sys(r, fcntl, ends[0], F_GETFL), O_RDONLY | O_NONBLOCK); /* but not a pipe */
+    assert_int_equal(sys(r, fcntl, ends[1], F_GETFL), O_WRONLY | O_NONBLOCK);
     fd = sys(r, open, "/f", O_PATH);
     assert_int_equal(sys(r, read, fd, 0, 0), -EBADF);
     assert_int_equal(sys(r, fcntl, fd, F_SETFL, 0), -EBADF);
@@ -121,6 +128,69 @@ static long lock(struct fs_rig *r, int pid, long fd, int command, short type, of
     if (out)
         *out = f;
     return result;
+}
+
+/* ---- limits ---- */
+
+static void test_descriptor_limit(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = create(r, "/f", "x");
+    struct pollfd p[7] = {{-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    int ends[2];
+
+    assert_int_equal(sys(r, dup2, fd, 9), 9);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_NOFILE, 6, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_CPU, 6, NULL, 0), -EINVAL);
+    assert_int_equal(sys(r, dup, fd), 4);
+    assert_int_equal(sys(r, pipe, ends), -EMFILE); /* room for one only */
+    assert_int_equal(sys(r, open, "/f", O_RDONLY), 5);
+    assert_int_equal(sys(r, open, "/new", O_CREAT | O_RDWR, 0644), -EMFILE);
+    assert_int_equal(sys(r, access, "/new", 0), -ENOENT);
+    assert_int_equal(sys(r, dup2, fd, 6), -EBADF);
+    assert_int_equal(sys(r, fcntl, fd, F_DUPFD, 5), -EMFILE);
+    assert_int_equal(sys(r, fcntl, fd, F_DUPFD, 6), -EINVAL);
+    assert_int_equal(sys(r, poll, p, 7, 0), -EINVAL);
+    assert_int_equal(sys(r, poll, p, 6, 0), 0);
+    assert_int_equal(sys(r, read, 9, ends, 0), 0); /* what is open stays open */
+    assert_int_equal(request(r, FS_FORK, 2, 1, 0, NULL, 0), 0);
+    assert_int_equal(fake_call(&r->f, &r->service, 2, CALL_dup, (uint64_t)fd, 0, 0, 0, 0, 0), -EMFILE);
+    assert_int_equal(request(r, FS_EXIT, 2, 0, 0, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_NOFILE, UINT64_MAX, NULL, 0), 0);
+    assert_int_equal(sys(r, dup, fd), 6);
+}
+
+static void test_size_limit(void **state)
+{
+    struct fs_rig *r = *state;
+    long fd = create(r, "/f", "0123456789"), in = create(r, "/in", "abcdefgh");
+
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_FSIZE, 14, NULL, 0), 0);
+    assert_int_equal(sys(r, write, fd, "abcdefgh", 8), 4); /* up to the limit */
+    assert_int_equal(r->f.signal, 0);
+    assert_int_equal(sys(r, write, fd, "", 0), 0);
+    assert_int_equal(sys(r, write, fd, "e", 1), -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    r->f.signal = 0;
+    assert_int_equal(sys(r, pwrite64, fd, "xyz", 3, 12), 2);
+    assert_int_equal(sys(r, ftruncate, fd, 14), 0);
+    assert_int_equal(r->f.signal, 0);
+    assert_int_equal(sys(r, ftruncate, fd, 15), -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    assert_int_equal(sys(r, fallocate, fd, 0, 0, 15), -EFBIG);
+    assert_int_equal(sys(r, lseek, in, 0, SEEK_SET), 0);
+    assert_int_equal(sys(r, lseek, fd, 9, SEEK_SET), 9);
+    assert_int_equal(sys(r, sendfile, fd, in, 0, 8), 5);
+    assert_int_equal(sys(r, sendfile, fd, in, 0, 8), -EFBIG);
+    rig_expect(r, "/f", "012345678abcde");
+    assert_int_equal(request(r, FS_FORK, 2, 1, 0, NULL, 0), 0);
+    r->f.signal = 0;
+    assert_int_equal(fake_call(&r->f, &r->service, 2, CALL_write, (uint64_t)fd, (uint64_t)(uintptr_t) "x", 1, 0, 0, 0),
+                     -EFBIG);
+    assert_int_equal(r->f.signal, SIGXFSZ);
+    assert_int_equal(request(r, FS_EXIT, 2, 0, 0, NULL, 0), 0);
+    assert_int_equal(request(r, FS_LIMIT, 1, RLIMIT_FSIZE, UINT64_MAX, NULL, 0), 0);
+    assert_int_equal(sys(r, write, fd, "more", 4), 4);
 }
 
 static void test_record_locks(void **state)
@@ -338,7 +408,7 @@ static void test_synchronous_writes(void **state)
 static void test_handles(void **state)
 {
     struct fs_rig *r = *state;
-    long fd = create(r, "/program", "0123456789"), handle;
+    long fd = create(r, "/program", "0123456789"), handle, copy;
     struct fs_identity before, after;
     char data[32];
 
@@ -346,8 +416,13 @@ static void test_handles(void **state)
     assert_int_equal(sys(r, chmod, "/program", 0755), 0);
     assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/dev"), 0, NULL, 0), -EACCES);
     assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/none"), 0, NULL, 0), -ENOENT);
+    copy = sys(r, dup, fd);
+    assert_int_equal(sys(r, close, copy), 0);
+    assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0), -ETXTBSY); /* open for writing */
+    assert_int_equal(sys(r, close, fd), 0);
     handle = request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0);
     assert_true(handle > 0);
+    fd = sys(r, open, "/program", O_RDWR);
     assert_int_equal(request(r, FS_READ_AT, 1, (uint64_t)handle, 4, data, 32), 6);
     assert_memory_equal(data, "456789", 6);
     assert_int_equal(request(r, FS_READ_AT, 1, (uint64_t)handle, 10, data, 32), 0);
@@ -378,6 +453,8 @@ int main(void)
         T(test_lowest_descriptor),
         T(test_too_many_descriptors),
         T(test_status_flags),
+        T(test_descriptor_limit),
+        T(test_size_limit),
         T(test_record_locks),
         T(test_read_lock_needs_reading),
         T(test_flock),

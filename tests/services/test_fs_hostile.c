@@ -68,7 +68,7 @@ static bool waits_by_nature(uint32_t nr)
 {
     return nr == CALL_poll || nr == CALL_ppoll || nr == CALL_select || nr == CALL_pselect6 || nr == CALL_flock ||
            nr == CALL_fcntl || nr == CALL_read || nr == CALL_readv || nr == CALL_write || nr == CALL_writev ||
-           nr == CALL_pread64 || nr == CALL_preadv;
+           nr == CALL_pread64 || nr == CALL_preadv || nr == CALL_sendfile;
 }
 
 static void one_call(struct fs_rig *r, uint8_t *arena, uint64_t *seed)

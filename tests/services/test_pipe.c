@@ -188,6 +188,8 @@ static void test_one_copy_each_way(void **state)
 static void test_descriptors(void **state)
 {
     struct fs_rig r;
+    struct call call;
+    void *much;
     struct stat st;
     char data[8];
     int fd[2], n;
@@ -217,6 +219,16 @@ static void test_descriptors(void **state)
     sys(&r, close, fd[0]);
     assert_int_equal(sys(&r, write, fd[1], "x", 1), -EPIPE);
     assert_int_equal(r.f.signal, SIGPIPE);
+
+    assert_int_equal(sys(&r, pipe, fd), 0); /* a reader that goes while a long write waits: what went in counts */
+    r.f.signal = 0;
+    much = calloc(1, 70000);
+    call = (struct call){.nr = CALL_write, .pid = 1, .arg = {(uint64_t)fd[1], P(much), 70000}};
+    assert_int_equal(fake_run(&r.f, &r.service, &call), CALL_WAIT);
+    sys(&r, close, fd[0]);
+    assert_int_equal(fake_run(&r.f, &r.service, &call), RING);
+    assert_int_equal(r.f.signal, SIGPIPE);
+    free(much);
     rig_destroy(&r);
 }
 
@@ -301,6 +313,64 @@ static void test_poll_and_select(void **state)
     rig_destroy(&r);
 }
 
+/* The mask of ppoll and pselect6 is proc's from before the first look to after the last. */
+static void test_masked_waits(void **state)
+{
+    struct fs_rig r;
+    struct pollfd p = {3, POLLIN, 0};
+    struct timespec t = {0, 5000};
+    uint64_t mask = 0x2000, set[2] = {P(&mask), 8}, in = 8;
+    struct call poll = {.nr = CALL_ppoll, .pid = 1, .arg = {P(&p), 1, 0, P(&mask), 8}};
+    int fd[2];
+
+    rig_create(&r, 4, 0);
+    assert_int_equal(sys(&r, pipe, fd), 0);
+    assert_int_equal(fake_run(&r.f, &r.service, &poll), CALL_WAIT);
+    assert_int_equal(poll.channel, CHANNEL_POLL);
+    assert_int_equal(r.f.mask, mask);
+    poll.flags = CALL_INTERRUPTED;
+    r.f.proc_busy = true; /* it is not forgotten that it was interrupted */
+    assert_int_equal(service_call(&r.service, &poll), CALL_WAIT);
+    assert_int_equal(poll.channel, CHANNEL(SERVICE_PROC, 1));
+    poll.flags = 0;
+    assert_int_equal(service_call(&r.service, &poll), -EINTR);
+    assert_int_equal(r.f.mask, 0);
+    assert_int_equal(r.f.masks, 1);
+    assert_int_equal(r.f.unmasked, 1);
+
+    r.f.proc_busy = true; /* nothing has begun yet */
+    poll = (struct call){.nr = CALL_ppoll, .pid = 1, .arg = {P(&p), 1, P(&t), P(&mask), 8}};
+    assert_int_equal(service_call(&r.service, &poll), CALL_WAIT);
+    assert_int_equal(poll.channel, CHANNEL(SERVICE_PROC, 1));
+    assert_int_equal(r.f.masks, 1);
+    assert_int_equal(fake_run(&r.f, &r.service, &poll), 0); /* the time is up */
+    assert_int_equal(r.f.masks, 2);
+    assert_int_equal(r.f.unmasked, 0);
+
+    r.f.signal_due = true; /* before it waits, whatever the time */
+    t = (struct timespec){0, 0};
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_ppoll, P(&p), 1, P(&t), P(&mask), 8, 0), -EINTR);
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_pselect6, 4, P(&in), 0, 0, P(&t), P(set)), -EINTR);
+    assert_int_equal(r.f.unmasked, 1);
+    assert_int_equal(sys(&r, write, 4, "x", 1), 1); /* but what is ready comes first */
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_ppoll, P(&p), 1, P(&t), P(&mask), 8, 0), 1);
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_pselect6, 4, P(&in), 0, 0, P(&t), P(set)), 1);
+    assert_int_equal(r.f.unmasked, 0);
+    assert_int_equal(r.f.masks, 6);
+    assert_int_equal(r.f.mask, 0);
+
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_ppoll, P(&p), 1, P(&t), P(&mask), 4, 0), -EINVAL);
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_ppoll, P(&p), 1, P(&t), 8, 8, 0), -EFAULT);
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_pselect6, 4, P(&in), 0, 0, P(&t), 8), -EFAULT);
+    set[0] = 0; /* no mask, whatever its size */
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_pselect6, 4, P(&in), 0, 0, P(&t), P(set)), 1);
+    t = (struct timespec){0, -1};
+    assert_int_equal(fake_call(&r.f, &r.service, 1, CALL_ppoll, P(&p), 1, P(&t), P(&mask), 8, 0), -EINVAL);
+    assert_int_equal(t.tv_nsec, -1);
+    assert_int_equal(r.f.masks, 6);
+    rig_destroy(&r);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -314,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_fork_and_exit),
         cmocka_unit_test(test_poll_and_select),
+        cmocka_unit_test(test_masked_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

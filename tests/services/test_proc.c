@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/times.h>
 #include <sys/utsname.h>
@@ -564,12 +565,19 @@ static void limits(void **state)
     assert_true(world_poke(w, 1, DATA, &limit, sizeof limit));
     assert_int_equal(CALLS(w, 1, CALL_prlimit64, 0, RLIMIT_NOFILE, DATA, DATA + 64), 0);
     assert_int_equal(word_at(w, 1, DATA + 64), 1024);
+    assert_int_equal(w->fs_limit, 50); /* who has the descriptors is told */
     child = world_fork(w, 1);
     assert_int_equal(CALLS(w, 1, CALL_prlimit64, (uint64_t)child, RLIMIT_NOFILE, 0, DATA + 64), 0);
     assert_int_equal(word_at(w, 1, DATA + 64), 50);
     limit = (struct rlimit){7, 6};
     assert_true(world_poke(w, 1, DATA, &limit, sizeof limit));
     assert_int_equal(CALLS(w, 1, CALL_setrlimit, RLIMIT_NOFILE, DATA), -EINVAL);
+    limit = (struct rlimit){7, RLIM_INFINITY};
+    assert_true(world_poke(w, 1, DATA, &limit, sizeof limit));
+    assert_int_equal(CALLS(w, 1, CALL_setrlimit, RLIMIT_NOFILE, DATA), -EPERM); /* beyond fs.nr_open, even for root */
+    assert_int_equal(w->fs_limit, 50);
+    assert_int_equal(CALLS(w, 1, CALL_setrlimit, RLIMIT_AS, DATA), 0);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1ul, 0), -ENOMEM);
     assert_int_equal(CALLS(w, 1, CALL_getrlimit, 16, DATA), -EINVAL);
     assert_int_equal(CALLS(w, 1, CALL_prlimit64, 99, 0, 0, 0), -ESRCH);
     world_end(w);

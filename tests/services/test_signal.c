@@ -592,6 +592,39 @@ static void sigsuspend_and_pause(void **state)
     world_end(w);
 }
 
+/* ppoll's mask, as fs asks for it. */
+static void mask_of_a_wait(void **state)
+{
+    struct world *w = world_with_proc();
+    uint64_t blocked = 1ul << (SIGUSR1 - 1), other = 1ul << (SIGUSR2 - 1), saved;
+    struct user_context *c;
+
+    action(w, 1, SIGUSR1, HANDLER, 0, 0);
+    assert_true(world_poke(w, 1, DATA, &blocked, 8));
+    assert_int_equal(CALLS(w, 1, CALL_rt_sigprocmask, SIG_SETMASK, DATA, 0, 8), 0);
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK, 1, 0, 0, 0, 0, 0, 0), 0);
+    assert_false(proc_pending(w->proc, 1));
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK_END, 1, 0, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(mask_of(w, 1), blocked); /* nothing came */
+    assert_int_equal(CALLS(w, 1, CALL_kill, 1, SIGUSR1), 0);
+    assert_false(proc_pending(w->proc, 1));
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK, 1, other, 0, 0, 0, 0, 0), 1);
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK_END, 1, 0, 0, 0, 0, 0, 0), 0);
+    assert_false(proc_pending(w->proc, 1)); /* something was ready: blocked again, pending still */
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK, 1, other, 0, 0, 0, 0, 0), 1);
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK_END, 1, 1, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(mask_of(w, 1), other);
+    c = in_call(w, 1, CALL_ppoll);
+    assert_int_equal(world_deliver(w, 1, -EINTR), 0);
+    assert_int_equal(c->regs.rip, HANDLER);
+    assert_int_equal(mask_of(w, 1), other | blocked);
+    assert_true(world_peek(w, 1, c->regs.rdx + 296, &saved, 8));
+    assert_int_equal(saved, blocked);
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK, 99, 0, 0, 0, 0, 0, 0), -ESRCH);
+    assert_int_equal(world_request(w, SERVICE_PROC, PROC_MASK_END, 99, 0, 0, 0, 0, 0, 0), -ESRCH);
+    world_end(w);
+}
+
 static void kill_targets(void **state)
 {
     struct world *w = world_with_proc();
@@ -740,6 +773,7 @@ int main(void)
         cmocka_unit_test(a_fault_cannot_be_blocked_or_ignored),
         cmocka_unit_test(a_frame_that_does_not_fit_kills),
         cmocka_unit_test(sigsuspend_and_pause),
+        cmocka_unit_test(mask_of_a_wait),
         cmocka_unit_test(kill_targets),
         cmocka_unit_test(timers),
         cmocka_unit_test(child_signals),

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <setjmp.h>
+#include <sys/resource.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,66 @@ static void vfork_shares_until_exec(void **state)
     assert_int_equal(w->live_spaces, 2);
     assert_false(world_peek(w, 2, BASE, &seen, 1));
     assert_true(world_peek(w, 1, BASE, &seen, 1));
+    end(w);
+}
+
+static long set_limit(struct world *w, int pid, uint64_t resource, uint64_t bytes)
+{
+    return world_request(w, SERVICE_VM, VM_LIMIT, pid, resource, bytes, 0, 0, 0, 0);
+}
+
+/* Counted in pages: the space has two, one of them data. */
+static void limits_of_a_process(void **state)
+{
+    struct world *w = new_space();
+    uint64_t anonymous = MAP_PRIVATE | MAP_ANONYMOUS, shared = MAP_SHARED | MAP_ANONYMOUS, at;
+
+    map_at(w, 1, BASE, 1, RW);
+    map_at(w, 1, BASE + 8 * PAGE, 1, PROT_READ);
+    assert_int_equal(world_request(w, SERVICE_VM, VM_SET_BRK, 1, BASE + 64 * PAGE, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(set_limit(w, 99, RLIMIT_AS, 0), -ESRCH);
+    assert_int_equal(set_limit(w, 1, RLIMIT_CPU, 0), -EINVAL);
+    assert_int_equal(set_limit(w, 1, RLIMIT_AS, 5 * PAGE), 0);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, 4 * PAGE, PROT_READ, anonymous, -1ul, 0), -ENOMEM);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, 4 * PAGE, PROT_READ, shared, -1ul, 0), -ENOMEM);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE, 4 * PAGE, PROT_READ, anonymous | MAP_FIXED, -1ul, 0), BASE);
+    assert_int_equal(CALLS(w, 1, CALL_brk, BASE + 65 * PAGE), BASE + 64 * PAGE);
+    assert_int_equal(CALLS(w, 1, CALL_mremap, BASE, 4 * PAGE, 5 * PAGE, 0, 0), -ENOMEM);
+    assert_int_equal(CALLS(w, 1, CALL_munmap, BASE + PAGE, 3 * PAGE), 0);
+    assert_int_equal(CALLS(w, 1, CALL_mremap, BASE, PAGE, 4 * PAGE, 0, 0), BASE);
+    assert_int_equal(fork_space(w, 2, 1), 0);
+    assert_int_equal(CALLS(w, 2, CALL_brk, BASE + 65 * PAGE), BASE + 64 * PAGE); /* inherited */
+    assert_int_equal(set_limit(w, 2, RLIMIT_AS, UINT64_MAX), 0);
+    assert_int_equal(CALLS(w, 2, CALL_brk, BASE + 65 * PAGE), BASE + 65 * PAGE); /* and its own */
+    assert_int_equal(CALLS(w, 1, CALL_brk, BASE + 65 * PAGE), BASE + 64 * PAGE);
+    assert_int_equal(world_request(w, SERVICE_VM, VM_EXEC, 1, 0, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, 6 * PAGE, PROT_READ, anonymous, -1ul, 0), -ENOMEM); /* kept */
+    assert_int_equal(set_limit(w, 1, RLIMIT_AS, UINT64_MAX), 0);
+    assert_int_equal(set_limit(w, 1, RLIMIT_DATA, 2 * PAGE), 0);
+    map_at(w, 1, BASE, 1, RW);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, 0, 2 * PAGE, RW, anonymous, -1ul, 0), -ENOMEM);
+    at = (uint64_t)CALLS(w, 1, CALL_mmap, 0, 9 * PAGE, RW, shared, -1ul, 0);
+    assert_true((long)at > 0);
+    assert_true(CALLS(w, 1, CALL_mmap, 0, 9 * PAGE, PROT_READ, anonymous, -1ul, 0) > 0);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, at, 2 * PAGE, RW, anonymous | MAP_FIXED, -1ul, 0), -ENOMEM);
+    assert_int_equal(CALLS(w, 1, CALL_mmap, BASE, 2 * PAGE, RW, anonymous | MAP_FIXED, -1ul, 0), BASE);
+    end(w);
+}
+
+static void stack_limit(void **state)
+{
+    struct world *w = new_space();
+    uint64_t top = 0x7ffffffff000ul;
+
+    assert_int_equal(world_request(w, SERVICE_VM, VM_MAP_ANON, 1, top - PAGE, PAGE, RW, VM_ANON_STACK, 0, 0), 0);
+    assert_int_equal(set_limit(w, 1, RLIMIT_STACK, 3 * PAGE), 0);
+    assert_int_equal(CALLS(w, 1, CALL_FAULT, top - 3 * PAGE, VM_WRITE), 0);
+    assert_int_equal(CALLS(w, 1, CALL_FAULT, top - 4 * PAGE, VM_WRITE), -EFAULT);
+    assert_int_equal(set_limit(w, 1, RLIMIT_STACK, UINT64_MAX), 0);
+    assert_int_equal(CALLS(w, 1, CALL_FAULT, top - 2 * VM_STACK_LIMIT, VM_WRITE), 0);
+    assert_int_equal(set_limit(w, 1, RLIMIT_AS, 3 * VM_STACK_LIMIT), 0);
+    assert_int_equal(CALLS(w, 1, CALL_FAULT, top - 3 * VM_STACK_LIMIT - PAGE, VM_WRITE), -EFAULT);
+    assert_int_equal(CALLS(w, 1, CALL_FAULT, top - 3 * VM_STACK_LIMIT, VM_WRITE), 0);
     end(w);
 }
 
@@ -701,6 +762,8 @@ int main(void)
         cmocka_unit_test(copy_on_write_counts),
         cmocka_unit_test(shared_memory_is_shared_by_fork),
         cmocka_unit_test(vfork_shares_until_exec),
+        cmocka_unit_test(limits_of_a_process),
+        cmocka_unit_test(stack_limit),
         cmocka_unit_test(stack_grows_to_its_limit),
         cmocka_unit_test(file_pages_are_read_once_and_shared),
         cmocka_unit_test(fork_leaves_file_pages),

@@ -173,6 +173,18 @@ static void spawn(void)
     SHOW(posix_spawn(&child, "missing", NULL, NULL, arguments, environment));
 }
 
+static void busy(void)
+{
+    char *const arguments[] = {"busy", NULL};
+    int fd = open("busy", O_CREAT | O_WRONLY, 0755);
+
+    part("open for writing");
+    SHOW(write(fd, "#!/bin/true\n", 12));
+    SHOW(execve("busy", arguments, NULL));
+    close(fd);
+    SHOW(unlink("busy"));
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "report") == 0)
@@ -183,5 +195,6 @@ int main(int argc, char **argv)
     too_long();
     scripts();
     spawn();
+    busy();
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "show.h"
@@ -52,6 +53,68 @@ static void broken(void)
     signal(SIGPIPE, SIG_IGN);
     SHOW(write_without_reader());
     signal(SIGPIPE, SIG_DFL);
+}
+
+static volatile sig_atomic_t broken_pipes;
+
+static void count_broken(int signal)
+{
+    broken_pipes++;
+}
+
+/* The reader goes while a long write waits for room. */
+static void reader_leaves(void)
+{
+    static char much[70000];
+    int ends[2];
+
+    part("reader leaves");
+    signal(SIGPIPE, count_broken);
+    SHOW(pipe(ends));
+    if (fork() == 0) {
+        close(ends[1]);
+        usleep(50000);
+        _exit(0);
+    }
+    close(ends[0]);
+    SHOW(write(ends[1], much, sizeof(much)));
+    SHOW(broken_pipes);
+    SHOW(write(ends[1], much, 1));
+    SHOW(wait(NULL) > 0);
+    close(ends[1]);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static void sending(void)
+{
+    int ends[2], fd = open("tmp/send", O_CREAT | O_RDWR | O_TRUNC, 0644);
+    off_t offset = 4, negative = -1;
+
+    part("sendfile");
+    SHOW(write(fd, "0123456789", 10));
+    SHOW(pipe2(ends, O_NONBLOCK));
+    SHOW(fcntl(ends[0], F_GETFL));
+    SHOW(fcntl(ends[1], F_GETFL));
+    SHOW(sendfile(ends[1], fd, &offset, 100));
+    SHOW(offset);
+    SHOW(sendfile(ends[1], fd, NULL, 100));
+    SHOW(lseek(fd, 2, SEEK_SET));
+    SHOW(sendfile(ends[1], fd, NULL, 3));
+    SHOW(read(ends[0], buffer, 100));
+    SHOW(memcmp(buffer, "456789234", 9));
+    SHOW(sendfile(ends[1], fd, &negative, 1));
+    SHOW(sendfile(ends[1], fd, NULL, (size_t)-1));
+    SHOW(sendfile(fd, ends[0], NULL, 1));
+    SHOW(ftruncate(fd, 100000));
+    SHOW(lseek(fd, 0, SEEK_SET));
+    SHOW(sendfile(ends[1], fd, NULL, 100000));
+    SHOW(sendfile(ends[1], fd, NULL, 100000));
+    SHOW(read(ends[0], buffer, (size_t)-1));
+    SHOW(write(ends[1], buffer, (size_t)-1));
+    SHOW(unlink("tmp/send"));
+    close(fd);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void capacity(void)
@@ -219,6 +282,8 @@ int main(void)
 {
     ends_of_file();
     broken();
+    reader_leaves();
+    sending();
     capacity();
     polling();
     waking();

@@ -2,9 +2,12 @@
  *
  * tests/linux/programs/signals.c: handlers and what they are told, masks, restarts, alternate stacks, defaults.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
@@ -300,6 +303,57 @@ static int die_masked(void)
     return 0;
 }
 
+static void remember(int signal)
+{
+    sigset_t now;
+
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    printf("handler of %d: SIGALRM blocked %d, SIGUSR1 blocked %d\n", signal, sigismember(&now, SIGALRM),
+           sigismember(&now, SIGUSR1));
+}
+
+/* A signal that is blocked but for the wait, pending before it or coming during it. */
+static void masked_waits(void)
+{
+    struct timespec two = {2, 0}, none = {0, 0}, soon = {0, 30000000};
+    struct itimerval timer = {.it_value = {0, 30000}};
+    sigset_t blocked, empty, now;
+    struct pollfd ready = {.events = POLLIN};
+    int fd[2];
+
+    part("masked waits");
+    install_simple(SIGALRM, remember, 0);
+    install_simple(SIGUSR1, remember, 0);
+    sigemptyset(&empty);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGALRM);
+    SHOW(sigprocmask(SIG_SETMASK, &blocked, NULL));
+    SHOW(raise(SIGALRM));
+    SHOW(ppoll(NULL, 0, &two, &empty));
+    SHOW(raise(SIGALRM));
+    SHOW(pselect(0, NULL, NULL, NULL, &two, &empty));
+    SHOW(raise(SIGALRM));
+    SHOW(ppoll(NULL, 0, &none, &empty));
+    SHOW(setitimer(ITIMER_REAL, &timer, NULL));
+    SHOW(ppoll(NULL, 0, &two, &empty));
+    SHOW(setitimer(ITIMER_REAL, &timer, NULL));
+    SHOW(pselect(0, NULL, NULL, NULL, &two, &empty));
+    SHOW(ppoll(NULL, 0, &soon, &empty));
+    SHOW(pipe(fd));
+    SHOW(write(fd[1], "x", 1));
+    ready.fd = fd[0];
+    SHOW(raise(SIGALRM));
+    SHOW(ppoll(&ready, 1, &two, &empty));
+    SHOW(sigpending(&now));
+    SHOW(sigismember(&now, SIGALRM));
+    SHOW(ppoll(&ready, 1, &two, NULL));
+    SHOW(raise(SIGUSR1));
+    SHOW(sigprocmask(SIG_SETMASK, NULL, &now));
+    SHOW(sigismember(&now, SIGALRM));
+    SHOW(syscall(SYS_ppoll, NULL, 0, &none, &empty, 4));
+    SHOW(sigprocmask(SIG_SETMASK, &empty, NULL));
+}
+
 int main(void)
 {
     basics();
@@ -312,6 +366,7 @@ int main(void)
     children();
     changed_context();
     alarms();
+    masked_waits();
     part("defaults");
     in_child("SIGTERM", die_term);
     in_child("SIGKILL", die_kill);
