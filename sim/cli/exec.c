@@ -295,7 +295,7 @@ static bool write_csv(const struct execution *x, struct error *error)
         records_csv(&x->record, 1, out);
         good = fclose(out) == 0;
     }
-    return good || refuse(error, STATUS_USAGE, "cannot write the CSV record: %s", strerror(errno));
+    return good || refuse(error, STATUS_HOST, "cannot write the CSV record: %s", strerror(errno));
 }
 
 static bool write_results(const struct execution *x, struct error *error)

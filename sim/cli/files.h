@@ -23,7 +23,7 @@ void file_free(struct file *file);
 bool read_program(const char *path, struct file *file, struct error *error);
 /* A folder that can be read? `option` is what named it. */
 bool check_folder(const char *option, const char *path, struct error *error);
-/* A folder that does not exist yet, or is empty. */
+/* A folder that does not exist yet and could be made, or is empty. */
 bool check_new_folder(const char *option, const char *path, struct error *error);
 
 #endif

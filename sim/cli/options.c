@@ -188,7 +188,7 @@ static bool take_stdin(struct options *o, const char *name, const char *value, s
 static bool take_save(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->save = value;
-    return true;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a folder's name", name);
 }
 
 static bool take_cwd(struct options *o, const char *name, const char *value, struct error *error)
