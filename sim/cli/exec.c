@@ -85,16 +85,15 @@ static bool check_record(const struct options *o, struct error *error)
 
 static bool open_input(struct execution *x, struct error *error)
 {
+    const char *path = x->options->input;
     struct stat st;
 
-    x->input = STDIN_FILENO;
-    if (!x->options->input)
-        return true;
-    x->input = open(x->options->input, O_RDONLY | O_CLOEXEC);
+    x->input = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (x->input < 0)
-        return refuse(error, STATUS_USAGE, "--stdin %s: %s", x->options->input, strerror(errno));
+        return refuse(error, STATUS_USAGE, "--stdin %s: %s", path, strerror(errno));
     if (fstat(x->input, &st) == 0 && S_ISDIR(st.st_mode))
-        return refuse(error, STATUS_USAGE, "--stdin %s: a directory, not a file", x->options->input);
+        return refuse(error, STATUS_USAGE, "%s%s: a directory, not a file", path ? "--stdin " : "standard input",
+                      path ? path : "");
     return true;
 }
 
@@ -326,12 +325,25 @@ static bool save(struct execution *x, struct error *error)
     return !x->options->save || guest_disk_save(&x->disk, 0, x->options->save, error);
 }
 
+static void warn_of_left_out(const char *root, const struct disk_left_out *left_out)
+{
+    if (left_out->count)
+        fprintf(stderr, "ringside: warning: --root %s: left out, as FIFO, socket or device: %zu; the first is %s\n", root,
+                left_out->count, left_out->first);
+}
+
 static bool make_disk(struct execution *x, struct error *error)
 {
-    if (x->options->restore)
+    const struct options *o = x->options;
+    struct disk_left_out left_out = {0};
+
+    if (o->restore)
         return guest_disk_blank(&x->disk, x->saved.header.disk_bytes, error);
-    return guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) &&
-           guest_disk_repeat(&x->disk, x->session.disk_slices, error);
+    if (!guest_disk_build(&x->disk, o->root, x->path, x->in_root ? NULL : &x->program, &left_out, error) ||
+        !guest_disk_check_cwd(&x->disk, o->cwd, error))
+        return false;
+    warn_of_left_out(o->root, &left_out);
+    return guest_disk_repeat(&x->disk, x->session.disk_slices, error);
 }
 
 /* What became of --save-at. */
