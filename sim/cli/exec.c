@@ -83,20 +83,6 @@ static bool check_record(const struct options *o, struct error *error)
                   o->csv ? "" : ", or use --json=FILE");
 }
 
-static bool open_input(struct execution *x, struct error *error)
-{
-    const char *path = x->options->input;
-    struct stat st;
-
-    x->input = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    if (x->input < 0)
-        return refuse(error, STATUS_USAGE, "--stdin %s: %s", path, strerror(errno));
-    if (fstat(x->input, &st) == 0 && S_ISDIR(st.st_mode))
-        return refuse(error, STATUS_USAGE, "%s%s: a directory, not a file", path ? "--stdin " : "standard input",
-                      path ? path : "");
-    return true;
-}
-
 static const char *working_directory(const struct options *o)
 {
     return o->cwd ? o->cwd : "/";
@@ -166,7 +152,8 @@ static bool open_saved(struct execution *x, struct error *error)
         return false;
     x->adopted = *o;
     x->options = &x->adopted;
-    return adopt_options(&x->saved, &x->adopted, error) && open_input(x, error) && skip_input(x, error);
+    return adopt_options(&x->saved, &x->adopted, error) && open_input(o->input, &x->input, error) &&
+           skip_input(x, error);
 }
 
 static bool check_files(struct execution *x, struct error *error)
@@ -179,7 +166,8 @@ static bool check_files(struct execution *x, struct error *error)
         return false;
     if (o->save && !check_new_folder("--save", o->save, error))
         return false;
-    return open_input(x, error) && read_program(o->program[0], &x->program, error) && make_arguments(x, error);
+    return open_input(o->input, &x->input, error) && read_program(o->program[0], &x->program, error) &&
+           make_arguments(x, error);
 }
 
 static bool prepare(struct execution *x, struct error *error)
@@ -328,8 +316,8 @@ static bool save(struct execution *x, struct error *error)
 static void warn_of_left_out(const char *root, const struct disk_left_out *left_out)
 {
     if (left_out->count)
-        fprintf(stderr, "ringside: warning: --root %s: left out, as FIFO, socket or device: %zu; the first is %s\n", root,
-                left_out->count, left_out->first);
+        fprintf(stderr, "ringside: warning: --root %s: left out, as FIFO, socket or device: %zu; the first is %s\n",
+                root, left_out->count, left_out->first);
 }
 
 static bool make_disk(struct execution *x, struct error *error)

@@ -84,6 +84,19 @@ bool read_program(const char *path, struct file *f, struct error *error)
     return refuse(error, STATUS_USAGE, "%s: %s", path, why);
 }
 
+bool open_input(const char *path, int *fd, struct error *error)
+{
+    struct stat st;
+
+    *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    if (*fd < 0)
+        return refuse(error, STATUS_USAGE, "--stdin %s: %s", path, strerror(errno));
+    if (fstat(*fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return refuse(error, STATUS_USAGE, "%s%s: a directory, not a file", path ? "--stdin " : "standard input",
+                      path ? path : "");
+    return true;
+}
+
 bool check_folder(const char *option, const char *path, struct error *error)
 {
     DIR *folder = opendir(path);

@@ -132,7 +132,7 @@ int main(int argc, char *argv[])
         status = dispatch(argc, argv, &error);
     if (error.text[0])
         fprintf(stderr, "ringside: %s\n", error.text);
-    if (fflush(stdout) != 0 && status == STATUS_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
         perror("ringside: standard output");
         return STATUS_HOST;
     }

@@ -263,7 +263,8 @@ static const struct option table[] = {
      "what 'compare --json=FILE' wrote; given several times, the first file's CPU model is the one shown, and\n"
      "                         those of the others are its variants"},
     {"--out", "DIR", COMMAND_PLOT, take_out, "where CSV, SVG and PNG go; it is made if it is not there"},
-    {"--root", "DIR", PROGRAMS | SETTLED, take_root, "the guest's file system starts as a copy of DIR: its files, directories and symbolic links; a hard link\n"
+    {"--root", "DIR", PROGRAMS | SETTLED, take_root,
+     "the guest's file system starts as a copy of DIR: its files, directories and symbolic links; a hard link\n"
      "                         becomes a file of its own"},
     {"--stdin", "FILE", PROGRAMS, take_stdin, "standard input from FILE"},
     {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /); it must be there"},

@@ -186,14 +186,16 @@ static void a_working_directory_may_be_a_link(void **state)
 static void what_the_disk_cannot_hold_is_said(void **state)
 {
     const char *root = in_folder("special");
-    const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", root, "--", ROOT "/bin/busybox", "ls", "/d", NULL};
+    const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", root, "--",
+                                ROOT "/bin/busybox", "ls", "/d", NULL};
     char make[512], said[512];
     struct result r;
 
     snprintf(make, sizeof make, "mkdir -p %s/d && touch %s/d/file && mkfifo %s/d/pipe %s/zz", root, root, root, root);
     assert_int_equal(system(make), 0);
     snprintf(said, sizeof said,
-             "ringside: warning: --root %s: left out, as FIFO, socket or device: 2; the first is %s/d/pipe\n", root, root);
+             "ringside: warning: --root %s: left out, as FIFO, socket or device: 2; the first is %s/d/pipe\n", root,
+             root);
     r = run(argv, false);
     assert_int_equal(r.status, 0);
     assert_string_equal(r.out, "file\n");
