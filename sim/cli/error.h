@@ -12,10 +12,10 @@
 enum status {
     STATUS_OK = 0,
     STATUS_FAILED = 1, /* a workload ended with another status than 0 */
-    STATUS_USAGE = 2,  /* what was asked for makes no sense: options, files, programs, CPU files */
+    STATUS_USAGE = 2,  /* what was asked for makes no sense: options, files, programs; a path cannot be opened */
     STATUS_CRASH = 3,  /* the guest kernel crashed */
     STATUS_TIME = 4,   /* the simulated time limit */
-    STATUS_HOST = 5,   /* the host lacks something */
+    STATUS_HOST = 5,   /* the host lacks something; a write that failed */
 };
 
 #define ERROR_TEXT_MAX 1024

@@ -83,21 +83,6 @@ static bool check_record(const struct options *o, struct error *error)
                   o->csv ? "" : ", or use --json=FILE");
 }
 
-static bool open_input(struct execution *x, struct error *error)
-{
-    struct stat st;
-
-    x->input = STDIN_FILENO;
-    if (!x->options->input)
-        return true;
-    x->input = open(x->options->input, O_RDONLY | O_CLOEXEC);
-    if (x->input < 0)
-        return refuse(error, STATUS_USAGE, "--stdin %s: %s", x->options->input, strerror(errno));
-    if (fstat(x->input, &st) == 0 && S_ISDIR(st.st_mode))
-        return refuse(error, STATUS_USAGE, "--stdin %s: a directory, not a file", x->options->input);
-    return true;
-}
-
 static const char *working_directory(const struct options *o)
 {
     return o->cwd ? o->cwd : "/";
@@ -167,7 +152,8 @@ static bool open_saved(struct execution *x, struct error *error)
         return false;
     x->adopted = *o;
     x->options = &x->adopted;
-    return adopt_options(&x->saved, &x->adopted, error) && open_input(x, error) && skip_input(x, error);
+    return adopt_options(&x->saved, &x->adopted, error) && open_input(o->input, &x->input, error) &&
+           skip_input(x, error);
 }
 
 static bool check_files(struct execution *x, struct error *error)
@@ -180,7 +166,8 @@ static bool check_files(struct execution *x, struct error *error)
         return false;
     if (o->save && !check_new_folder("--save", o->save, error))
         return false;
-    return open_input(x, error) && read_program(o->program[0], &x->program, error) && make_arguments(x, error);
+    return open_input(o->input, &x->input, error) && read_program(o->program[0], &x->program, error) &&
+           make_arguments(x, error);
 }
 
 static bool prepare(struct execution *x, struct error *error)
@@ -295,7 +282,7 @@ static bool write_csv(const struct execution *x, struct error *error)
         records_csv(&x->record, 1, out);
         good = fclose(out) == 0;
     }
-    return good || refuse(error, STATUS_USAGE, "cannot write the CSV record: %s", strerror(errno));
+    return good || refuse(error, STATUS_HOST, "cannot write the CSV record: %s", strerror(errno));
 }
 
 static bool write_results(const struct execution *x, struct error *error)
@@ -326,12 +313,25 @@ static bool save(struct execution *x, struct error *error)
     return !x->options->save || guest_disk_save(&x->disk, 0, x->options->save, error);
 }
 
+static void warn_of_left_out(const char *root, const struct disk_left_out *left_out)
+{
+    if (left_out->count)
+        fprintf(stderr, "ringside: warning: --root %s: left out, as FIFO, socket or device: %zu; the first is %s\n",
+                root, left_out->count, left_out->first);
+}
+
 static bool make_disk(struct execution *x, struct error *error)
 {
-    if (x->options->restore)
+    const struct options *o = x->options;
+    struct disk_left_out left_out = {0};
+
+    if (o->restore)
         return guest_disk_blank(&x->disk, x->saved.header.disk_bytes, error);
-    return guest_disk_build(&x->disk, x->options->root, x->path, x->in_root ? NULL : &x->program, error) &&
-           guest_disk_repeat(&x->disk, x->session.disk_slices, error);
+    if (!guest_disk_build(&x->disk, o->root, x->path, x->in_root ? NULL : &x->program, &left_out, error) ||
+        !guest_disk_check_cwd(&x->disk, o->cwd, error))
+        return false;
+    warn_of_left_out(o->root, &left_out);
+    return guest_disk_repeat(&x->disk, x->session.disk_slices, error);
 }
 
 /* What became of --save-at. */

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +84,19 @@ bool read_program(const char *path, struct file *f, struct error *error)
     return refuse(error, STATUS_USAGE, "%s: %s", path, why);
 }
 
+bool open_input(const char *path, int *fd, struct error *error)
+{
+    struct stat st;
+
+    *fd = path ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    if (*fd < 0)
+        return refuse(error, STATUS_USAGE, "--stdin %s: %s", path, strerror(errno));
+    if (fstat(*fd, &st) == 0 && S_ISDIR(st.st_mode))
+        return refuse(error, STATUS_USAGE, "%s%s: a directory, not a file", path ? "--stdin " : "standard input",
+                      path ? path : "");
+    return true;
+}
+
 bool check_folder(const char *option, const char *path, struct error *error)
 {
     DIR *folder = opendir(path);
@@ -92,6 +107,22 @@ bool check_folder(const char *option, const char *path, struct error *error)
     return true;
 }
 
+/* The folder above it is where it is made. */
+static bool check_above(const char *option, const char *path, struct error *error)
+{
+    size_t bytes = strlen(path);
+    char above[PATH_MAX];
+
+    while (bytes > 1 && path[bytes - 1] == '/')
+        bytes--;
+    while (bytes && path[bytes - 1] != '/')
+        bytes--;
+    if (bytes >= sizeof above)
+        return refuse(error, STATUS_USAGE, "%s: the path is too long", option);
+    snprintf(above, sizeof above, "%.*s", bytes ? (int)bytes : 1, bytes ? path : ".");
+    return access(above, W_OK | X_OK) == 0 || refuse(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
+}
+
 bool check_new_folder(const char *option, const char *path, struct error *error)
 {
     DIR *folder = opendir(path);
@@ -99,7 +130,7 @@ bool check_new_folder(const char *option, const char *path, struct error *error)
     bool empty = true;
 
     if (!folder && errno == ENOENT)
-        return true;
+        return check_above(option, path, error);
     if (!folder)
         return refuse(error, STATUS_USAGE, "%s %s: %s", option, path, strerror(errno));
     while ((entry = readdir(folder)))

@@ -21,9 +21,11 @@ bool read_file(const char *path, struct file *file, struct error *error);
 void file_free(struct file *file);
 /* The same for a program: it must be a static x86-64 Linux executable. */
 bool read_program(const char *path, struct file *file, struct error *error);
+/* A descriptor to read from: of --stdin, or standard input if `path` is NULL. The caller closes it. */
+bool open_input(const char *path, int *fd, struct error *error);
 /* A folder that can be read? `option` is what named it. */
 bool check_folder(const char *option, const char *path, struct error *error);
-/* A folder that does not exist yet, or is empty. */
+/* A folder that does not exist yet and could be made, or is empty. */
 bool check_new_folder(const char *option, const char *path, struct error *error);
 
 #endif

@@ -4,15 +4,18 @@
  */
 #include "sim/cli/guest_disk.h"
 
+#include <errno.h>
 #include <string.h>
 
-#include "sim/files/disk.h"
-
 bool guest_disk_build(struct guest_disk *disk, const char *root, const char *path, const struct file *program,
-                      struct error *error)
+                      struct disk_left_out *left_out, struct error *error)
 {
     struct disk_file extra = {.path = path};
-    struct disk_spec spec = {.folder = root, .files = &extra, .file_count = program != NULL, .keep_times = true};
+    struct disk_spec spec = {.folder = root,
+                             .files = &extra,
+                             .file_count = program != NULL,
+                             .keep_times = true,
+                             .left_out = left_out};
     struct disk_error why = {""};
 
     if (program) {
@@ -23,6 +26,14 @@ bool guest_disk_build(struct guest_disk *disk, const char *root, const char *pat
     disk->slices = 1;
     disk->data = disk_build(&spec, &disk->bytes, &why);
     return disk->data || refuse(error, STATUS_USAGE, "%s", why.text);
+}
+
+bool guest_disk_check_cwd(const struct guest_disk *disk, const char *cwd, struct error *error)
+{
+    int r = cwd ? disk_find_directory(disk->data, disk->bytes, cwd) : 0;
+
+    return !r || refuse(error, r == -ENOMEM ? STATUS_HOST : STATUS_USAGE, "--cwd %s: %s in the guest", cwd,
+                        strerror(-r));
 }
 
 bool guest_disk_blank(struct guest_disk *disk, size_t bytes, struct error *error)

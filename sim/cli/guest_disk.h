@@ -10,6 +10,7 @@
 
 #include "sim/cli/error.h"
 #include "sim/cli/files.h"
+#include "sim/files/disk.h"
 
 struct guest_disk {
     void *data;
@@ -18,9 +19,11 @@ struct guest_disk {
 };
 
 /* A disk with the files of `root` (NULL: an empty /tmp only) and, if `program` is not NULL, that file at `guest_path`
- * (absolute, normalised; its folders are made; it replaces what is there). */
+ * (absolute, normalised; its folders are made; it replaces what is there). `left_out`, zeroed, or NULL: disk.h. */
 bool guest_disk_build(struct guest_disk *disk, const char *root, const char *guest_path, const struct file *program,
-                      struct error *error);
+                      struct disk_left_out *left_out, struct error *error);
+/* Is the guest's folder there that --cwd names? NULL: it was not given. */
+bool guest_disk_check_cwd(const struct guest_disk *disk, const char *cwd, struct error *error);
 /* One of this size, all zeroes: a saved one's content follows. */
 bool guest_disk_blank(struct guest_disk *disk, size_t bytes, struct error *error);
 /* A disk of one slice becomes one of `slices`, each as it was. */

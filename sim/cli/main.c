@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim/cli/commands.h"
+#include "sim/cli/output.h"
 #include "sim/cli/suggest.h"
 
 struct command {
@@ -47,8 +48,9 @@ static void print_usage(FILE *out)
     fprintf(
         out,
         "\n'ringside COMMAND --help' lists a command's options.\n"
-        "Exit status: 0; 1 a workload failed; 2 wrong usage or input; 3 the guest kernel crashed; 4 simulated time\n"
-        "limit; 5 the host lacks something. exec otherwise exits with the program's status.\n");
+        "Exit status: 0; 1 a workload failed; 2 wrong usage or input, a path that cannot be opened; 3 the guest kernel\n"
+        "crashed; 4 simulated time limit; 5 the host lacks something, a write that failed. exec otherwise exits with\n"
+        "the program's status.\n");
 }
 
 static int print_help(const struct command *command)
@@ -80,6 +82,14 @@ static bool asks_for_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+/* Before anything runs whose result would then have no place. */
+static bool check_outputs(const struct options *o, struct error *error)
+{
+    return (!o->json_file || output_check("the JSON record", o->json_file, error)) &&
+           outputs_differ("--html", o->html, "--json", o->json_file, error) &&
+           outputs_differ("--save-at", o->save_file, "--json", o->json_file, error);
+}
+
 static int dispatch(int argc, char *argv[], struct error *error)
 {
     const struct command *command = find_command(argv[1], error);
@@ -89,7 +99,7 @@ static int dispatch(int argc, char *argv[], struct error *error)
         return error->status;
     if (options.help)
         return print_help(command);
-    return command->run(&options, error);
+    return check_outputs(&options, error) ? command->run(&options, error) : error->status;
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -110,20 +120,19 @@ const char *__lsan_default_options(void)
 int main(int argc, char *argv[])
 {
     struct error error = {0};
-    int status;
+    int status = STATUS_OK;
 
     if (argc < 2) {
         fprintf(stderr, "ringside: a command is missing: run, compare, plot, exec, trace, list or doctor (see 'ringside --help')\n");
         return STATUS_USAGE;
     }
-    if (asks_for_help(argv[1])) {
+    if (asks_for_help(argv[1]))
         print_usage(stdout);
-        return STATUS_OK;
-    }
-    status = dispatch(argc, argv, &error);
+    else
+        status = dispatch(argc, argv, &error);
     if (error.text[0])
         fprintf(stderr, "ringside: %s\n", error.text);
-    if (fflush(stdout) != 0 && status == STATUS_OK) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK) {
         perror("ringside: standard output");
         return STATUS_HOST;
     }

@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/boot.h"
 #include "sim/cli/inject_spec.h"
 #include "sim/cli/suggest.h"
 
 #define OPS_MAX 1000000000ull
 #define JOBS_MAX 256
 #define TIME_LIMIT_MAX_MS (1000ull * 3600 * 24 * 365)
+
+#define TEXT_OF(number) #number
+#define NUMBER_TEXT(number) TEXT_OF(number)
 
 struct option {
     const char *name;  /* with its dashes */
@@ -188,7 +192,7 @@ static bool take_stdin(struct options *o, const char *name, const char *value, s
 static bool take_save(struct options *o, const char *name, const char *value, struct error *error)
 {
     o->save = value;
-    return true;
+    return *value || refuse(error, STATUS_USAGE, "%s wants a folder's name", name);
 }
 
 static bool take_cwd(struct options *o, const char *name, const char *value, struct error *error)
@@ -259,11 +263,14 @@ static const struct option table[] = {
      "what 'compare --json=FILE' wrote; given several times, the first file's CPU model is the one shown, and\n"
      "                         those of the others are its variants"},
     {"--out", "DIR", COMMAND_PLOT, take_out, "where CSV, SVG and PNG go; it is made if it is not there"},
-    {"--root", "DIR", PROGRAMS | SETTLED, take_root, "the guest's file system starts as a copy of DIR"},
+    {"--root", "DIR", PROGRAMS | SETTLED, take_root,
+     "the guest's file system starts as a copy of DIR: its files, directories and symbolic links; a hard link\n"
+     "                         becomes a file of its own"},
     {"--stdin", "FILE", PROGRAMS, take_stdin, "standard input from FILE"},
-    {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /)"},
+    {"--cwd", "DIR", PROGRAMS | SETTLED, take_cwd, "working directory in the guest (default /); it must be there"},
     {"--env", "NAME=VALUE", PROGRAMS | SETTLED, take_env,
-     "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal)"},
+     "adds to the environment: PATH=/bin:/usr/bin HOME=/ (and TERM on a terminal); with the program's\n"
+     "                         arguments it is at most " NUMBER_TEXT(BOOT_TEXT_MAX) " bytes"},
     {"--format", "perfetto|folded|callgrind|steps", COMMAND_TRACE, take_format,
      "Chrome's trace events (the default), stacks for flame graphs, Callgrind's profile, or steps as JSON"},
     {"--output", "FILE", COMMAND_TRACE, take_output, "where the trace goes; also -o FILE"},

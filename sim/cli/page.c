@@ -7,8 +7,8 @@
  */
 #include "sim/cli/page.h"
 #include "sim/cli/explain.h"
+#include "sim/cli/output.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,35 +102,23 @@ static void put_template(json_t *data, FILE *out)
     }
 }
 
-static FILE *open_page(const char *path, const char *mode, struct error *error)
-{
-    FILE *out = fopen(path, mode);
-
-    if (!out)
-        refuse(error, STATUS_USAGE, "%s: %s; --html wants a file that can be written", path, strerror(errno));
-    return out;
-}
-
 bool page_check(const char *path, struct error *error)
 {
-    FILE *out = open_page(path, "a", error);
-
-    return out && fclose(out) == 0;
+    return output_check("the page", path, error);
 }
 
 bool write_page(const struct comparison *c, json_t *steps, const char *path, struct error *error)
 {
-    FILE *out = open_page(path, "w", error);
+    struct output output;
     json_t *data;
     bool good;
 
-    if (!out)
+    if (!output_open(&output, "the page", path, error))
         return false;
     data = page_data(c, steps);
-    if (data)
-        put_template(data, out);
-    good = data && !ferror(out);
-    good = fclose(out) == 0 && good;
+    good = data || refuse(error, STATUS_HOST, "out of memory");
+    if (good)
+        put_template(data, output.file);
     json_decref(data);
-    return good || refuse(error, STATUS_HOST, "%s: the page could not be written", path);
+    return output_close(&output, good, error);
 }

@@ -5,12 +5,12 @@
  * Names come from files that anybody may have written. In CSV they are quoted, and characters that could end a field or
  * a line, or begin an escape of gnuplot's, become '?'.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/cli/output.h"
 #include "sim/cli/plot.h"
 
 bool plot_make(struct plot_table *t, size_t panels, size_t rows, size_t series)
@@ -148,23 +148,18 @@ static void write_row(const struct plot_table *t, size_t panel, size_t row, FILE
 
 bool plot_write(const struct plot_table *t, const char *path, struct error *error)
 {
-    FILE *out = fopen(path, "w");
-    bool good;
+    struct output output;
 
-    if (!out)
-        return refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
-    fputs("panel,row", out);
+    if (!output_open(&output, "the figure's table", path, error))
+        return false;
+    fputs("panel,row", output.file);
     for (size_t s = 0; s < t->series; s++) {
-        fputc(',', out);
-        write_name(t->serie[s], out);
+        fputc(',', output.file);
+        write_name(t->serie[s], output.file);
     }
-    fputc('\n', out);
+    fputc('\n', output.file);
     for (size_t p = 0; p < t->panels; p++)
         for (size_t row = 0; row < t->rows; row++)
-            write_row(t, p, row, out);
-    good = fflush(out) == 0 && !ferror(out);
-    if (!good)
-        refuse(error, STATUS_USAGE, "%s: %s", path, strerror(errno));
-    fclose(out);
-    return good;
+            write_row(t, p, row, output.file);
+    return output_close(&output, true, error);
 }

@@ -4,12 +4,11 @@
  */
 #include "sim/cli/saved_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "sim/cli/output.h"
 
 #define PAGE 4096
 #define STATE_MAX (1u << 20)
@@ -82,25 +81,16 @@ static void put_digest(struct writer *w)
     w->good = w->good && fwrite(&digest, sizeof digest, 1, w->out) == 1;
 }
 
-static bool cannot_write(const char *path, struct error *error)
-{
-    return refuse(error, STATUS_HOST, "--save-at %s: %s", path, strerror(errno));
-}
-
 bool saved_file_write(const char *path, struct saved_header *header, const struct machine *machine, const void *disk,
                       const void *program, size_t program_bytes, struct error *error)
 {
     struct writer w = {.good = true};
     struct saved_guest guest;
-    char fresh[PATH_MAX];
-    int fd;
+    struct output output;
 
-    if (snprintf(fresh, sizeof fresh, "%s.XXXXXX", path) >= (int)sizeof fresh)
-        return refuse(error, STATUS_USAGE, "--save-at %s: the path is too long", path);
-    fd = mkstemp(fresh);
-    w.out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!w.out)
-        return cannot_write(path, error);
+    if (!output_open(&output, "the saved guest", path, error))
+        return false;
+    w.out = output.file;
     saved_guest(machine, &guest);
     memcpy(header->magic, magic, sizeof magic);
     header->version = SAVED_VERSION;
@@ -112,12 +102,7 @@ bool saved_file_write(const char *path, struct saved_header *header, const struc
     put_chunk(&w, CHUNK_PROGRAM, 0, program, program_bytes);
     put_chunk(&w, CHUNK_END, 0, NULL, 0);
     put_digest(&w);
-    w.good = w.good && fflush(w.out) == 0 && fsync(fd) == 0 && fchmod(fd, 0644) == 0;
-    if (fclose(w.out) == 0 && w.good && rename(fresh, path) == 0)
-        return true;
-    cannot_write(path, error);
-    (void)unlink(fresh);
-    return false;
+    return output_close(&output, true, error);
 }
 
 /* ---- reading ---- */

@@ -12,6 +12,7 @@
 
 #include "abi/boot.h"
 #include "sim/cli/guest_move.h"
+#include "sim/cli/output.h"
 
 #define WALL_NS (1704067200ull * 1000000000) /* every machine is switched on at 2024-01-01 00:00:00 UTC */
 #define LOG_LINES 12
@@ -279,20 +280,35 @@ bool check_text(const struct job *job, struct error *error)
                   BOOT_TEXT_MAX);
 }
 
+static bool json_to_descriptor(const char *text, int fd, struct error *error)
+{
+    int copy = dup(fd);
+    FILE *out = copy < 0 ? NULL : fdopen(copy, "w");
+    bool good;
+
+    if (!out)
+        return refuse(error, STATUS_HOST, "cannot write the JSON record: %s", strerror(errno));
+    good = fprintf(out, "%s\n", text) > 0 && fflush(out) == 0;
+    if (!good)
+        refuse(error, STATUS_HOST, "cannot write the JSON record: %s", strerror(errno));
+    fclose(out);
+    return good;
+}
+
 bool write_json(json_t *json, const char *path, int fd, struct error *error)
 {
-    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(10);
-    char *text = json ? json_dumps(json, flags) : NULL;
-    FILE *out = path ? fopen(path, "w") : fdopen(dup(fd), "w");
-    bool good = text && out && fprintf(out, "%s\n", text) > 0 && fflush(out) == 0;
+    char *text = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
+    struct output output;
+    bool good;
 
     if (!text)
-        refuse(error, STATUS_HOST, "out of memory");
-    else if (!good)
-        refuse(error, STATUS_USAGE, "cannot write the JSON record%s%s: %s", path ? " to " : "", path ? path : "",
-               strerror(errno));
+        return refuse(error, STATUS_HOST, "out of memory");
+    if (!path) {
+        good = json_to_descriptor(text, fd, error);
+    } else if ((good = output_open(&output, "the JSON record", path, error))) {
+        fprintf(output.file, "%s\n", text);
+        good = output_close(&output, true, error);
+    }
     free(text);
-    if (out)
-        fclose(out);
     return good;
 }

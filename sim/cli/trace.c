@@ -3,17 +3,15 @@
  * sim/cli/trace.c: `ringside trace` and `ringside report-functions`: runs a workload or a program once, recorded, and
  * has the recording written in the format that was asked for.
  *
- * Such a run is never taken from the results of earlier ones, and not kept for later. The file is opened before the
- * machine is switched on; if there is no trace in the end, it is removed.
+ * Such a run is never taken from the results of earlier ones, and not kept for later. That the file can be written is
+ * checked before the machine is switched on; it is opened when there is a trace, so that what was there stays otherwise.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sim/cli/commands.h"
 #include "sim/cli/exec.h"
+#include "sim/cli/output.h"
 #include "sim/cli/parameters.h"
 #include "sim/cli/suggest.h"
 #include "sim/cli/traced.h"
@@ -40,7 +38,6 @@ struct tracing {
     const struct options *options;
     const char *command;
     const struct format *format;
-    FILE *out;
 };
 
 const char *traced_arch(const struct traced *t, char room[TRACED_ARCH_MAX])
@@ -94,6 +91,20 @@ static bool check_words(const struct tracing *t, struct error *error)
 
 /* ---- the run ---- */
 
+/* To -o FILE; the table goes to standard output. */
+static bool write_trace(const struct tracing *t, struct traced *traced, struct error *error)
+{
+    struct output output;
+
+    traced->out = stdout;
+    if (t->format == &table)
+        return t->format->write(traced, error);
+    if (!output_open(&output, "the trace", t->options->output, error))
+        return false;
+    traced->out = output.file;
+    return output_close(&output, t->format->write(traced, error), error);
+}
+
 static bool take(void *ctx, const struct session *session, struct machine *machine, const struct record *record,
                  struct error *error)
 {
@@ -105,7 +116,6 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
         .record = record,
         .hz = session->cpu.hz,
         .options = t->options,
-        .out = t->out,
     };
 
     if (traced.trace->failed)
@@ -113,7 +123,7 @@ static bool take(void *ctx, const struct session *session, struct machine *machi
     if (record->not_applicable)
         return refuse(error, STATUS_FAILED, "%s: not applicable on %s: nothing was measured", record->workload,
                       traced_arch(&traced, room));
-    return t->format->write(&traced, error);
+    return write_trace(t, &traced, error);
 }
 
 static int trace_workload(const struct tracing *t, const struct tracer *tracer, struct error *error)
@@ -144,33 +154,11 @@ static int run(struct tracing *t, struct error *error)
     return t->options->program ? exec_program(t->options, &tracer, error) : trace_workload(t, &tracer, error);
 }
 
-static bool open_output(struct tracing *t, struct error *error)
+static bool check_output(const struct options *o, struct error *error)
 {
-    const char *path = t->options->output;
-
-    if (!path)
+    if (!o->output)
         return refuse(error, STATUS_USAGE, "trace wants a file to write to: -o FILE");
-    t->out = fopen(path, "w");
-    return t->out || refuse(error, STATUS_USAGE, "cannot write the trace to %s: %s", path, strerror(errno));
-}
-
-/* Of what is not a file of its own (a pipe, a device, a link to one) nothing is removed. */
-static void remove_if_empty(const char *path)
-{
-    struct stat st;
-
-    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
-        (void)unlink(path);
-}
-
-/* A failing program's status is no reason to have no trace. */
-static int close_output(struct tracing *t, int status, struct error *error)
-{
-    if (fclose(t->out) != 0 && !error->text[0])
-        status = (refuse(error, STATUS_HOST, "cannot write the trace to %s: %s", t->options->output, strerror(errno)),
-                  STATUS_HOST);
-    remove_if_empty(t->options->output);
-    return status;
+    return output_check("the trace", o->output, error);
 }
 
 int command_trace(const struct options *options, struct error *error)
@@ -178,14 +166,14 @@ int command_trace(const struct options *options, struct error *error)
     struct tracing t = {.options = options, .command = "trace"};
 
     t.format = find_format(options->format ? options->format : formats[0].name, error);
-    if (!t.format || !check_words(&t, error) || !open_output(&t, error))
+    if (!t.format || !check_words(&t, error) || !check_output(options, error))
         return error->status;
-    return close_output(&t, run(&t, error), error);
+    return run(&t, error);
 }
 
 int command_functions(const struct options *options, struct error *error)
 {
-    struct tracing t = {.options = options, .command = "report-functions", .format = &table, .out = stdout};
+    struct tracing t = {.options = options, .command = "report-functions", .format = &table};
 
     return check_words(&t, error) ? run(&t, error) : error->status;
 }

@@ -44,7 +44,7 @@ bool workload_disk(const struct session *s, struct guest_disk *disk, struct erro
     char root[PATH_MAX];
 
     workload_root(s, root);
-    return guest_disk_build(disk, root, NULL, NULL, error);
+    return guest_disk_build(disk, root, NULL, NULL, NULL, error);
 }
 
 /* /bin/PROGRAM OPS FURTHER…, the words in `text`. */

@@ -146,8 +146,20 @@ static uint64_t blocks_of(uint64_t bytes)
     return blocks + blocks / 1024 + 3;
 }
 
+static void note_left_out(struct disk_left_out *left_out, const char *path)
+{
+    if (!left_out || left_out->count++)
+        return;
+    snprintf(left_out->first, sizeof left_out->first, "%s", path);
+    for (char *at = left_out->first; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = '?';
+}
+
 static bool count(struct tree *t, const struct stat *st)
 {
+    if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
+        note_left_out(t->spec->left_out, t->host);
     t->inodes++;
     t->blocks += S_ISREG(st->st_mode) ? blocks_of((uint64_t)st->st_size) : 2;
     return true;

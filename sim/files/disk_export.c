@@ -158,3 +158,33 @@ bool disk_export(const void *disk, size_t bytes, const char *folder, struct disk
     munmap(copy, bytes);
     return good;
 }
+
+/* ---- looking ---- */
+
+static int stop(void *ctx, const char *path, const struct mkfs_attr *attr)
+{
+    return 1;
+}
+
+/* "/." follows a link at the end, and wants a directory. */
+int disk_find_directory(const void *disk, size_t bytes, const char *path)
+{
+    char inside[PATH_MAX];
+    struct disk_error ignored;
+    struct mkfs *m = NULL;
+    void *copy;
+    int r;
+
+    if (snprintf(inside, sizeof inside, "%s/.", path) >= (int)sizeof inside)
+        return -ENAMETOOLONG;
+    copy = disk_repeat(disk, bytes, 1, &ignored);
+    if (!copy)
+        return -ENOMEM;
+    r = mkfs_open(&m, &disk_memory, copy, bytes);
+    if (!r) {
+        r = mkfs_walk(m, inside, stop, NULL);
+        mkfs_close(m);
+    }
+    disk_free(copy, bytes);
+    return r < 0 ? r : 0;
+}

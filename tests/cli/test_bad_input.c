@@ -35,7 +35,7 @@ static void expand(const char *const words[], const char *program, const char *a
 /* ---- bad input ---- */
 
 struct bad {
-    const char *words[8];
+    const char *words[10];
     int status;
     const char *says; /* part of the line */
 };
@@ -148,6 +148,29 @@ static void wrong_programs(void **state)
     check_bad(bad, sizeof bad / sizeof *bad);
 }
 
+#define IN_ROOT(cwd)                                                                                                   \
+    {                                                                                                                  \
+        "exec", "monolithic", "--root", ROOT, "--cwd", cwd, "--", ROOT "/bin/null"                                     \
+    }
+
+static void wrong_folders(void **state)
+{
+    static const struct bad bad[] = {
+        {IN_ROOT("/nope"), 2, "--cwd /nope: No such file or directory in the guest"},
+        {IN_ROOT("/bin/null"), 2, "--cwd /bin/null: Not a directory in the guest"},
+        {IN_ROOT("/bin/null/x"), 2, "--cwd /bin/null/x: Not a directory in the guest"},
+        {IN_ROOT("bin"), 2, "--cwd wants an absolute path of the guest"},
+    };
+    const char *const from_folder[] = {"/bin/sh", "-c", SANITIZED " exec monolithic -- " ROOT "/bin/busybox cat </tmp",
+                                       NULL};
+    struct result r = run(from_folder, false);
+
+    assert_int_equal(r.status, 2);
+    assert_string_equal(r.err, "ringside: standard input: a directory, not a file\n");
+    release(&r);
+    check_bad(bad, sizeof bad / sizeof *bad);
+}
+
 /* root reads everything: then somebody else tries, if this folder lets him in. */
 static void an_unreadable_file(void **state)
 {
@@ -247,6 +270,7 @@ int main(void)
         cmocka_unit_test(wrong_words),
         cmocka_unit_test(wrong_cpu_files),
         cmocka_unit_test(wrong_programs),
+        cmocka_unit_test(wrong_folders),
         cmocka_unit_test(an_unreadable_file),
         cmocka_unit_test(arguments_that_do_not_fit),
         cmocka_unit_test(a_host_that_lacks_something),

@@ -159,6 +159,61 @@ static void files_are_saved(void **state)
     release(&r);
 }
 
+/* A link is followed as the guest sees it; the program's own folders count. */
+static void a_working_directory_may_be_a_link(void **state)
+{
+    static const char *const folders[][2] = {
+        {"/d/", "/d\n"}, {"/link", "/d\n"}, {"/far", "/d/e\n"}, {"/tmp", "/tmp\n"}, {"/d/e/..", "/d\n"}};
+    const char *root = in_folder("linked");
+    char make[512], program[256];
+
+    snprintf(program, sizeof program, "%s/bin/busybox", root);
+    snprintf(make, sizeof make, "mkdir -p %s/d/e %s/bin && ln -s d %s/link && ln -s /d/e %s/far && cp %s %s", root, root,
+             root, root, ROOT "/bin/busybox", program);
+    assert_int_equal(system(make), 0);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", in_folder("linked"), "--cwd",
+                                    folders[i][0], "--", program, "pwd", NULL};
+        struct result r = run(argv, false);
+
+        assert_string_equal(r.err, "");
+        assert_string_equal(r.out, folders[i][1]);
+        assert_int_equal(r.status, 0);
+        release(&r);
+    }
+}
+
+static void what_the_disk_cannot_hold_is_said(void **state)
+{
+    const char *root = in_folder("special");
+    const char *const argv[] = {PLAIN, "exec", "monolithic", "--root", root, "--",
+                                ROOT "/bin/busybox", "ls", "/d", NULL};
+    char make[512], said[512];
+    struct result r;
+
+    snprintf(make, sizeof make, "mkdir -p %s/d && touch %s/d/file && mkfifo %s/d/pipe %s/zz", root, root, root, root);
+    assert_int_equal(system(make), 0);
+    snprintf(said, sizeof said,
+             "ringside: warning: --root %s: left out, as FIFO, socket or device: 2; the first is %s/d/pipe\n", root,
+             root);
+    r = run(argv, false);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "file\n");
+    assert_string_equal(r.err, said);
+    release(&r);
+}
+
+static void help_says_what_fits(void **state)
+{
+    const char *const argv[] = {PLAIN, "exec", "--help", NULL};
+    struct result r = run(argv, false);
+
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "arguments it is at most 4096 bytes\n"));
+    assert_non_null(strstr(r.out, "a hard link\n"));
+    release(&r);
+}
+
 static void input_and_environment_arrive(void **state)
 {
     const char *const argv[] = {PLAIN,
@@ -284,6 +339,9 @@ int main(void)
         cmocka_unit_test(exec_is_the_program),
         cmocka_unit_test(a_record_may_be_csv),
         cmocka_unit_test(files_are_saved),
+        cmocka_unit_test(a_working_directory_may_be_a_link),
+        cmocka_unit_test(what_the_disk_cannot_hold_is_said),
+        cmocka_unit_test(help_says_what_fits),
         cmocka_unit_test(input_and_environment_arrive),
         cmocka_unit_test(run_prints_what_was_asked_for),
         cmocka_unit_test(a_program_that_loops_meets_the_time_limit),
