@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tests/sim/test_warnings.c: a system call that nobody implements is warned about once, by the name that Linux gives it;
- * a number that means nothing to Linux stays a number.
+ * tests/sim/test_warnings.c: a system call that nobody implements is warned about once, by the name that Linux gives
+ * it; a number that means nothing to Linux stays a number.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,8 @@ _Static_assert(LEAF == PROBE_LEAF && PROBE_WARN == 4 && PROBE_WARN_ENOSYS == 1, 
 
 #define WARN(number) "mov eax, " AT(LEAF) "; mov ecx, 4; mov edx, 1; mov rsi, " #number "; cpuid;"
 
-SNIPPET(calls, "push rbx;" WARN(41) WARN(449) WARN(41) WARN(202) WARN(400) WARN(-1) WARN(449) "pop rbx; xor eax, eax; ret");
+SNIPPET(calls,
+        "push rbx;" WARN(41) WARN(449) WARN(41) WARN(202) WARN(400) WARN(-1) WARN(449) "pop rbx; xor eax, eax; ret");
 
 static void each_call_has_one_line_with_its_name(void **state)
 {

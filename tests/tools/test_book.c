@@ -170,17 +170,19 @@ static const char *in_folder(const char *name)
 /* The calls between backquotes in the tables of a section of docs/linux.md, a line each after its row's first word. */
 static int list_calls(const char *section, const char *filter)
 {
-    return run("set -o pipefail; awk -v section='## %s' '/^## /{ inside = $0 == section } inside && /^\\|/ {"
-               " n = split($0, part, \"`\"); for (i = 2; i <= n; i += 2) if (part[i] ~ /^[a-z0-9_]+$/) print $2, part[i] }'"
-               " docs/linux.md | %s",
-               section, filter);
+    return run(
+        "set -o pipefail; awk -v section='## %s' '/^## /{ inside = $0 == section } inside && /^\\|/ {"
+        " n = split($0, part, \"`\"); for (i = 2; i <= n; i += 2) if (part[i] ~ /^[a-z0-9_]+$/) print $2, part[i] }'"
+        " docs/linux.md | %s",
+        section, filter);
 }
 
 static void the_calls_of_the_page_are_those_of_the_table(void **state)
 {
-    assert_int_equal(run("sed -n 's/^CALL([0-9]*, \\([a-z0-9_]*\\), \\([A-Z]*\\))/\\L\\2 \\1/p' abi/calls.def | sort >%s/calls",
-                         folder()),
-                     0);
+    assert_int_equal(
+        run("sed -n 's/^CALL([0-9]*, \\([a-z0-9_]*\\), \\([A-Z]*\\))/\\L\\2 \\1/p' abi/calls.def | sort >%s/calls",
+            folder()),
+        0);
     write_file("here", "#!/bin/sh\nsort | diff - ${0%here}calls\n", 0755);
     write_file("elsewhere",
                "#!/bin/sh\ncut -d' ' -f2 | grep -vx clone | sort >$0.page;"
