@@ -76,14 +76,15 @@ static void probe_name(struct cpu *cpu, uint64_t space, uint64_t name_address, u
         account_name(cpu, space, (unsigned)ring, name);
 }
 
+/* Linux's name, whether Ringside knows the call or not; NULL: the host's header has none. */
 static const char *call_name(uint64_t number)
 {
     switch (number) {
-#define CALL(nr, name, service) \
+#define LINUX_CALL(nr, name) \
     case nr: \
         return #name;
-#include "abi/calls.def"
-#undef CALL
+#include "linux_calls.def"
+#undef LINUX_CALL
     default:
         return NULL;
     }

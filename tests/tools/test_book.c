@@ -159,6 +159,41 @@ static void templates_hold_no_typed_cycles(void **state)
         fail_msg("typed in: %s", output());
 }
 
+static const char *in_folder(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", folder(), name);
+    return path;
+}
+
+/* The calls between backquotes in the tables of a section of docs/linux.md, a line each after its row's first word. */
+static int list_calls(const char *section, const char *filter)
+{
+    return run(
+        "set -o pipefail; awk -v section='## %s' '/^## /{ inside = $0 == section } inside && /^\\|/ {"
+        " n = split($0, part, \"`\"); for (i = 2; i <= n; i += 2) if (part[i] ~ /^[a-z0-9_]+$/) print $2, part[i] }'"
+        " docs/linux.md | %s",
+        section, filter);
+}
+
+static void the_calls_of_the_page_are_those_of_the_table(void **state)
+{
+    assert_int_equal(
+        run("sed -n 's/^CALL([0-9]*, \\([a-z0-9_]*\\), \\([A-Z]*\\))/\\L\\2 \\1/p' abi/calls.def | sort >%s/calls",
+            folder()),
+        0);
+    write_file("here", "#!/bin/sh\nsort | diff - ${0%here}calls\n", 0755);
+    write_file("elsewhere",
+               "#!/bin/sh\ncut -d' ' -f2 | grep -vx clone | sort >$0.page;"
+               " [ $(wc -l <$0.page) -ge 40 ] && cut -d' ' -f2 ${0%elsewhere}calls | sort | comm -12 - $0.page\n",
+               0755);
+    if (list_calls("Calls that are there", in_folder("here")) != 0)
+        fail_msg("docs/linux.md (<) and abi/calls.def (>) differ:\n%s", output());
+    if (list_calls("Calls that are not there", in_folder("elsewhere")) != 0 || *output())
+        fail_msg("docs/linux.md says that these are not there: %s", output());
+}
+
 static bool is_one_of(const char *key, const char *const *names)
 {
     for (; *names; names++)
@@ -277,6 +312,7 @@ int main(void)
         cmocka_unit_test(predictions_are_in_the_form),
         cmocka_unit_test(predictions_hold_on_the_machine),
         cmocka_unit_test(templates_hold_no_typed_cycles),
+        cmocka_unit_test(the_calls_of_the_page_are_those_of_the_table),
         cmocka_unit_test(the_json_reference_names_every_key),
         cmocka_unit_test(the_man_page_has_every_option_and_no_error),
     };
