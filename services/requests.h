@@ -25,7 +25,7 @@ enum fs_request {
     FS_RELEASE,    /* arg0 = handle: one reference less */
     FS_READ_AT,    /* arg0 = handle, arg1 = offset, data_out: bytes read, short at end of file. (W) */
     FS_STAT_OF,    /* arg0 = handle, data_out = struct fs_identity */
-    FS_LIMIT,      /* pid, arg0 = RLIMIT_NOFILE or RLIMIT_FSIZE, arg1 = the soft limit; the child of FS_FORK has it too */
+    FS_LIMIT,      /* pid, arg0 = RLIMIT_NOFILE or RLIMIT_FSIZE, arg1 = the soft limit; FS_FORK passes it on */
     /* For who moves a file's data between the disk and its own memory. Offsets and bytes are multiples of FS_BLOCK. */
     FS_EXTENT_OF,      /* arg0 = handle, arg1 = offset, arg2 = bytes of interest, data_out = struct fs_extent: where
                           that lies on the disk, which has what the file has: no more than is in a row there. (W) */
@@ -56,8 +56,8 @@ struct fs_identity {
 enum proc_request {
     PROC_SIGNAL = 1, /* pid (or -process group), arg0 = signal, arg1 = si_code, arg2 = si_addr: send it (SIGPIPE from fs, …) */
     PROC_PENDING,    /* pid: 1 if an unblocked signal is pending, else 0 */
-    PROC_MASK,       /* pid, arg0 = signal mask: in force until PROC_MASK_END, for a wait; 1 if a signal is due under it,
-                        else 0 */
+    PROC_MASK,       /* pid, arg0 = signal mask: in force until PROC_MASK_END, for a wait; 1 if a signal is due under
+                        it, else 0 */
     PROC_MASK_END,   /* pid, arg0 = 1: the wait was interrupted. The mask from before comes back, but not before the
                         handler of what interrupted */
 };

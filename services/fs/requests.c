@@ -103,6 +103,8 @@ static long request_file_of(struct fs *fs, struct request *rq)
         return -ENODEV;
     if (rq->arg[1] == VM_WRITE ? !file_writable(file) : !file_readable(file))
         return -EACCES;
+    if (rq->arg[1] != VM_WRITE && file_writable(file))
+        return handle_on(fs, file->inode); /* vm remembers it for long: nobody writes by it */
     file->refs++;
     return (long)file->id + 1;
 }
@@ -183,7 +185,8 @@ static long request_stat_of(struct fs *fs, struct request *rq)
 static request_op *const requests[] = {
     [FS_FORK] = request_fork,           [FS_EXEC] = request_exec,       [FS_EXIT] = request_exit,
     [FS_OPEN_EXEC] = request_open_exec, [FS_FILE_OF] = request_file_of, [FS_HOLD] = request_hold,
-    [FS_LIMIT] = request_limit,         [FS_RELEASE] = request_release,     [FS_READ_AT] = request_read_at, [FS_STAT_OF] = request_stat_of,
+    [FS_LIMIT] = request_limit,         [FS_RELEASE] = request_release, [FS_READ_AT] = request_read_at,
+    [FS_STAT_OF] = request_stat_of,
     [FS_EXTENT_OF] = request_extent_of, [FS_EXTENT_RESERVE] = request_extent_reserve,
     [FS_EXTENT_COMMIT] = request_extent_commit, [FS_EXTENT_CANCEL] = request_extent_cancel,
 };

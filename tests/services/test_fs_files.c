@@ -438,7 +438,11 @@ static void test_handles(void **state)
     assert_int_equal(request(r, FS_RELEASE, 1, (uint64_t)handle, 0, NULL, 0), -EBADF);
     assert_int_equal(request(r, FS_FILE_OF, 1, 1, 0, NULL, 0), -ENODEV);
     handle = request(r, FS_FILE_OF, 1, (uint64_t)fd, 0, NULL, 0);
+    assert_int_equal(request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0), -ETXTBSY);
     sys(r, close, fd);
+    copy = request(r, FS_OPEN_EXEC, 1, P("/program"), 0, NULL, 0); /* what vm keeps writes nothing */
+    assert_true(copy > 0);
+    assert_int_equal(request(r, FS_RELEASE, 1, (uint64_t)copy, 0, NULL, 0), 0);
     assert_int_equal(sys(r, unlink, "/program"), 0);
     assert_int_equal(request(r, FS_READ_AT, 1, (uint64_t)handle, 0, data, 3), 3);
     assert_int_equal(request(r, FS_RELEASE, 1, (uint64_t)handle, 0, NULL, 0), 0);
