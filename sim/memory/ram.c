@@ -40,7 +40,7 @@ bool ram_map(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
     size_t pages = m->ram_bytes / PAGE_BYTES;
 
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
-        uc_err err = uc_mem_map_ptr(cpu->engine.uc, SLOT_BASE(slot), m->ram_bytes, UC_PROT_ALL, m->ram);
+        uc_err err = uc_mem_map_ptr(cpu->engine.uc, SLOT_BASE(slot), m->ram_bytes, slot == SLOT_PLAIN ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE, m->ram);
 
         if (err) {
             snprintf(error, MACHINE_ERROR_MAX, "Unicorn cannot map RAM: %s", uc_strerror(err));
