@@ -10,7 +10,8 @@
  *    instruction TLB and cache).
  *  - A block that faults in the middle was charged whole: the rest is given back by RIP,
  *    and its last instruction is not settled.
- *  - The memory hook (timing model only) charges data TLB and caches for each access.
+ *  - The accesses of a block are listed when it begins (access.c), and charge data TLB and caches
+ *    when it has run, or as far as it has come when something looks (timing model only).
  *  - The TLB fill callback is the MMU: it answers what the modelled TLB holds or the page
  *    tables say, or it refuses; then the engine stops and we deliver #PF.
  *  - Anything that cannot be done inside a callback is asked for with `attention`
@@ -33,6 +34,7 @@
 #include "sim/account/guest_roots.h"
 #include "sim/devices/bus.h"
 #include "sim/devices/lapic.h"
+#include "sim/execute/access.h"
 #include "sim/execute/block.h"
 #include "sim/execute/decode.h"
 #include "sim/execute/engine.h"
@@ -50,7 +52,7 @@
 #define BOARD_GDT 0x8100ul
 #define BOARD_GDTR 0x8200ul
 #define BOARD_STACK_TOP 0xa000ul
-#define BOARD_TABLES 0x10000ul   /* PML4, three PDPTs, four PDs */
+#define BOARD_TABLES 0x10000ul /* PML4, three PDPTs, four PDs */
 #define BOARD_LOW_END 0x20000ul
 #define PAGE_MASK (~(PAGE_BYTES - 1))
 #define ROOT_MASK 0x000ffffffffff000ul /* CR3: the physical address of the root table */
@@ -96,8 +98,9 @@ enum vector {
 
 /* The engine does not check ports (MACHINE.md), and a port hook cannot stop a block in its middle. So each IN or OUT in
  * code of ring 3 gets a code hook of its own before it first runs. Should one run without (its code was first seen at
- * ring 0), an I/O breakpoint must do: DR7 enables one from the start, on a port that does not exist; for a refused access DR0 is set to the port, and the
- * engine raises #DB behind the instruction. (Its arithmetic flags may be those of an earlier instruction.) */
+ * ring 0), an I/O breakpoint must do: DR7 enables one from the start, on a port that does not exist; for a refused
+ * access DR0 is set to the port, and the engine raises #DB behind the instruction. (Its arithmetic flags may be those
+ * of an earlier instruction.) */
 #define PORT_GUARDS 128
 #define PORT_REGISTERS 4
 #define BOARD_NO_PORT 0x10000ul
@@ -116,9 +119,9 @@ enum page_flag {
 enum {
     SLOT_SHIFT = 40,
     SLOT_PLAIN = 0,
-    SLOT_DIRECT = 1,   /* BOOT_DIRECT_MAP */
-    SLOT_KERNEL = 2,   /* BOOT_KERNEL_BASE */
-    SLOT_REVERSE = 3,  /* first of the reverse slots */
+    SLOT_DIRECT = 1,  /* BOOT_DIRECT_MAP */
+    SLOT_KERNEL = 2,  /* BOOT_KERNEL_BASE */
+    SLOT_REVERSE = 3, /* first of the reverse slots */
     SLOT_COUNT = 8,
     REVERSE_SLOTS = SLOT_COUNT - SLOT_REVERSE,
 };
@@ -132,13 +135,19 @@ struct reverse_entry {
 
 #define CODE_MAP 256
 #define STALE_CODE_PAGES 32
-/* Unicorn drops translations by virtual address only: while `dropping_code` is set, a physical page can be named in this
- * window, which no guest can reach (it is not canonical). */
+/* Unicorn drops translations by virtual address only: while `dropping_code` is set, a physical page can be named in
+ * this window, which no guest can reach (it is not canonical). */
 #define DROP_WINDOW 0x4000000000000000ul
 
 #define TRANSITIONS_KEPT 16
 
-enum transition_kind { TRANSITION_SYSCALL, TRANSITION_EXCEPTION, TRANSITION_INTERRUPT, TRANSITION_RETURN, TRANSITION_CR3 };
+enum transition_kind {
+    TRANSITION_SYSCALL,
+    TRANSITION_EXCEPTION,
+    TRANSITION_INTERRUPT,
+    TRANSITION_RETURN,
+    TRANSITION_CR3
+};
 
 struct transition {
     enum transition_kind kind;
@@ -153,10 +162,10 @@ struct transition {
 struct domain {
     char name[DOMAIN_NAME_MAX];
     unsigned ring;
-    uint64_t space; /* physical address of the root table, of a guest's programs its own CR3; 0: in every space */
-    uint16_t guest; /* it is in this virtual machine; 0: in none */
+    uint64_t space;    /* physical address of the root table, of a guest's programs its own CR3; 0: in every space */
+    uint16_t guest;    /* it is in this virtual machine; 0: in none */
     bool guest_kernel; /* the virtual machine's kernel mode */
-    bool gone;      /* its space was destroyed; the entry waits for a new space of the same name */
+    bool gone;         /* its space was destroyed; the entry waits for a new space of the same name */
     uint64_t number;
     uint64_t instructions;
     uint64_t cycles[CAUSE_COUNT];
@@ -170,8 +179,9 @@ struct suspended_rep {
 #define SUSPENDED_REPS 8
 
 struct cpu {
-    /* the memory hook's own cache line: the page of the access before, by its alias (slot and frame) */
-    uint64_t data_alias, data_epoch; /* valid while *tlb_epoch is data_epoch */
+    /* the page of the access before: its virtual page; with a memory hook its alias, slot and frame */
+    uint64_t data_page, data_epoch; /* valid while *tlb_epoch is data_epoch */
+    uint64_t data_frame;
     const uint64_t *tlb_epoch;
     const uint64_t *filter_read, *filter_write;
     uint32_t filter_data_mask;
@@ -192,30 +202,31 @@ struct cpu {
     uint64_t user_flags; /* IOPL and IF with which ring 3 was last entered: it cannot change IOPL */
 
     /* clock */
-    uint64_t clock;     /* cycles since power on, halted ones included */
-    uint64_t attention; /* the block hook takes the slow way when clock >= this */
+    uint64_t clock;        /* cycles since power on, halted ones included */
+    uint64_t attention;    /* the block hook takes the slow way when clock >= this */
     uint64_t domain_clock; /* count model: the clock up to which instructions were given to domains */
-    uint32_t carry_256; /* 1/256 cycles not yet charged */
+    uint32_t carry_256;    /* 1/256 cycles not yet charged */
     bool started, halted;
     bool deaf; /* halted, or at a jump to itself: with interrupts off */
 
     /* the block being executed */
-    struct block *block;  /* NULL: nothing to settle */
-    struct block *before; /* the block that ran last; never NULL */
-    struct block *blocks; /* all, by number */
+    struct block *block;            /* NULL: nothing to settle */
+    struct block *before;           /* the block that ran last; never NULL */
+    struct block *blocks;           /* all, by number */
+    const struct block_plan *plans; /* of all, by number */
     uint64_t block_pc;
-    uint64_t rep_pc;  /* address of the REP instruction that is running, 0: none */
+    uint64_t rep_pc;   /* address of the REP instruction that is running, 0: none */
     uint64_t rep_left; /* elements of it that are still to come */
-    bool rep_first;   /* its first element has not been settled */
-    bool rep_single;  /* RCX was 0 or 1: the engine comes by once more if it was 1 */
-    bool shadow;      /* interrupt shadow of STI, MOV SS */
+    bool rep_first;    /* its first element has not been settled */
+    bool rep_single;   /* RCX was 0 or 1: the engine comes by once more if it was 1 */
+    bool shadow;       /* interrupt shadow of STI, MOV SS */
     bool in_copy_routine;
     struct suspended_rep suspended[SUSPENDED_REPS];
     unsigned suspended_next;
 
     /* the current domain's account */
     struct domain *domain;
-    uint64_t user_space; /* root table of the last user code */
+    uint64_t user_space;     /* root table of the last user code */
     struct guest_root guest; /* of the root that was current last; used: it is known */
 
     /* filters: the last pages that hit, valid while *tlb_epoch is unchanged */
@@ -227,17 +238,20 @@ struct cpu {
     const uint64_t *filter_code;
     uint32_t filter_code_mask;
 
+    struct accesses *access; /* of the block being executed */
+
     /* soft TLB bookkeeping */
     uint32_t soft_epoch; /* counts its flushes */
     uint32_t key_epoch;  /* the same with the CPU's number, for block_key() */
     struct reverse_entry *reverse[REVERSE_SLOTS];
-    uint64_t *fetched; /* by frame: the virtual page under which code was last fetched from it, for data among the code */
-    bool flush_soft;  /* drop the soft TLB at the next block */
+    uint64_t
+        *fetched;    /* by frame: the virtual page under which code was last fetched from it, for data among the code */
+    bool flush_soft; /* drop the soft TLB at the next block */
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
     unsigned stale_code_count;
     bool stale_all_code; /* or all of them */
-    bool dropping_code; /* the fill callback answers for DROP_WINDOW */
-    bool port_refused; /* the engine stopped before an IN or OUT that is not allowed */
+    bool dropping_code;  /* the fill callback answers for DROP_WINDOW */
+    bool port_refused;   /* the engine stopped before an IN or OUT that is not allowed */
     /* one without a guard: its registers before it; the #DB that follows becomes #GP */
     struct {
         bool valid;
@@ -294,6 +308,7 @@ struct machine {
     struct cache_system *caches;
     struct block_table *blocks;
     struct decoder *decoder;
+    struct plan_builder *plan; /* scratch */
 
     struct virtio_blk *blk;
     struct virtio_console *console, *stderr_console;
@@ -319,8 +334,8 @@ struct machine {
         uint64_t pc; /* 0: no module has it */
         enum counter counter;
     } library_entry[LIBRARY_ENTRIES]; /* abi/library_routines.def */
-    uint64_t load_end; /* physical: the first free byte */
-    struct save_request saved; /* after END_SAVED */
+    uint64_t load_end;                /* physical: the first free byte */
+    struct save_request saved;        /* after END_SAVED */
     uint64_t kernel_entry;
     struct boot_info *boot;
 
@@ -331,7 +346,7 @@ struct machine {
     size_t domain_count;
     bool region_done;
     struct machine_result result;
-    bool result_frozen; /* the region's figures are in result */
+    bool result_frozen;   /* the region's figures are in result */
     bool frames_by_ring0; /* ring 0 itself has told its free frames: guests' are not asked for */
     struct domain_result *result_domains;
     struct exits result_exits;

@@ -23,6 +23,8 @@ enum machine_end run_all(struct machine *m);
 void run_yield(struct cpu *cpu);
 /* A page that was translated changes: all engines forget its translations before their next block. */
 void run_drop_code(struct machine *m, uint64_t frame);
+/* This engine makes its translations of a page anew before its next block. */
+void run_translate_again(struct cpu *cpu, uint64_t frame);
 void run_poll(struct cpu *cpu); /* time limit, stop from outside, progress */
 void run_set_attention(struct cpu *cpu);
 void run_end(struct machine *m, enum machine_end end);

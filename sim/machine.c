@@ -65,6 +65,7 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
     cpu->machine = m;
     cpu->index = index;
     cpu->blocks = cpu->before = block_all(m->blocks);
+    cpu->plans = block_plan(m->blocks, cpu->blocks);
     cpu->soft_epoch = 1;
     cpu->key_epoch = MACHINE_CPUS_MAX + index;
     cpu->tlb = tlb_create(&m->model);
@@ -77,7 +78,7 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
     cpu->filter_write = cache_filter(m->caches, index, CACHE_DATA, true, &cpu->filter_data_mask);
     if (engine_open(&cpu->engine, why))
         return refuse(error, why);
-    return ram_map(cpu, error) && board_attach(cpu, error) && execute_install(cpu, error) && trap_install(cpu, error);
+    return access_open(cpu, error) && ram_map(cpu, error) && board_attach(cpu, error) && execute_install(cpu, error) && trap_install(cpu, error);
 }
 
 static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
@@ -85,8 +86,9 @@ static bool open_all(struct machine *m, char error[MACHINE_ERROR_MAX])
     m->caches = cache_system_create(&m->model, m->cpu_count);
     m->blocks = block_table_create();
     m->decoder = decoder_create(&m->model);
+    m->plan = malloc(sizeof *m->plan);
     m->warnings = calloc(MACHINE_WARNINGS_MAX, sizeof *m->warnings);
-    if (!m->caches || !m->blocks || !m->decoder || !m->warnings || !inject_open(m) || !trace_open(m))
+    if (!m->caches || !m->blocks || !m->decoder || !m->plan || !m->warnings || !inject_open(m) || !trace_open(m))
         return refuse(error, "no memory on the host for the machine");
     if (!ram_open(m, error))
         return false;
@@ -122,6 +124,7 @@ struct machine *machine_create(const struct machine_config *config, char error[M
 
 static void close_cpu(struct cpu *cpu)
 {
+    access_close(cpu);
     engine_close(&cpu->engine);
     tlb_destroy(cpu->tlb);
     free(cpu->lapic);
@@ -144,6 +147,7 @@ void machine_destroy(struct machine *machine)
         cache_system_destroy(machine->caches);
     block_table_destroy(machine->blocks);
     decoder_destroy(machine->decoder);
+    free(machine->plan);
     inject_close(machine);
     trace_close(machine);
     account_close(machine);

@@ -28,6 +28,13 @@
 
 enum machine_model { MODEL_TIMING, MODEL_COUNT };
 
+/* How the timing model gets to know data accesses (sim/execute/access.c). */
+enum machine_accesses {
+    ACCESSES_PLANNED,  /* from the registers, before each block */
+    ACCESSES_HOOKED,   /* from the engine's memory hook: slow; the oracle of the first */
+    ACCESSES_VERIFIED, /* hooked, and a crash where a plan says something else: a test */
+};
+
 struct machine_config {
     const struct cpu_model *cpu;
     unsigned cpus;             /* 1…MACHINE_CPUS_MAX */
@@ -48,6 +55,7 @@ struct machine_config {
     uint64_t save_at_ns;       /* simulated: when a monitor is to hand its guest over (abi/save.h); 0: never */
     const struct fault_spec *faults; /* to inject; copied */
     size_t fault_count;              /* at most FAULTS_MAX */
+    enum machine_accesses accesses;
     enum trace_mode trace;     /* what is recorded: sim/trace/trace.h; the timing model only */
     /* kernel log (PORT_DEBUG), one line at a time, no newline; NULL: dropped */
     void (*log)(void *ctx, const char *line);

@@ -164,6 +164,15 @@ static void drop_stale_code(struct cpu *cpu)
     cpu->code_page = UINT64_MAX;
 }
 
+void run_translate_again(struct cpu *cpu, uint64_t frame)
+{
+    if (cpu->stale_code_count < STALE_CODE_PAGES)
+        cpu->stale_code[cpu->stale_code_count++] = frame;
+    else
+        cpu->stale_all_code = true;
+    cpu->attention = 0;
+}
+
 void run_drop_code(struct machine *m, uint64_t frame)
 {
     m->page_flags[frame] &= (uint8_t)~PAGE_IS_CODE;

@@ -283,6 +283,7 @@ int probe_cpuid(uc_engine *uc, void *user)
     struct leaf leaf;
 
     (void)uc;
+    access_reached_barrier(cpu);
     if (eax == PROBE_LEAF) {
         uint64_t rdx = engine_get(&cpu->engine, UC_X86_REG_RDX), rsi = engine_get(&cpu->engine, UC_X86_REG_RSI);
         uint64_t rdi = engine_get(&cpu->engine, UC_X86_REG_RDI);

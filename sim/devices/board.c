@@ -38,6 +38,7 @@ static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *us
     struct bus_device *device = device_at(cpu->machine, offset);
 
     (void)uc;
+    access_reached_device(cpu, address);
     if (!cpu->machine->timing && !(offset & 4)) /* the timing model charged it in the memory hook */
         pass_time(cpu, 1);
     if ((address & PAGE_MASK) == MMIO_LAPIC)
@@ -56,6 +57,7 @@ static void on_write(uc_engine *uc, uint64_t offset, unsigned width, uint64_t va
     struct bus_device *device = device_at(cpu->machine, offset);
 
     (void)uc;
+    access_reached_device(cpu, address);
     if ((address & PAGE_MASK) == MMIO_LAPIC)
         lapic_write(cpu->lapic, within, (uint32_t)value, cpu->clock);
     else if (device && device->write)
@@ -262,6 +264,7 @@ static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *user)
 
     (void)uc;
     (void)size;
+    access_reached_barrier(cpu);
     if (port_allowed(cpu, port))
         charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
     return UINT32_MAX;
@@ -283,6 +286,7 @@ static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void 
 
     (void)uc;
     (void)size;
+    access_reached_barrier(cpu);
     if (!port_allowed(cpu, port))
         return;
     charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);

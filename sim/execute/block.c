@@ -14,9 +14,12 @@ enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS };
 _Static_assert(BLOCKS_MAX == HASH_SIZE / 2, "a hash with room");
 
 struct block_table {
-    uint32_t hash[HASH_SIZE]; /* number of a block; 0: empty */
+    uint32_t hash[HASH_SIZE];                                     /* number of a block; 0: empty */
     struct block blocks[BLOCKS_MAX] __attribute__((aligned(64))); /* number 0 is nobody */
     uint32_t used;
+    struct block_plan plans[BLOCKS_MAX]; /* by the blocks' numbers */
+    struct plan_step *steps;
+    size_t step_count, step_room;
 };
 
 struct block_table *block_table_create(void)
@@ -32,6 +35,8 @@ struct block_table *block_table_create(void)
 
 void block_table_destroy(struct block_table *table)
 {
+    if (table)
+        free(table->steps);
     free(table);
 }
 
@@ -39,6 +44,38 @@ void block_table_clear(struct block_table *table)
 {
     memset(table->hash, 0, sizeof table->hash);
     table->used = 1;
+    table->step_count = 0;
+}
+
+const struct block_plan *block_plan(const struct block_table *table, const struct block *b)
+{
+    return &table->plans[b - table->blocks];
+}
+
+const struct plan_step *block_steps(const struct block_table *table)
+{
+    return table->steps;
+}
+
+bool block_set_plan(struct block_table *table, const struct block *b, const struct plan_builder *plan, size_t count,
+                    bool syncs)
+{
+    struct block_plan *p = &table->plans[b - table->blocks];
+
+    if (table->step_count + count > table->step_room) {
+        size_t room = (table->step_count + count) * 2 + 4096;
+        struct plan_step *steps = realloc(table->steps, room * sizeof *steps);
+
+        if (!steps)
+            return false;
+        table->steps = steps;
+        table->step_room = room;
+    }
+    memcpy(&table->steps[table->step_count], plan->steps, count * sizeof *plan->steps);
+    *p = (struct block_plan){(uint32_t)table->step_count, (uint16_t)count, (uint8_t)plan->trust & 63, plan->partial,
+                             syncs};
+    table->step_count += count;
+    return true;
 }
 
 void block_drop_page(struct block_table *table, uint64_t frame)

@@ -39,29 +39,27 @@ void data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write,
         data_cache_line(cpu, CACHE_DATA, physical + bytes - 1, write, miss_cause);
 }
 
-/* Old and new value of a page-table entry that is being stored: does the soft TLB have to forget anything? Not for a
- * first mapping: what was not present was never cached. */
-static bool slow store_changes_mapping(struct cpu *cpu, uint64_t physical, unsigned bytes, uint64_t value)
+/* Old and new value of a page-table entry: does the soft TLB have to forget anything? Not for a first mapping: what was
+ * not present was never cached. */
+static bool changes_mapping(uint64_t old, uint64_t value)
 {
-    uint64_t old = ram_word(cpu->machine, physical & ~7ul), changed;
-
-    if (bytes != 8 || physical & 7)
-        return true;
-    changed = old ^ value;
-    return old & 1 && changed & ~0xe00ul; /* bits 9…11 are the kernel's own */
+    return old & 1 && (old ^ value) & ~0xe00ul; /* bits 9…11 are the kernel's own */
 }
 
-static void slow store_to_special_page(struct cpu *cpu, uint64_t physical, unsigned bytes, uint64_t value)
+static bool is_entry(uint64_t physical, unsigned bytes)
+{
+    return bytes == 8 && !(physical & 7);
+}
+
+static void slow mapping_changed(struct cpu *cpu)
 {
     struct machine *m = cpu->machine;
 
-    if (!store_changes_mapping(cpu, physical, bytes, value))
-        return;
     for (unsigned i = 0; i < m->cpu_count; i++) {
         m->cpus[i].flush_soft = true;
         m->cpus[i].attention = 0;
     }
-    cpu->data_alias = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
+    cpu->data_page = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
 }
 
 /* A table was changed in this very block: is what the TLB still holds for this page stale? */
@@ -73,13 +71,15 @@ static void slow check_stale_in_block(struct cpu *cpu, uint64_t page)
         mmu_check_stale(cpu, page << 12, t);
 }
 
-static void slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
+static bool slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
 {
     struct translation t;
     uint32_t error;
+    bool ok = mmu_translate(cpu, page << 12, write ? ACCESS_WRITE : ACCESS_READ, UNCHECKED, &t, &error);
 
-    cpu->data_dirty = mmu_translate(cpu, page << 12, write ? ACCESS_WRITE : ACCESS_READ, UNCHECKED, &t, &error) &&
-                      t.flags & TRANSLATION_DIRTY;
+    cpu->data_dirty = ok && t.flags & TRANSLATION_DIRTY;
+    cpu->data_frame = ok ? translation_address(&t, page << 12) >> 12 : 0;
+    return ok;
 }
 
 static uint64_t virtual_page(const struct cpu *cpu, uint64_t address)
@@ -94,20 +94,28 @@ static uint64_t virtual_page(const struct cpu *cpu, uint64_t address)
     return (physical + (slot == SLOT_DIRECT ? BOOT_DIRECT_MAP : BOOT_KERNEL_BASE)) >> 12;
 }
 
-/* Not the page of the access before: look it up, counted. */
-static void data_page(struct cpu *cpu, uint64_t address, bool write)
+/* Not the page of the access before: look it up, counted. false: it is not mapped any more. */
+static bool look_up(struct cpu *cpu, uint64_t page, bool write)
 {
-    uint64_t page = virtual_page(cpu, address);
     const struct translation *t = tlb_recent(cpu->tlb, TLB_DATA, page & ((1ul << 52) - 1), cpu->pcid);
+    bool ok = true;
 
-    if (t && (!write || t->flags & TRANSLATION_DIRTY))
+    if (t && (!write || t->flags & TRANSLATION_DIRTY)) {
         cpu->data_dirty = t->flags & TRANSLATION_DIRTY;
-    else
-        data_page_walk(cpu, page, write);
+        cpu->data_frame = t->frame + (page - t->page);
+    } else {
+        ok = data_page_walk(cpu, page, write);
+    }
     if (cpu->flush_soft)
         check_stale_in_block(cpu, page);
-    cpu->data_alias = address >> 12;
     cpu->data_epoch = *cpu->tlb_epoch;
+    return ok;
+}
+
+static void data_page(struct cpu *cpu, uint64_t address, bool write)
+{
+    look_up(cpu, virtual_page(cpu, address), write);
+    cpu->data_page = address >> 12;
     cpu->data_table = cpu->machine->page_flags[(address & SLOT_OFFSET_MASK) >> 12] & PAGE_IS_TABLE;
 }
 
@@ -116,7 +124,7 @@ static void slow data_line(struct cpu *cpu, uint64_t physical, bool write)
     data_cache_line(cpu, CACHE_DATA, physical, write, CAUSE_cache);
 }
 
-static void slow device_access(struct cpu *cpu)
+static void slow data_device(struct cpu *cpu)
 {
     charge_timing(cpu, CAUSE_device, cpu->machine->model.mmio_cost);
 }
@@ -127,9 +135,18 @@ void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int6
     uint64_t physical = address & SLOT_OFFSET_MASK, line = physical >> 6;
     bool write = type == UC_MEM_WRITE;
 
-    if (cpu->data_alias != address >> 12 || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty)) {
+    (void)uc;
+    if (cpu->access->verify)
+        access_verify(cpu,
+                      physical >= cpu->machine->ram_bytes
+                          ? access_device_address(cpu, physical)
+                          : virtual_page(cpu, address) << 12 | (address & (PAGE_BYTES - 1)),
+                      (unsigned)size, write);
+    if (cpu->data_page != address >> 12 || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty)) {
         if (physical >= cpu->machine->ram_bytes) {
-            device_access(cpu);
+            cpu->data_page = UINT64_MAX;
+            look_up(cpu, access_device_page(cpu, physical), write);
+            data_device(cpu);
             return;
         }
         data_page(cpu, address, write);
@@ -138,6 +155,47 @@ void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int6
         data_line(cpu, physical, write);
     if ((physical & 63) + (unsigned)size > 64 && (physical & 4095) + (unsigned)size <= 4096)
         data_line(cpu, physical + (unsigned)size - 1, write);
-    if (write && cpu->data_table)
-        store_to_special_page(cpu, physical, (unsigned)size, (uint64_t)value);
+    if (write && cpu->data_table &&
+        (!is_entry(physical, (unsigned)size) || changes_mapping(ram_word(cpu->machine, physical), (uint64_t)value)))
+        mapping_changed(cpu);
+}
+
+/* At most to the end of a page. `old`: what a store to a paging structure replaces, the aligned word, or NULL. */
+static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool write, const uint64_t *old)
+{
+    uint64_t page = address >> 12, physical, line;
+
+    if (cpu->data_page != page || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty)) {
+        cpu->data_page = UINT64_MAX;
+        if (!look_up(cpu, page, write))
+            return;
+        if (cpu->data_frame << 12 >= cpu->machine->ram_bytes) {
+            data_device(cpu);
+            return;
+        }
+        cpu->data_page = page;
+        cpu->data_table = cpu->machine->page_flags[cpu->data_frame] & PAGE_IS_TABLE;
+    }
+    physical = cpu->data_frame << 12 | (address & (PAGE_BYTES - 1));
+    line = physical >> 6;
+    if ((write ? cpu->filter_write : cpu->filter_read)[line & cpu->filter_data_mask] != line)
+        data_line(cpu, physical, write);
+    if ((physical & 63) + bytes > 64 && (physical & (PAGE_BYTES - 1)) + bytes <= PAGE_BYTES)
+        data_line(cpu, physical + bytes - 1, write);
+    if (write && cpu->data_table &&
+        (!old || !is_entry(physical, bytes) || changes_mapping(*old, ram_word(cpu->machine, physical))))
+        mapping_changed(cpu);
+}
+
+void data_make(struct cpu *cpu, const struct made_access *a, const struct made_access *end)
+{
+    for (; a < end; a++) {
+        const uint64_t last = a->address + a->bytes - 1;
+
+        if (!a->bytes) /* a barrier */
+            continue;
+        touch(cpu, a->address, a->bytes, a->write, a->has_old ? &a->old : NULL);
+        if (last >> 12 != a->address >> 12) /* and the page behind */
+            touch(cpu, last & PAGE_MASK, (unsigned)(last & (PAGE_BYTES - 1)) + 1, a->write, NULL);
+    }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/execute/decode.c: see decode.h. Capstone's versions differ in a few names, and it does not know of every operand that an
- * instruction has.
+ * sim/execute/decode.c: see decode.h. Capstone's versions differ in a few names, and it does not know of every operand
+ * that an instruction has.
  */
 #include "sim/execute/decode.h"
 
@@ -186,10 +186,12 @@ static uint32_t at_most(uint32_t value, uint32_t limit)
 /* JMP rel8 or rel32 to itself, and nothing else: what compilers and people write. */
 static bool is_spin(const uint8_t *code, size_t size)
 {
-    return (size == 2 && memcmp(code, "\xeb\xfe", 2) == 0) || (size == 5 && memcmp(code, "\xe9\xfb\xff\xff\xff", 5) == 0);
+    return (size == 2 && memcmp(code, "\xeb\xfe", 2) == 0) ||
+           (size == 5 && memcmp(code, "\xe9\xfb\xff\xff\xff", 5) == 0);
 }
 
-void decode_block(struct decoder *d, struct block *b, const uint8_t *code, size_t left, uint64_t pc)
+void decode_block(struct decoder *d, struct block *b, struct plan_builder *plan, const uint8_t *code, size_t left,
+                  uint64_t pc)
 {
     uint32_t work = 0, swapgs = 0, instructions = 0;
     const uint64_t start = pc;
@@ -198,8 +200,12 @@ void decode_block(struct decoder *d, struct block *b, const uint8_t *code, size_
     if (in_page && is_spin(code, left)) /* also where a routine began that is counted: it transfers nothing */
         b->event = BLOCK_EVENT_SPIN;
 
+    if (plan)
+        plan_begin(plan, TRUST_CHECKED);
     while (left > 0 && cs_disasm_iter(d->capstone, &code, &left, &pc, d->insn)) {
         instructions++;
+        if (plan)
+            plan_instruction(plan, d->insn, (uint16_t)(pc - d->insn->size - start));
         b->reloads |= reloads(d->insn);
         b->last_bytes = (uint8_t)d->insn->size;
         extra_cost(d->model, d->insn, &work, &swapgs);
@@ -209,6 +215,8 @@ void decode_block(struct decoder *d, struct block *b, const uint8_t *code, size_
     if (left > 0) { /* Capstone does not know it: one instruction, to the end */
         instructions++;
         b->last_bytes = (uint8_t)at_most((uint32_t)left, 255);
+        if (plan)
+            plan_unknown(plan);
     }
     if (b->reloads && b->special == SPECIAL_NONE)
         b->special = SPECIAL_RELOAD;
@@ -218,8 +226,20 @@ void decode_block(struct decoder *d, struct block *b, const uint8_t *code, size_
     b->swapgs = at_most(swapgs, 255) & 255;
 }
 
+void decode_plan(struct decoder *d, struct plan_builder *plan, enum plan_trust trust, const uint8_t *code, size_t left,
+                 uint64_t pc)
+{
+    const uint8_t *start = code;
+
+    plan_begin(plan, trust);
+    while (left > 0 && cs_disasm_iter(d->capstone, &code, &left, &pc, d->insn))
+        plan_instruction(plan, d->insn, (uint16_t)(code - start - d->insn->size));
+    if (left > 0)
+        plan_unknown(plan);
+}
+
 void decode_prefix(struct decoder *decoder, const uint8_t *code, uint32_t size, uint64_t pc, uint64_t rip,
-                  uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs)
+                   uint32_t *instructions, uint32_t *cost_256, uint32_t *swapgs)
 {
     uint32_t work = 0;
     size_t left = size;
@@ -233,7 +253,8 @@ void decode_prefix(struct decoder *decoder, const uint8_t *code, uint32_t size, 
     *cost_256 = *instructions * decoder->model->instruction_cost_256 + (work << 8);
 }
 
-unsigned decode_text(struct decoder *decoder, const uint8_t *code, size_t bytes, uint64_t pc, char *text, size_t text_bytes)
+unsigned decode_text(struct decoder *decoder, const uint8_t *code, size_t bytes, uint64_t pc, char *text,
+                     size_t text_bytes)
 {
     if (!cs_disasm_iter(decoder->capstone, &code, &bytes, &pc, decoder->insn))
         return 0;
@@ -269,9 +290,10 @@ bool decode_mnemonic(struct decoder *decoder, const uint8_t *code, size_t bytes,
     return true;
 }
 
-/* The stack slot of PUSH, CALL, POP, RET and so on, and the elements of string instructions, are not operands to Capstone
- * or only partly: add what [RSP], [RSI], [RDI] they touch. */
-static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, unsigned), void *ctx, struct operand out[OPERANDS_MAX], size_t n)
+/* The stack slot of PUSH, CALL, POP, RET and so on, and the elements of string instructions, are not operands to
+ * Capstone or only partly: add what [RSP], [RSI], [RDI] they touch. */
+static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, unsigned), void *ctx,
+                                struct operand out[OPERANDS_MAX], size_t n)
 {
     uint64_t rsp = reg(ctx, X86_REG_RSP);
     uint64_t enter = insn->id == X86_INS_ENTER ? 64 : 8;
@@ -309,7 +331,7 @@ static size_t implicit_operands(const cs_insn *insn, uint64_t (*reg)(void *, uns
 }
 
 size_t decode_operands(struct decoder *decoder, const uint8_t *code, size_t bytes, uint64_t pc,
-                      uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX])
+                       uint64_t (*read_register)(void *ctx, unsigned reg), void *ctx, struct operand out[OPERANDS_MAX])
 {
     const cs_x86 *x;
     size_t n = 0;

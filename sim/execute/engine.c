@@ -6,8 +6,12 @@
  */
 #include "sim/execute/engine.h"
 
+#include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     HEADER_BYTES = 32, /* uc_context's own header */
@@ -116,7 +120,8 @@ static bool probe_run(struct probe *p)
 }
 
 /* The only word that is `before` in one context and `after` in the other; 0 if there is none or more than one. */
-static unsigned find_change(const struct probe *p, const uc_context *a, const uc_context *b, uint32_t before, uint32_t after)
+static unsigned find_change(const struct probe *p, const uc_context *a, const uc_context *b, uint32_t before,
+                            uint32_t after)
 {
     unsigned found = 0;
 
@@ -166,7 +171,8 @@ static bool find_ring_words(struct probe *p, struct engine_layout *layout)
     return layout->cs_selector && layout->ss_selector && layout->cs_flags && layout->ss_flags && layout->hflags;
 }
 
-/* Register numbers CR2 and CR3 are next to each other in the state, and a write to CR2 goes to both: the lower is CR2. */
+/* Register numbers CR2 and CR3 are next to each other in the state, and a write to CR2 goes to both: the lower is CR2.
+ */
 static bool find_cr2(const struct probe *p, struct engine_layout *layout)
 {
     const uint64_t mark = 0x5ca1ab1e;
@@ -277,6 +283,124 @@ void engine_close(struct engine *engine)
         uc_close(engine->uc);
     engine->context = NULL;
     engine->uc = NULL;
+}
+
+/* ---- the registers of a running engine ---- */
+
+enum { GENERAL_REGISTERS = 16, STATE_WINDOW = 256 << 10, SEGMENTS_WINDOW = 4096 };
+
+static const int general_registers[GENERAL_REGISTERS] = {
+    UC_X86_REG_RAX, UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_RBX, UC_X86_REG_RSP, UC_X86_REG_RBP,
+    UC_X86_REG_RSI, UC_X86_REG_RDI, UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_R10, UC_X86_REG_R11,
+    UC_X86_REG_R12, UC_X86_REG_R13, UC_X86_REG_R14, UC_X86_REG_R15,
+};
+
+static uint64_t mark_of(unsigned i, uint64_t round)
+{
+    return 0x5ca1ab1e00000000u + round * 0x10000 + i;
+}
+
+static void write_marks(struct engine *engine, uint64_t round, bool zero)
+{
+    for (unsigned i = 0; i < GENERAL_REGISTERS; i++)
+        engine_set(engine, general_registers[i], zero ? 0 : mark_of(i, round));
+    engine_set(engine, UC_X86_REG_FS_BASE, zero ? 0 : mark_of(20, round));
+    engine_set(engine, UC_X86_REG_GS_BASE, zero ? 0 : mark_of(21, round));
+}
+
+static bool has_marks(const uint64_t *at, uint64_t round)
+{
+    for (unsigned i = 0; i < GENERAL_REGISTERS; i++)
+        if (at[i] != mark_of(i, round))
+            return false;
+    return true;
+}
+
+/* Reads what may not be there: through /proc, page by page. Bytes read. */
+static size_t peek_memory(int self, uint64_t address, void *to, size_t bytes)
+{
+    size_t done = 0;
+
+    while (done < bytes) {
+        size_t part = 4096 - ((address + done) & 4095);
+        ssize_t n = pread(self, (char *)to + done, part < bytes - done ? part : bytes - done, (off_t)(address + done));
+
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    return done;
+}
+
+/* Offset of a value in words; 0: not there. */
+static size_t find_word(const uint64_t *words, size_t count, uint64_t value)
+{
+    for (size_t i = GENERAL_REGISTERS; i < count; i++)
+        if (words[i] == value)
+            return i;
+    return 0;
+}
+
+/* The marks of round 0 are there. Are they the registers, and not a copy that something made? Then others appear too.
+ */
+static bool are_registers(struct engine *engine, int self, uint64_t address, struct engine_registers *out)
+{
+    uint64_t state[SEGMENTS_WINDOW / sizeof(uint64_t)];
+    size_t count = peek_memory(self, address, state, sizeof state) / sizeof *state;
+    size_t fs = find_word(state, count, mark_of(20, 0)), gs = find_word(state, count, mark_of(21, 0));
+    const uint64_t *general = (const uint64_t *)(uintptr_t)address;
+    bool live;
+
+    write_marks(engine, 1, false);
+    count = peek_memory(self, address, state, sizeof state) / sizeof *state;
+    live = fs && gs && fs < count && gs < count && has_marks(state, 1) && state[fs] == mark_of(20, 1) &&
+           state[gs] == mark_of(21, 1);
+    if (live)
+        *out = (struct engine_registers){general, general + fs, general + gs};
+    else
+        write_marks(engine, 0, false);
+    return live;
+}
+
+/* Behind one of the pointers in the engine object: the CPU's state. */
+static bool find_marks(int self, struct engine *engine, uint64_t *window, struct engine_registers *out)
+{
+    const uint64_t *word = (const uint64_t *)(const void *)engine->uc;
+    const uint64_t library = (uint64_t)(uintptr_t)(void *)uc_open;
+    const size_t words = malloc_usable_size(engine->uc) / sizeof *word;
+
+    for (size_t i = 0; i < words; i++) {
+        size_t found;
+
+        if (word[i] < 4096 || word[i] & 7 || word[i] >> 47 || (word[i] - library + (64ul << 20)) < 128ul << 20)
+            continue;
+        found = peek_memory(self, word[i], window, STATE_WINDOW) / sizeof *window;
+        for (size_t at = 0; at + GENERAL_REGISTERS <= found; at++)
+            if (has_marks(&window[at], 0) && are_registers(engine, self, word[i] + at * sizeof *window, out))
+                return true;
+    }
+    return false;
+}
+
+int engine_find_registers(struct engine *engine, struct engine_registers *out, char error[ENGINE_ERROR_MAX])
+{
+    int self = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    uint64_t *window = malloc(STATE_WINDOW);
+    bool ok;
+
+    write_marks(engine, 0, false);
+    ok = self >= 0 && window && find_marks(self, engine, window, out);
+    write_marks(engine, 0, true);
+    free(window);
+    if (self >= 0)
+        close(self);
+    if (!ok)
+        snprintf(
+            error, ENGINE_ERROR_MAX, "%s",
+            self < 0
+                ? "cannot read /proc/self/mem, to find the engine's registers; mount /proc"
+                : "this Unicorn does not keep its registers as expected; use Unicorn 2.1.1 (make setup unpacks it)");
+    return ok ? 0 : -1;
 }
 
 struct engine_exception engine_take_exception(struct engine *engine)

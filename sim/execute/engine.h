@@ -19,12 +19,12 @@
 
 /* Byte offsets of 32-bit words in a saved context. */
 struct engine_layout {
-    unsigned hflags; /* bits 0-1: CPL */
+    unsigned hflags;                                       /* bits 0-1: CPL */
     unsigned cs_selector, cs_flags, ss_selector, ss_flags; /* flags: DPL in bits 13-14 */
-    unsigned old_exception; /* -1: no exception is being delivered */
+    unsigned old_exception;                                /* -1: no exception is being delivered */
     unsigned error_code;
-    unsigned eflags; /* but for the arithmetic flags and DF, which are elsewhere */
-    unsigned cr2; /* 64 bits */
+    unsigned eflags;           /* but for the arithmetic flags and DF, which are elsewhere */
+    unsigned cr2;              /* 64 bits */
     unsigned exception_is_int; /* 1: INT n, INT3, INTO; RIP is behind it */
 };
 
@@ -38,6 +38,16 @@ struct engine {
 int engine_open(struct engine *engine, char error[ENGINE_ERROR_MAX]);
 void engine_close(struct engine *engine);
 
+/* Where the engine keeps the registers while it executes: current whenever a block or code hook is called. */
+struct engine_registers {
+    const uint64_t *general; /* sixteen, in the processor's order: RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15 */
+    const uint64_t *fs_base, *gs_base;
+};
+
+/* Looks for them in the engine's memory by values that it writes. Leaves them all 0. -1 and `error`: not found as
+ * expected. */
+int engine_find_registers(struct engine *engine, struct engine_registers *out, char error[ENGINE_ERROR_MAX]);
+
 /* "2.1.1", for `ringside doctor`; -1 and `error` if this Unicorn cannot be used. */
 int engine_check(char version[32], char error[ENGINE_ERROR_MAX]);
 
@@ -50,8 +60,9 @@ struct engine_exception {
  * taken for a double fault. */
 struct engine_exception engine_take_exception(struct engine *engine);
 
-/* Of an exception in mid-block, before RFLAGS is read: now and then the engine has not computed the arithmetic flags and
- * shows an operand instead, in all bits. The system flags (IOPL, VM, …) are put right; the arithmetic ones cannot be. */
+/* Of an exception in mid-block, before RFLAGS is read: now and then the engine has not computed the arithmetic flags
+ * and shows an operand instead, in all bits. The system flags (IOPL, VM, …) are put right; the arithmetic ones cannot
+ * be. */
 void engine_repair_flags(struct engine *engine);
 
 /* Continue at CPL 0 with these values. Everything else stays. */

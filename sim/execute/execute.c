@@ -117,6 +117,7 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
     uint8_t code[8192];
     struct block_place place = place_of(cpu, pc, size);
     struct block *b;
+    bool syncs;
 
     size = size > sizeof code ? sizeof code : size;
     if (!mmu_read(cpu, pc, code, size))
@@ -128,7 +129,9 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
         return NULL;
     }
     b = block_add(m->blocks, physical, size, &place);
-    decode_block(m->decoder, b, code, size, pc);
+    decode_block(m->decoder, b, cpu->access->on ? m->plan : NULL, code, size, pc);
+    if (cpu->access->on && !access_set_plan(cpu, b, &syncs))
+        return NULL;
     return b;
 }
 
@@ -195,6 +198,15 @@ static void slow refresh_code_frame(struct cpu *cpu, uint64_t pc, uint32_t size)
     (void)code_page(cpu, pc >> 12);
 }
 
+/* The engine leaves it at its start. */
+static void slow stop_before(struct cpu *cpu, uint64_t pc)
+{
+    cpu->block = NULL;
+    access_drop(cpu);
+    engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
+    uc_emu_stop(cpu->engine.uc);
+}
+
 /* Any block. */
 static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
 {
@@ -205,11 +217,9 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     if (cpu->block && cpu->block->special)
         settle_block(cpu);
     if (cpu->clock >= cpu->attention && needs_attention(cpu)) {
-        cpu->block = NULL;
         if (cpu->rep_pc == pc)
             rep_suspend(cpu);
-        engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
-        uc_emu_stop(cpu->engine.uc);
+        stop_before(cpu, pc);
         return;
     }
     cpu->shadow = false;
@@ -219,13 +229,15 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     b = block_find(m->blocks, cpu->before, physical, size);
     if (!b)
         b = decode(cpu, pc, size, physical);
-    if (!b) {
-        cpu->block = NULL;
-        engine_set(&cpu->engine, UC_X86_REG_RIP, pc); /* a chained block has not stored it */
-        uc_emu_stop(cpu->engine.uc);
+    if (!b || !access_ready(cpu, b, pc)) {
+        stop_before(cpu, pc);
         return;
     }
     b->key = block_key(pc, cpu->key_epoch);
+    if (!access_begin(cpu, b, pc)) {
+        stop_before(cpu, pc);
+        return;
+    }
     cpu->block = cpu->before = b;
     cpu->block_pc = pc;
     if (b->special == SPECIAL_REP) {
@@ -287,15 +299,22 @@ static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *us
 static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
 {
     struct cpu *cpu = user;
-    struct block *b = expected(cpu, pc, size);
+    struct block *b;
 
     (void)uc;
+    access_finish(cpu);
     if (again(cpu, pc)) {
         rep_settle(cpu, cpu->block);
+        access_begin(cpu, cpu->block, pc);
         return;
     }
+    b = expected(cpu, pc, size);
     if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch) {
         slow_block(cpu, pc, size);
+        return;
+    }
+    if (!access_begin(cpu, b, pc)) {
+        stop_before(cpu, pc);
         return;
     }
     cpu->block = cpu->before = b;
@@ -304,7 +323,8 @@ static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user
     code_lines(cpu, b->address, size);
 }
 
-/* With faults to inject: either of the above, and if the block runs, its part in them. An element of a REP is no block. */
+/* With faults to inject: either of the above, and if the block runs, its part in them. An element of a REP is no block.
+ */
 static void on_block_injected(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
 {
     struct cpu *cpu = user;
@@ -324,6 +344,7 @@ static void on_block_traced(uc_engine *uc, uint64_t pc, uint32_t size, void *use
     struct cpu *cpu = user;
     bool element = again(cpu, pc);
 
+    access_finish(cpu);
     if (!element) {
         if (cpu->block && cpu->block->special)
             settle_block(cpu);
@@ -354,7 +375,7 @@ bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
 
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)mmu_fill, cpu, 1, 0);
-    if (!err && cpu->machine->timing)
+    if (!err && cpu->machine->timing && (!cpu->access->on || cpu->access->verify))
         err = uc_hook_add(uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, cpu, 1, 0);
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)probe_cpuid, cpu, 1, 0, UC_X86_INS_CPUID);

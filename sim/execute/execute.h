@@ -13,8 +13,24 @@ bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
 
 /* data.c: the memory hook, and accesses that the machine itself makes (page walks, delivery) */
 void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
+/* The same for accesses of a list (access.c), after the engine made them. */
+void data_make(struct cpu *cpu, const struct made_access *a, const struct made_access *end);
 void data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
 void data_cache_line(struct cpu *cpu, enum cache_port port, uint64_t physical, bool write, enum cause cause);
+
+/* access.c: inline for the block hook */
+static inline void access_finish(struct cpu *cpu)
+{
+    if (cpu->access->busy)
+        access_finish_list(cpu);
+}
+
+static inline bool access_begin(struct cpu *cpu, struct block *b, uint64_t pc)
+{
+    const struct block_plan *plan = &cpu->plans[b - cpu->blocks];
+
+    return plan->count == 0 || !cpu->access->on || access_begin_plan(cpu, b, plan, pc);
+}
 
 /* rep.c: REP string instructions */
 void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc);
@@ -44,7 +60,8 @@ void deliver_reload(struct cpu *cpu); /* re-reads control registers, MSRs and ta
 bool trap_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
 
 /* spin.c: a jump to itself */
-/* One turn of it was charged; charges all further ones that come before the hook's next `attention`, or ends the run. */
+/* One turn of it was charged; charges all further ones that come before the hook's next `attention`, or ends the run.
+ */
 void spin_forward(struct cpu *cpu, const struct block *b);
 /* Every CPU stands still, and nothing can change that. */
 bool spin_is_for_ever(const struct machine *m);

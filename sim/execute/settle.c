@@ -9,7 +9,7 @@
 
 void settle_drop_filters(struct cpu *cpu)
 {
-    cpu->data_alias = UINT64_MAX;
+    cpu->data_page = UINT64_MAX;
     cpu->code_page = UINT64_MAX;
 }
 
@@ -105,6 +105,7 @@ void settle_block(struct cpu *cpu)
 {
     const struct block *b = cpu->block;
 
+    access_finish(cpu);
     cpu->block = NULL;
     if (b->special == SPECIAL_REP && b->reloads)
         deliver_reload(cpu);
@@ -124,6 +125,8 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     cpu->block = NULL;
     if (!b)
         return;
+    access_make_before(cpu, rip, false);
+    access_drop(cpu);
     if (b->reloads)
         deliver_reload(cpu);
     if (b->special == SPECIAL_REP && rip == cpu->rep_pc && !cpu->rep_first) {

@@ -23,6 +23,7 @@ static void on_syscall(uc_engine *uc, void *user)
     bool vex;
 
     (void)uc;
+    access_finish(cpu);
     if (cpu->block && cpu->block->reloads)
         deliver_reload(cpu); /* a WRMSR before it in the same block */
     length = deliver_syscall_length(cpu, engine_get(&cpu->engine, UC_X86_REG_RIP), &vex);
@@ -164,6 +165,8 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
         vector = VECTOR_GP, rip = engine_get(&cpu->engine, UC_X86_REG_RIP), e = (struct engine_exception){0};
     if (vector == VECTOR_GP && !e.is_int && emulate_rdtsc(cpu, rip))
         return;
+    if (cpu->block)
+        access_make_before(cpu, rip, true);
     if (vector == VECTOR_DB && !e.is_int)
         settle_sysret(cpu, rip);
     if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip, &vector) && vector == NO_VECTOR) {

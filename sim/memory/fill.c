@@ -32,7 +32,7 @@ void mmu_soft_flushed(struct cpu *cpu)
     cpu->key_epoch = (++cpu->soft_epoch * MACHINE_CPUS_MAX + cpu->index) & 0xffff;
     if (cpu->key_epoch < MACHINE_CPUS_MAX)
         block_forget_keys(cpu->machine->blocks);
-    cpu->data_alias = UINT64_MAX; /* its slot may be given to another page */
+    cpu->data_page = UINT64_MAX; /* its slot may be given to another page */
 }
 
 void mmu_flush_soft(struct cpu *cpu)
@@ -178,6 +178,8 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
     }
     if (access == ACCESS_FETCH && cpu->block)
         settle_block(cpu);
+    if (access != ACCESS_FETCH)
+        access_before_fill(cpu, address, access == ACCESS_WRITE);
     cpu->fault.canonical = mmu_canonical(address);
     if (!cpu->fault.canonical) {
         cpu->fault.valid = true;
@@ -203,5 +205,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
         fill_fetch(cpu, address, physical, out);
     else
         fill_data(cpu, address, physical, access, &t, out);
+    if (access != ACCESS_FETCH)
+        access_page_filled(cpu, address, physical);
     return true;
 }

@@ -56,7 +56,7 @@ static void becomes_table(struct machine *m, uint64_t frame)
 {
     m->page_flags[frame] |= PAGE_IS_TABLE;
     for (unsigned i = 0; i < m->cpu_count; i++)
-        m->cpus[i].data_alias = UINT64_MAX; /* it may be the page that is being written */
+        m->cpus[i].data_page = UINT64_MAX; /* it may be the page that is being written */
 }
 
 static uint64_t read_entry(struct walk *w, uint64_t address)

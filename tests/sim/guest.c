@@ -301,6 +301,7 @@ enum machine_end guest_run(struct guest *guest, const uint8_t *test, const uint8
     struct machine_config config = {.cpu = &guest->cpu,
                                     .cpus = guest->cpus,
                                     .model = guest->model,
+                                    .accesses = guest->accesses,
                                     .ram_bytes = guest->ram_bytes,
                                     .guests = guest->guests,
                                     .time_limit_cycles = guest->time_limit,

@@ -85,6 +85,7 @@ struct guest {
     struct cpu_model cpu;
     unsigned cpus, guests;
     enum machine_model model;
+    enum machine_accesses accesses;
     uint64_t ram_bytes, time_limit;
     struct guest_symbol symbols[GUEST_SYMBOLS_MAX];
     size_t symbol_count;
@@ -108,7 +109,7 @@ enum page_bits {
 #define PAGE_NX (1ull << 63)
 #define PAGE_ALL (PAGE_P | PAGE_W | PAGE_U)
 
-/* One CPU of sim/cpus/`cpu`.ini, timing model. The test may change cpus, model, ram_bytes, time_limit before guest_run. */
+/* One CPU of sim/cpus/`cpu`.ini, timing model. The test may change cpus, model, accesses, ram_bytes, time_limit before guest_run. */
 void guest_open(struct guest *guest, const char *cpu);
 void guest_close(struct guest *guest);
 

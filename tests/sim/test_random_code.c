@@ -126,12 +126,13 @@ static void check_records(const struct guest *guest, uint64_t seed)
     }
 }
 
-static void run_user(uint64_t seed)
+static void run_user(uint64_t seed, enum machine_accesses accesses)
 {
     struct random random = {.state = seed};
     struct guest guest;
     guest_open(&guest, seed % 2 ? "skylake" : "tiny");
-    guest.model = seed % 3 ? MODEL_TIMING : MODEL_COUNT;
+    guest.model = seed % 3 || accesses != ACCESSES_PLANNED ? MODEL_TIMING : MODEL_COUNT;
+    guest.accesses = accesses;
     guest.time_limit = 4000000000;
     map_user(&guest);
     for (unsigned i = 0; i < STREAMS; i++)
@@ -160,7 +161,14 @@ static unsigned scale(unsigned usual)
 static void test_ring_3(void **state)
 {
     for (uint64_t seed = 1; seed <= scale(5); seed++)
-        run_user(seed);
+        run_user(seed, ACCESSES_PLANNED);
+}
+
+/* Each access that the engine makes was planned, and the other way round. */
+static void test_planned_accesses(void **state)
+{
+    for (uint64_t seed = 1; seed <= scale(5); seed++)
+        run_user(seed, ACCESSES_VERIFIED);
 }
 
 /* Ring 0: the stream is the test itself. */
@@ -196,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring_3),
+        cmocka_unit_test(test_planned_accesses),
         cmocka_unit_test(test_ring_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
