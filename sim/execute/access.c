@@ -44,8 +44,6 @@ uint64_t access_physical(struct cpu *cpu, uint64_t address)
     return mmu_peek(cpu, address, &t) ? translation_address(&t, address) : UINT64_MAX;
 }
 
-static void plan_again(struct cpu *cpu, struct block *b, uint64_t pc, enum plan_trust trust);
-
 uint64_t access_device_page(const struct cpu *cpu, uint64_t physical)
 {
     return cpu->access->devices[(physical >> 12) % DEVICE_PAGES].page;
@@ -85,7 +83,7 @@ void access_finish_list(struct cpu *cpu)
     struct accesses *list = cpu->access;
 
     if (list->cut && cpu->block) /* what was not there was there in the end */
-        plan_again(cpu, cpu->block, cpu->block_pc, TRUST_NOTHING);
+        access_plan_again(cpu, cpu->block, cpu->block_pc, TRUST_NOTHING);
     access_make_all(cpu);
 }
 
@@ -322,7 +320,7 @@ bool access_set_plan(struct cpu *cpu, const struct block *b, bool *syncs)
     return false;
 }
 
-static void plan_again(struct cpu *cpu, struct block *b, uint64_t pc, enum plan_trust trust)
+void access_plan_again(struct cpu *cpu, struct block *b, uint64_t pc, enum plan_trust trust)
 {
     uint8_t code[8192];
     size_t size = b->size > sizeof code ? sizeof code : b->size;
@@ -346,7 +344,7 @@ static bool slow begin_again(struct cpu *cpu, struct block *b, uint64_t pc, enum
 
     while (end != WALKED) {
         access_drop(cpu);
-        plan_again(cpu, b, pc, end == DISTRUSTED && plan->trust == TRUST_CHECKED ? TRUST_BEFORE_STORES : TRUST_NOTHING);
+        access_plan_again(cpu, b, pc, end == DISTRUSTED && plan->trust == TRUST_CHECKED ? TRUST_BEFORE_STORES : TRUST_NOTHING);
         if (cpu->machine->ended || !access_ready(cpu, b, pc))
             return false;
         cpu->access->busy = true;

@@ -18,6 +18,7 @@ struct block_plan;
 
 #define NO_SYNC UINT32_MAX
 #define SOFT_PAGES 256
+#define SYNC_HOOKS_MAX 512
 #define DEVICE_PAGES 64
 
 struct made_access {
@@ -49,6 +50,7 @@ struct accesses {
         uint64_t pc, physical;
     } * guarded;
     size_t guarded_room, guarded_count;
+    unsigned hooks;
 };
 
 /* false and `error`: the host cannot. */
@@ -93,6 +95,8 @@ enum walk_end {
 enum walk_end access_walk(struct cpu *cpu, const struct block_plan *plan, uint32_t from);
 void access_take_registers(struct cpu *cpu, uint64_t pc);
 void access_make_all(struct cpu *cpu);
+/* With less trust than it has; else nothing. */
+void access_plan_again(struct cpu *cpu, struct block *b, uint64_t pc, enum plan_trust trust);
 /* access_sync.c: as access_ready, of a block with syncs */
 bool access_arm(struct cpu *cpu, const struct block *b, uint64_t pc);
 /* access_verify.c: the block, or its part before a sync, was executed to its end */

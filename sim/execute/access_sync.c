@@ -4,7 +4,8 @@
  * plan goes on with the registers as they are there.
  *
  * A code hook is part of the translation: a block is translated again once its syncs have theirs. Hooks are never
- * removed; another program's code at the same address calls one in vain.
+ * removed; another program's code at the same address calls one in vain. The engine asks each hook whether it is meant:
+ * so a CPU that needs too many of them goes over to the memory hook for good.
  */
 #include <stdlib.h>
 
@@ -32,8 +33,12 @@ static void on_sync(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
         list->value[VALUE_GDT] = gdtr.base;
         list->gdt_limit = gdtr.limit;
     }
-    if (access_walk(cpu, block_plan(cpu->machine->blocks, cpu->block), from + 1) != WALKED)
-        list->cut = true; /* too late for this time */
+    if (access_walk(cpu, block_plan(cpu->machine->blocks, cpu->block), from + 1) == WALKED)
+        return;
+    access_plan_again(cpu, cpu->block, cpu->block_pc, TRUST_NOTHING);
+    settle_cancel(cpu, pc); /* this time the rest is a block of its own */
+    engine_set(&cpu->engine, UC_X86_REG_RIP, pc);
+    uc_emu_stop(uc);
 }
 
 static struct guarded *guarded_slot(struct accesses *list, uint64_t pc, uint64_t physical)
@@ -84,6 +89,17 @@ static bool guarded_add(struct cpu *cpu, uint64_t pc, uint64_t physical)
     return true;
 }
 
+static void slow give_up_plans(struct cpu *cpu)
+{
+    access_drop(cpu);
+    cpu->access->on = false;
+    if (!cpu->access->verify && execute_hook_memory(cpu) != UC_ERR_OK)
+        run_crash(cpu, "Unicorn refuses a hook");
+    cpu->access->verify = false;
+    cpu->stale_all_code = true; /* it was translated without */
+    cpu->attention = 0;
+}
+
 /* Each sync of the block has its hook, and the translation that is there was made with it. false: it has not; it must
  * be made again. */
 bool slow access_arm(struct cpu *cpu, const struct block *b, uint64_t pc)
@@ -97,8 +113,13 @@ bool slow access_arm(struct cpu *cpu, const struct block *b, uint64_t pc)
         if (s->kind != STEP_SYNC || !guarded_add(cpu, pc + s->at, b->address + s->at))
             continue;
         fresh = true;
-        if (guarded_add(cpu, pc + s->at, UINT64_MAX) &&
-            uc_hook_add(cpu->engine.uc, &hook, UC_HOOK_CODE, (void *)on_sync, cpu, pc + s->at, pc + s->at) != UC_ERR_OK)
+        if (!guarded_add(cpu, pc + s->at, UINT64_MAX))
+            continue;
+        if (++cpu->access->hooks > SYNC_HOOKS_MAX) {
+            give_up_plans(cpu);
+            return false;
+        }
+        if (uc_hook_add(cpu->engine.uc, &hook, UC_HOOK_CODE, (void *)on_sync, cpu, pc + s->at, pc + s->at) != UC_ERR_OK)
             run_crash(cpu, "Unicorn refuses a hook");
     }
     if (fresh)

@@ -367,6 +367,13 @@ static void *block_hook(const struct machine *m)
     return m->timing ? (void *)on_block_timed : (void *)on_block_counted;
 }
 
+uc_err execute_hook_memory(struct cpu *cpu)
+{
+    uc_hook hook;
+
+    return uc_hook_add(cpu->engine.uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, cpu, 1, 0);
+}
+
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
 {
     uc_engine *uc = cpu->engine.uc;
@@ -376,7 +383,7 @@ bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)mmu_fill, cpu, 1, 0);
     if (!err && cpu->machine->timing && (!cpu->access->on || cpu->access->verify))
-        err = uc_hook_add(uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, cpu, 1, 0);
+        err = execute_hook_memory(cpu);
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_INSN, (void *)probe_cpuid, cpu, 1, 0, UC_X86_INS_CPUID);
     if (err)

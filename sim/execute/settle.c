@@ -140,10 +140,11 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     if (instructions >= b->instructions)
         return;
     retire(cpu, -(int64_t)(b->instructions - instructions));
-    /* What was charged beyond is given back to the carry first, so that cycles never go below what passed. */
-    cycles = (b->cost_256 - cost_256) >> 8;
+    cost_256 = b->cost_256 - cost_256;
+    cycles = (cost_256 >> 8) + (cpu->carry_256 < (cost_256 & 255));
     transition = (uint64_t)(b->swapgs - swapgs) * cpu->machine->model.swapgs_cost;
     if (cpu->machine->timing && cycles + transition <= cpu->clock) {
+        cpu->carry_256 = (cpu->carry_256 - cost_256) & 255;
         cpu->clock -= cycles + transition;
         cpu->domain->cycles[b->cause] -= cycles;
         cpu->domain->cycles[CAUSE_transition] -= transition;

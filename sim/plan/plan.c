@@ -10,13 +10,19 @@ void plan_begin(struct plan_builder *b, enum plan_trust trust)
 {
     b->count = 0;
     b->trust = trust;
-    b->synced = b->overflow = b->partial = b->fresh = false;
+    b->synced = b->partial = b->fresh = false;
     b->at = 0;
     plan_sync(b);
 }
 
 void plan_instruction(struct plan_builder *b, const struct cs_insn *insn, uint16_t at)
 {
+    if (b->partial)
+        return;
+    if (b->count > PLAN_STEPS_MAX - 256) { /* a block of hundreds of FXSAVEs */
+        b->partial = true;
+        return;
+    }
     b->at = at;
     b->fresh = at == 0;
     if (b->accesses > PLAN_ACCESSES_MAX - 64)

@@ -91,7 +91,6 @@ struct plan_builder {
     bool synced;
     bool partial; /* an instruction was not understood: it and what follows it in the block are missing */
     bool gs_known, fs_known, gdt_known;
-    bool overflow;
     struct plan_symbol {
         uint8_t value; /* VALUE_UNKNOWN (build.h): none */
         int64_t add;

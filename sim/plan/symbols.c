@@ -6,12 +6,8 @@
 
 struct plan_step *plan_emit(struct plan_builder *b, enum plan_kind kind)
 {
-    struct plan_step *s = &b->steps[b->count];
+    struct plan_step *s = &b->steps[b->count++];
 
-    if (b->count + 1 < PLAN_STEPS_MAX)
-        b->count++;
-    else
-        b->overflow = true;
     *s = (struct plan_step){.kind = (uint8_t)kind, .base = VALUE_ZERO, .index = VALUE_ZERO, .at = b->at};
     return s;
 }

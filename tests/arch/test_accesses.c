@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/arch/test_accesses.c: the planned data accesses of whole workloads (sim/execute/access.c) against the engine's
+ * memory hook: each in its place (RINGSIDE_ACCESSES=verified: a difference is a crash), on every architecture; and the
+ * same result to the last counter, where the hook is exact. (It takes a device that is mapped at two addresses to be at
+ * the one used last: exo's and vmm's kernels share theirs with ring 3.)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/arch/record.h"
+
+#define WORKLOADS "null pipe fork exec fault prot sqlite --ops 5"
+
+static json_t *run_with(const char *accesses, const char *arguments)
+{
+    json_t *document;
+
+    if (accesses)
+        setenv("RINGSIDE_ACCESSES", accesses, 1);
+    document = record_run(arguments);
+    unsetenv("RINGSIDE_ACCESSES");
+    return document;
+}
+
+/* All but the host's part. */
+static void same_results(const char *arguments)
+{
+    json_t *planned = run_with(NULL, arguments), *hooked = run_with("hooked", arguments), *a, *b;
+    size_t i;
+
+    assert_true(json_array_size(json_object_get(planned, "results")) > 6);
+    json_array_foreach(json_object_get(planned, "results"), i, a)
+    {
+        b = json_array_get(json_object_get(hooked, "results"), i);
+        json_object_del(a, "host");
+        json_object_del(b, "host");
+        if (!json_equal(a, b))
+            fail_msg("%s: %s differs", arguments, json_string_value(json_object_get(a, "workload")));
+    }
+    json_decref(planned);
+    json_decref(hooked);
+}
+
+static void test_the_same_results(void **state)
+{
+    (void)state;
+    same_results("monolithic " WORKLOADS);
+    same_results("micro " WORKLOADS);
+}
+
+static void test_each_in_its_place(void **state)
+{
+    static const char *const architectures[] = {
+        "monolithic " WORKLOADS,
+        "micro " WORKLOADS,
+        "exo " WORKLOADS,
+        "vmm " WORKLOADS,
+        "monolithic shell copy ctx --ops 1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof architectures / sizeof architectures[0]; i++)
+        json_decref(run_with("verified", architectures[i]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_same_results),
+        cmocka_unit_test(test_each_in_its_place),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
