@@ -283,7 +283,12 @@ enum walk_end access_walk(struct cpu *cpu, const struct block_plan *plan, uint32
                 break;
             if (end == WALKED)
                 list->cut = true;
-            return end;
+            if (end == WALKED || plan->trust != TRUST_NOTHING)
+                return end;
+            value[s->dest] =
+                0; /* a far return whose selectors are in a device or in two pages: no descriptor is read */
+            end = WALKED;
+            break;
         case STEP_DESCRIPTOR:
             selector = (value[s->base] + (uint64_t)s->disp) & 0xffff;
             if (selector > 3 && !(selector & 4) && (selector | 7) <= list->gdt_limit)
@@ -342,10 +347,17 @@ static bool slow begin_again(struct cpu *cpu, struct block *b, uint64_t pc, enum
 {
     const struct block_plan *plan = block_plan(cpu->machine->blocks, b);
 
-    while (end != WALKED) {
+    while (end != WALKED && plan->trust != TRUST_NOTHING) {
+        enum plan_trust before = (enum plan_trust)plan->trust;
+
         access_drop(cpu);
-        access_plan_again(cpu, b, pc, end == DISTRUSTED && plan->trust == TRUST_CHECKED ? TRUST_BEFORE_STORES : TRUST_NOTHING);
-        if (cpu->machine->ended || !access_ready(cpu, b, pc))
+        access_plan_again(cpu, b, pc,
+                          end == DISTRUSTED && before == TRUST_CHECKED ? TRUST_BEFORE_STORES : TRUST_NOTHING);
+        if (cpu->machine->ended)
+            return false;
+        if ((enum plan_trust)plan->trust == before) /* the code is not mapped any more where it runs */
+            return true;
+        if (!access_ready(cpu, b, pc))
             return false;
         cpu->access->busy = true;
         access_take_registers(cpu, pc);

@@ -71,7 +71,8 @@ bool block_set_plan(struct block_table *table, const struct block *b, const stru
         table->steps = steps;
         table->step_room = room;
     }
-    memcpy(&table->steps[table->step_count], plan->steps, count * sizeof *plan->steps);
+    if (count > 0)
+        memcpy(&table->steps[table->step_count], plan->steps, count * sizeof *plan->steps);
     *p = (struct block_plan){(uint32_t)table->step_count, (uint16_t)count, (uint8_t)plan->trust & 63, plan->partial,
                              syncs};
     table->step_count += count;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/execute/data.c: the memory hook: what one data access does to TLBs and caches.
+ * sim/execute/data.c: what data accesses do to TLBs and caches: those of a list (access.c), by virtual address, and
+ * those that the memory hook reports, for comparison.
  *
  * The hook gets the Unicorn-physical address; its slot tells the virtual page (cpu.h). The page of the access before
  * needs no look-up, a line that is the most recently used of its set needs none either: both are exact (tlb.h,
- * cache.h).
+ * cache.h). A device's registers are looked up in the TLB and cost what a device costs.
  */
 #include "sim/inside.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * sim/execute/execute.c: the block hook: where instructions become counts and cycles. The rules
- * stand in cpu.h. With the memory hook (data.c) this is the simulator's speed; everything
+ * stand in cpu.h. With the lists of accesses (access.c) this is the simulator's speed; everything
  * rare is in functions of its own marked `slow`.
  */
 #include <stdio.h>

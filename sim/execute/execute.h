@@ -12,7 +12,7 @@
 bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX]);
 uc_err execute_hook_memory(struct cpu *cpu); /* from now on: data_hook */
 
-/* data.c: the memory hook, and accesses that the machine itself makes (page walks, delivery) */
+/* data.c: the memory hook, accesses of a list, and accesses that the machine itself makes (page walks, delivery) */
 void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, void *user);
 /* The same for accesses of a list (access.c), after the engine made them. */
 void data_make(struct cpu *cpu, const struct made_access *a, const struct made_access *end);

@@ -34,7 +34,7 @@ SNIPPET(list,
         "mov [rbx], rax; mov r9, [rbx]; mov r10, [r9]; mov rbx, [r10]; dec ecx; jnz 1b; xor eax, eax; ret");
 /* What is not followed: conditions, bytes, what another unit computes, what a device says. */
 SNIPPET(unfollowed, "mov ebx, " WORDS "; mov ecx, 60; 1: lea rdx, [rbx + 128]; test cl, 1; mov rax, rbx; cmovz rax, "
-                                      "rdx; mov rsi, [rax]; mov al, cl; mov rdi, [rax];"
+                    "rdx; mov rsi, [rax]; mov al, cl; mov rdi, [rax];"
                     "movd xmm0, ecx; movd esi, xmm0; mov r8, [rbx + rsi * 8]; mov eax, 0xfee00020; mov eax, [rax]; mov "
                     "r9, [rbx + rax + 256];"
                     "mov rax, rcx; mul rcx; push qword ptr [rbx + rax]; pop qword ptr [rbx + rax + 8]; dec ecx; jnz "
