@@ -165,12 +165,11 @@ static inline void record(struct cpu *cpu, uint64_t address, const struct plan_s
 static void remember_old(struct cpu *cpu)
 {
     struct made_access *a = &cpu->access->made[cpu->access->count - 1];
-    const struct soft_page *p = &cpu->access->pages[(a->address >> 12) % SOFT_PAGES];
+    uint64_t physical = access_physical(cpu, a->address);
 
-    if (p->page != a->address >> 12 || p->epoch != cpu->soft_epoch || p->frame << 12 >= cpu->machine->ram_bytes ||
-        !(cpu->machine->page_flags[p->frame] & PAGE_IS_TABLE))
+    if (physical >= cpu->machine->ram_bytes || !(cpu->machine->page_flags[physical >> 12] & PAGE_IS_TABLE))
         return;
-    a->old = ram_word(cpu->machine, p->frame << 12 | (a->address & (PAGE_BYTES - 8)));
+    a->old = ram_word(cpu->machine, physical & ~7ul);
     a->has_old = true;
 }
 
