@@ -52,10 +52,13 @@ static bool is_entry(uint64_t physical, unsigned bytes)
     return bytes == 8 && !(physical & 7);
 }
 
-static void slow mapping_changed(struct cpu *cpu)
+/* All soft TLBs are dropped before their engines run again, and each fill walks the tables and marks them: until then nothing
+ * depends on this one, which may be a page of data by now. */
+static void slow mapping_changed(struct cpu *cpu, uint64_t physical)
 {
     struct machine *m = cpu->machine;
 
+    m->page_flags[physical >> 12] &= (uint8_t)~PAGE_IS_TABLE;
     for (unsigned i = 0; i < m->cpu_count; i++) {
         m->cpus[i].flush_soft = true;
         m->cpus[i].attention = 0;
@@ -158,7 +161,7 @@ void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int6
         data_line(cpu, physical + (unsigned)size - 1, write);
     if (write && cpu->data_table &&
         (!is_entry(physical, (unsigned)size) || changes_mapping(ram_word(cpu->machine, physical), (uint64_t)value)))
-        mapping_changed(cpu);
+        mapping_changed(cpu, physical);
 }
 
 /* At most to the end of a page. `old`: what a store to a paging structure replaces, the aligned word, or NULL. */
@@ -185,7 +188,7 @@ static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool
         data_line(cpu, physical + bytes - 1, write);
     if (write && cpu->data_table &&
         (!old || !is_entry(physical, bytes) || changes_mapping(*old, ram_word(cpu->machine, physical))))
-        mapping_changed(cpu);
+        mapping_changed(cpu, physical);
 }
 
 void data_make(struct cpu *cpu, const struct made_access *a, const struct made_access *end)

@@ -175,6 +175,8 @@ static bool slow needs_attention(struct cpu *cpu)
         mmu_flush_soft(cpu);
     run_poll(cpu);
     run_yield(cpu);
+    if (cpu->flush_soft) /* another CPU changed a table in its turn */
+        mmu_flush_soft(cpu);
     if (cpu->machine->ended || cpu->stale_code_count || cpu->stale_all_code)
         return true;
     if (cpu->index == 0)
