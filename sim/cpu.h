@@ -250,6 +250,7 @@ struct cpu {
     uint64_t stale_code[STALE_CODE_PAGES]; /* frames whose translations must go before the next block */
     unsigned stale_code_count;
     bool stale_all_code; /* or all of them */
+    uint64_t translated; /* bytes of the engine's code buffer that may be used: an estimate from above */
     bool dropping_code;  /* the fill callback answers for DROP_WINDOW */
     bool port_refused;   /* the engine stopped before an IN or OUT that is not allowed */
     /* one without a guard: its registers before it; the #DB that follows becomes #GP */

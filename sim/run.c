@@ -157,8 +157,10 @@ static void drop_stale_code(struct cpu *cpu)
     }
     cpu->dropping_code = false;
     cpu->stale_code_count = 0;
-    if (cpu->stale_all_code)
+    if (cpu->stale_all_code) {
         uc_ctl_flush_tb(uc);
+        cpu->translated = 0;
+    }
     cpu->stale_all_code = false;
     mmu_flush_soft(cpu);
     cpu->code_page = UINT64_MAX;

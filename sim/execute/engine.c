@@ -27,7 +27,6 @@ enum {
     DPL3 = 3 << 13,
     /* Unicorn clears its whole code buffer, so a big one costs time and memory. */
     PROBE_BUFFER_BYTES = 1 << 20,
-    CODE_BUFFER_BYTES = 64 << 20,
 };
 
 struct probe {
@@ -259,7 +258,7 @@ int engine_open(struct engine *engine, char error[ENGINE_ERROR_MAX])
         return -1;
     err = uc_open(UC_ARCH_X86, UC_MODE_64, &engine->uc);
     if (!err)
-        err = uc_ctl_set_tcg_buffer_size(engine->uc, CODE_BUFFER_BYTES);
+        err = uc_ctl_set_tcg_buffer_size(engine->uc, ENGINE_CODE_BUFFER);
     if (!err) /* SMAP, SMEP and what static programs use; TCG has no AVX */
         err = uc_ctl_set_cpu_model(engine->uc, UC_CPU_X86_SKYLAKE_CLIENT);
     if (!err)

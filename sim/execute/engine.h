@@ -16,6 +16,7 @@
 #include <unicorn/unicorn.h>
 
 #define ENGINE_ERROR_MAX 256
+#define ENGINE_CODE_BUFFER (64u << 20) /* bytes, of translations */
 
 /* Byte offsets of 32-bit words in a saved context. */
 struct engine_layout {

@@ -110,6 +110,22 @@ static bool slow writes_debug_register(struct cpu *cpu, uint64_t pc, const uint8
     return false;
 }
 
+/* A full code buffer is emptied by the engine in the middle of its work, and then it now and then jumps to what was
+ * there. So it is emptied before. An instruction takes some hundred bytes there; code that keeps changing itself fills
+ * it. */
+static void count_translation(struct machine *m, const struct block *b)
+{
+    for (unsigned i = 0; i < m->cpu_count; i++) { /* each engine translates for itself, perhaps later */
+        struct cpu *cpu = &m->cpus[i];
+
+        cpu->translated += 512 + (uint64_t)b->instructions * 256;
+        if (cpu->translated < ENGINE_CODE_BUFFER / 2 || !cpu->started)
+            continue;
+        cpu->stale_all_code = true;
+        cpu->attention = 0;
+    }
+}
+
 /* NULL: not yet; the engine must stop and translate it again. */
 static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, uint64_t physical)
 {
@@ -132,6 +148,7 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
     decode_block(m->decoder, b, cpu->access->on ? m->plan : NULL, code, size, pc);
     if (cpu->access->on && !access_set_plan(cpu, b, &syncs))
         return NULL;
+    count_translation(m, b);
     return b;
 }
 

@@ -6,15 +6,6 @@
 
 #include "sim/plan/build.h"
 
-void plan_begin(struct plan_builder *b, enum plan_trust trust)
-{
-    b->count = 0;
-    b->trust = trust;
-    b->synced = b->partial = b->fresh = false;
-    b->at = 0;
-    plan_sync(b);
-}
-
 void plan_instruction(struct plan_builder *b, const struct cs_insn *insn, uint16_t at)
 {
     if (b->partial)

@@ -102,7 +102,7 @@ struct plan_builder {
 struct cs_insn;
 
 void plan_begin(struct plan_builder *b, enum plan_trust trust);
-/* The next instruction, at offset `at` of the block; last: the block ends with it. */
+/* The next instruction, at offset `at` of the block. */
 void plan_instruction(struct plan_builder *b, const struct cs_insn *insn, uint16_t at);
 /* A string instruction with F2 or F3 before it: Capstone takes F2 A5 for part of a name. */
 bool plan_repeats(const struct cs_insn *insn);

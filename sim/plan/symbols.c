@@ -12,20 +12,33 @@ struct plan_step *plan_emit(struct plan_builder *b, enum plan_kind kind)
     return s;
 }
 
-/* Comes before the first access of an instruction. */
-void plan_sync(struct plan_builder *b)
+static void take_anew(struct plan_builder *b)
 {
-    if (b->at > 0 && !b->fresh) {
-        plan_emit(b, STEP_SYNC);
-        b->synced = true;
-    }
-    b->fresh = true;
     for (unsigned i = 0; i < VALUE_REGISTERS; i++)
         b->reg[i] = (struct plan_symbol){(uint8_t)i, 0};
     b->temporaries = VALUE_TEMPORARY;
     b->accesses = 0;
     b->stored = false;
     b->fs_known = b->gs_known = b->gdt_known = true;
+}
+
+void plan_begin(struct plan_builder *b, enum plan_trust trust)
+{
+    b->count = 0;
+    b->trust = trust;
+    b->synced = b->partial = false;
+    b->fresh = true;
+    b->at = 0;
+    take_anew(b);
+}
+
+void plan_sync(struct plan_builder *b)
+{
+    if (b->fresh)
+        return;
+    plan_emit(b, STEP_SYNC);
+    b->synced = b->fresh = true;
+    take_anew(b);
 }
 
 struct plan_symbol plan_temporary(struct plan_builder *b, struct plan_step *s)
