@@ -377,7 +377,7 @@ bool access_begin_plan(struct cpu *cpu, struct block *b, const struct block_plan
 
 /* ---- life ---- */
 
-bool access_open(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
+bool access_open(struct cpu *cpu, char *error)
 {
     char why[ENGINE_ERROR_MAX];
     struct accesses *list = calloc(1, sizeof *list);

@@ -53,8 +53,8 @@ struct accesses {
     unsigned hooks;
 };
 
-/* false and `error`: the host cannot. */
-bool access_open(struct cpu *cpu, char error[512]);
+/* false and `error` (MACHINE_ERROR_MAX): the host cannot. */
+bool access_open(struct cpu *cpu, char *error);
 void access_close(struct cpu *cpu);
 
 /* The plan that m->plan holds is this block's. false: no memory, the run has ended. */

@@ -33,23 +33,29 @@ static void do_extend(struct plan_builder *b, const cs_insn *insn, bool sign)
     }
 }
 
+/* The address itself, in 64 bits. */
+static struct plan_symbol address_value(struct plan_builder *b, const struct plan_address *a)
+{
+    struct plan_step *s;
+
+    if (!address_known(a))
+        return symbol_unknown;
+    if (a->index.value == VALUE_ZERO)
+        return symbol_plus(a->base, a->disp);
+    s = plan_emit(b, STEP_SUM);
+    s->base = a->base.value;
+    s->index = a->index.value;
+    s->scale = a->scale & 7;
+    s->disp = a->disp;
+    return plan_temporary(b, s);
+}
+
 static void do_lea(struct plan_builder *b, const cs_insn *insn)
 {
     const cs_x86 *x = &insn->detail->x86;
     struct plan_address a = plan_follow_address(b, insn, &x->operands[1], false);
-    struct plan_symbol sum = symbol_unknown;
+    struct plan_symbol sum = address_value(b, &a);
 
-    if (address_known(&a) && a.index.value == VALUE_ZERO) {
-        sum = symbol_plus(a.base, a.disp);
-    } else if (address_known(&a)) {
-        struct plan_step *s = plan_emit(b, STEP_SUM);
-
-        s->base = a.base.value;
-        s->index = a.index.value;
-        s->scale = a.scale & 7;
-        s->disp = a.disp;
-        sum = plan_temporary(b, s);
-    }
     if (a.scale & PLAN_ADDRESS_32)
         sum = plan_extend(b, sum, 4, false);
     plan_set_register(b, x->operands[0].reg, sum);
@@ -207,18 +213,8 @@ static void do_bit(struct plan_builder *b, const cs_insn *insn)
         struct plan_symbol bit = plan_extend(b, plan_get_register(b, x->operands[1].reg), op->size, true);
         struct plan_symbol offset = plan_compute(
             b, STEP_SHL, plan_compute(b, STEP_SAR, bit, symbol_constant(3 + (int)shift)), symbol_constant((int)shift));
-        struct plan_symbol base = a.index.value == VALUE_ZERO ? symbol_plus(a.base, a.disp) : symbol_unknown;
+        struct plan_symbol base = plan_add(b, address_value(b, &a), offset);
 
-        if (!symbol_known(base)) {
-            struct plan_step *s = plan_emit(b, STEP_SUM);
-
-            s->base = a.base.value;
-            s->index = a.index.value;
-            s->scale = a.scale & 7;
-            s->disp = a.disp;
-            base = plan_temporary(b, s);
-        }
-        base = plan_add(b, base, offset);
         if (symbol_known(base))
             a = (struct plan_address){{base.value, 0}, symbol_constant(0), a.scale & PLAN_ADDRESS_32, base.add};
     }

@@ -44,7 +44,7 @@ enum plan_kind {
     STEP_WRITE,
     STEP_LOAD,        /* a read whose word, extended by zeros, is value `dest` */
     STEP_LOAD_SIGNED, /* by its sign */
-    STEP_DESCRIPTOR,  /* a read of 8 bytes at GDT + (base & 0xfff8), unless that selector is null */
+    STEP_DESCRIPTOR, /* a read of 8 bytes at GDT + (base & 0xfff8), unless it is null, of an LDT, or beyond the limit */
     /* dest := */
     STEP_SUM,        /* base + (index << scale) + disp */
     STEP_DIFFERENCE, /* base - index + disp */
