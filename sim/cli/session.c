@@ -132,14 +132,22 @@ static void terminal_size(struct machine_config *config)
 }
 
 /* For those who work on the machine: docs/machine.md. */
-static enum machine_accesses wanted_accesses(void)
+static bool wanted_accesses(enum machine_accesses *out, struct error *error)
 {
+    static const char *const ways[] = {
+        [ACCESSES_PLANNED] = "planned", [ACCESSES_HOOKED] = "hooked", [ACCESSES_VERIFIED] = "verified"};
     const char *how = getenv("RINGSIDE_ACCESSES");
 
-    return !how                       ? ACCESSES_PLANNED
-           : !strcmp(how, "hooked")   ? ACCESSES_HOOKED
-           : !strcmp(how, "verified") ? ACCESSES_VERIFIED
-                                      : ACCESSES_PLANNED;
+    *out = ACCESSES_PLANNED;
+    if (!how)
+        return true;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        if (strcmp(how, ways[i]) == 0) {
+            *out = (enum machine_accesses)i;
+            return true;
+        }
+    return refuse(error, STATUS_USAGE, "RINGSIDE_ACCESSES in the environment is planned, hooked or verified, not '%s'",
+                  how);
 }
 
 static bool make_machine(struct run *r)
@@ -150,7 +158,6 @@ static bool make_machine(struct run *r)
         .cpu = &s->cpu,
         .cpus = s->options->cpus,
         .model = s->options->model,
-        .accesses = wanted_accesses(),
         .guests = s->guests,
         .disk = job->disk,
         .disk_bytes = job->disk_bytes,
@@ -175,6 +182,8 @@ static bool make_machine(struct run *r)
     };
     char why[MACHINE_ERROR_MAX] = "";
 
+    if (!wanted_accesses(&config.accesses, r->error))
+        return false;
     terminal_size(&config);
     r->machine = machine_create(&config, why);
     return r->machine || refuse(r->error, STATUS_HOST, "%s", why);

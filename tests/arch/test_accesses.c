@@ -69,11 +69,23 @@ static void test_each_in_its_place(void **state)
         json_decref(run_with("verified", architectures[i]));
 }
 
+static void test_another_word_is_refused(void **state)
+{
+    char text[256];
+
+    (void)state;
+    assert_int_equal(
+        record_command("RINGSIDE_ACCESSES=hoked build/ringside run monolithic null 2>&1", text, sizeof text), 2);
+    assert_string_equal(text,
+                        "ringside: RINGSIDE_ACCESSES in the environment is planned, hooked or verified, not 'hoked'\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_same_results),
         cmocka_unit_test(test_each_in_its_place),
+        cmocka_unit_test(test_another_word_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
