@@ -39,6 +39,7 @@
 #include "sim/execute/decode.h"
 #include "sim/execute/engine.h"
 #include "sim/execute/guard.h"
+#include "sim/execute/in_place.h"
 #include "sim/files/image.h"
 #include "sim/machine.h"
 #include "sim/memory/cache.h"
@@ -202,8 +203,8 @@ struct cpu {
     uint64_t user_flags; /* IOPL and IF with which ring 3 was last entered: it cannot change IOPL */
 
     /* clock */
-    uint64_t clock;        /* cycles since power on, halted ones included */
-    uint64_t attention;    /* the block hook takes the slow way when clock >= this */
+    struct in_place now;   /* among them the clock: cycles since power on, halted ones included */
+    uint64_t attention;    /* the block hook takes the slow way when the clock >= this; see attend() */
     uint64_t domain_clock; /* count model: the clock up to which instructions were given to domains */
     uint32_t carry_256;    /* 1/256 cycles not yet charged */
     bool started, halted;
@@ -239,6 +240,8 @@ struct cpu {
     uint32_t filter_code_mask;
 
     struct accesses *access; /* of the block being executed */
+    struct counted_place *places;    /* in_place.c; NULL: none yet */
+    unsigned place_count;
 
     /* soft TLB bookkeeping */
     uint32_t soft_epoch; /* counts its flushes */
@@ -386,7 +389,7 @@ static inline void count_n(struct cpu *cpu, enum counter counter, uint64_t n)
 /* Every cycle goes through here: on the clock, and to a domain and a cause. */
 static inline void charge(struct cpu *cpu, enum cause cause, uint64_t cycles)
 {
-    cpu->clock += cycles;
+    cpu->now.clock += cycles;
     cpu->domain->cycles[cause] += cycles;
 }
 
@@ -397,13 +400,20 @@ static inline void retire(struct cpu *cpu, int64_t instructions)
     if (cpu->machine->timing)
         cpu->domain->instructions += (uint64_t)instructions;
     else
-        cpu->clock += (uint64_t)instructions;
+        cpu->now.clock += (uint64_t)instructions;
+}
+
+/* The next block takes the slow way. */
+static inline void attend(struct cpu *cpu)
+{
+    cpu->attention = 0;
+    cpu->now.limit = 0;
 }
 
 /* Time passes without instructions. */
 static inline void pass_time(struct cpu *cpu, uint64_t cycles)
 {
-    cpu->clock += cycles;
+    cpu->now.clock += cycles;
     cpu->domain_clock += cycles;
 }
 

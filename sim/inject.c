@@ -214,7 +214,7 @@ static void hit(struct cpu *cpu, size_t i, uint64_t pc)
     in->fault[i].pc = pc;
     r->hit = true;
     r->ring = cpu->cpl;
-    r->hit_at = cpu->clock;
+    r->hit_at = cpu->now.clock;
     snprintf(r->domain, sizeof r->domain, "%s", cpu->domain->name);
     fault_text(r, text);
     trace_fault(cpu, text);
@@ -256,7 +256,7 @@ void inject_died(struct cpu *cpu, const char *domain, uint64_t cause)
     if (r) {
         r->died = true;
         r->cause = (unsigned)cause;
-        r->died_at = cpu->clock;
+        r->died_at = cpu->now.clock;
         return;
     }
     fault_cause_text((unsigned)cause, text);
@@ -269,7 +269,7 @@ void inject_back(struct cpu *cpu, const char *domain, uint64_t calls_failed, con
 
     while ((r = fault_of(cpu->machine->inject, domain, true))) { /* it may have died again before it was back */
         r->back = true;
-        r->back_at = cpu->clock;
+        r->back_at = cpu->now.clock;
         r->calls_failed = calls_failed;
         snprintf(r->lost, sizeof r->lost, "%s", lost);
     }

@@ -125,6 +125,7 @@ struct machine *machine_create(const struct machine_config *config, char error[M
 static void close_cpu(struct cpu *cpu)
 {
     access_close(cpu);
+    in_place_close(cpu);
     engine_close(&cpu->engine);
     tlb_destroy(cpu->tlb);
     free(cpu->lapic);

@@ -43,7 +43,7 @@ void run_end(struct machine *m, enum machine_end end)
     m->ended = true;
     m->end = end;
     for (unsigned i = 0; i < m->cpu_count; i++)
-        m->cpus[i].attention = 0;
+        attend(&m->cpus[i]);
 }
 
 void run_crash(struct cpu *cpu, const char *format, ...)
@@ -69,10 +69,10 @@ static uint64_t wake_time(const struct cpu *cpu)
     uint64_t next = timer < event ? timer : event;
 
     if (cpu->halted && cpu->deaf)
-        return event == UINT64_MAX || event > cpu->clock ? event : cpu->clock;
+        return event == UINT64_MAX || event > cpu->now.clock ? event : cpu->now.clock;
     if (!cpu->halted || lapic_pending(cpu->lapic) >= 0)
-        return cpu->clock;
-    return next == UINT64_MAX || next > cpu->clock ? next : cpu->clock;
+        return cpu->now.clock;
+    return next == UINT64_MAX || next > cpu->now.clock ? next : cpu->now.clock;
 }
 
 static struct cpu *slowest(struct machine *m, const struct cpu *but)
@@ -101,7 +101,7 @@ void run_yield(struct cpu *cpu)
 {
     const struct cpu *other = cpu->machine->cpu_count > 1 ? slowest(cpu->machine, cpu) : NULL;
 
-    if (other && wake_time(other) != UINT64_MAX && cpu->clock > wake_time(other) + QUANTUM)
+    if (other && wake_time(other) != UINT64_MAX && cpu->now.clock > wake_time(other) + QUANTUM)
         to_scheduler(cpu);
 }
 
@@ -113,15 +113,16 @@ static uint64_t least(uint64_t a, uint64_t b)
 void run_set_attention(struct cpu *cpu)
 {
     const struct machine *m = cpu->machine;
-    uint64_t at = least(cpu->clock + POLL_CYCLES, lapic_next_timer(cpu->lapic));
+    uint64_t at = least(cpu->now.clock + POLL_CYCLES, lapic_next_timer(cpu->lapic));
 
     if (cpu->index == 0)
         at = least(at, event_next(m));
     if (m->config.time_limit_cycles)
         at = least(at, m->config.time_limit_cycles);
     if (m->cpu_count > 1)
-        at = least(at, cpu->clock + QUANTUM);
+        at = least(at, cpu->now.clock + QUANTUM);
     cpu->attention = m->ended || cpu->flush_soft || cpu->stale_code_count || cpu->stale_all_code ? 0 : at;
+    cpu->now.limit = 0;
 }
 
 static void poll_outside(struct cpu *cpu)
@@ -130,11 +131,11 @@ static void poll_outside(struct cpu *cpu)
 
     if (m->stop_wanted)
         run_end(m, END_STOPPED);
-    if (m->config.time_limit_cycles && cpu->clock >= m->config.time_limit_cycles)
+    if (m->config.time_limit_cycles && cpu->now.clock >= m->config.time_limit_cycles)
         run_end(m, END_TIME_LIMIT);
-    if (m->config.progress && cpu->clock >= m->next_progress) {
-        m->next_progress = cpu->clock + POLL_CYCLES;
-        m->config.progress(m->config.ctx, cpu->clock, m->total_instructions + account_instructions(m));
+    if (m->config.progress && cpu->now.clock >= m->next_progress) {
+        m->next_progress = cpu->now.clock + POLL_CYCLES;
+        m->config.progress(m->config.ctx, cpu->now.clock, m->total_instructions + account_instructions(m));
     }
 }
 
@@ -160,6 +161,7 @@ static void drop_stale_code(struct cpu *cpu)
     if (cpu->stale_all_code) {
         uc_ctl_flush_tb(uc);
         cpu->translated = 0;
+        in_place_forget(cpu);
     }
     cpu->stale_all_code = false;
     mmu_flush_soft(cpu);
@@ -172,7 +174,7 @@ void run_translate_again(struct cpu *cpu, uint64_t frame)
         cpu->stale_code[cpu->stale_code_count++] = frame;
     else
         cpu->stale_all_code = true;
-    cpu->attention = 0;
+    attend(cpu);
 }
 
 void run_drop_code(struct machine *m, uint64_t frame)
@@ -188,7 +190,7 @@ void run_drop_code(struct machine *m, uint64_t frame)
             cpu->stale_code[cpu->stale_code_count++] = frame;
         else
             run_crash(cpu, "more than %d pages of code changed within one block", STALE_CODE_PAGES);
-        cpu->attention = 0;
+        attend(cpu);
     }
 }
 
@@ -282,8 +284,8 @@ static void idle(struct cpu *cpu)
         to_scheduler(cpu);
         return;
     }
-    if (next > cpu->clock)
-        pass_time(cpu, next - cpu->clock);
+    if (next > cpu->now.clock)
+        pass_time(cpu, next - cpu->now.clock);
 }
 
 static void step(struct cpu *cpu)
@@ -293,8 +295,8 @@ static void step(struct cpu *cpu)
 
     poll_outside(cpu);
     if (cpu->index == 0)
-        event_run(cpu->machine, cpu->clock);
-    lapic_tick(cpu->lapic, cpu->clock);
+        event_run(cpu->machine, cpu->now.clock);
+    lapic_tick(cpu->lapic, cpu->now.clock);
     if (cpu->machine->ended)
         return;
     take_interrupt(cpu);
@@ -308,6 +310,7 @@ static void step(struct cpu *cpu)
         drop_stale_code(cpu);
     run_set_attention(cpu);
     err = guard_start(&cpu->guard, cpu->engine.uc, engine_get(&cpu->engine, UC_X86_REG_RIP), &aborted);
+    in_place_take(cpu);
     if (aborted)
         engine_aborted(cpu);
     else
@@ -404,7 +407,7 @@ bool run_start_cpu(struct cpu *cpu, uint64_t entry, char error[MACHINE_ERROR_MAX
     cpu->cpl = 0;
     settle_drop_filters(cpu);
     account_enter(cpu);
-    cpu->clock = cpu->domain_clock = cpu->machine->cpus[cpu->machine->current].clock;
+    cpu->now.clock = cpu->domain_clock = cpu->machine->cpus[cpu->machine->current].now.clock;
     cpu->started = true;
     cpu->halted = false;
     run_set_attention(cpu);

@@ -42,7 +42,7 @@ void saved_guest(const struct machine *m, struct saved_guest *saved)
         .state_bytes = m->saved.bytes,
         .memory = m->ram + memory_base(m),
         .memory_bytes = memory_bytes(m),
-        .cycles = m->cpus[0].clock,
+        .cycles = m->cpus[0].now.clock,
     };
 }
 

@@ -116,8 +116,8 @@ static struct domain *make(struct machine *m, const struct place *place, const c
 static void give_instructions(struct cpu *cpu)
 {
     if (cpu->domain && !cpu->machine->timing)
-        cpu->domain->instructions += cpu->clock - cpu->domain_clock;
-    cpu->domain_clock = cpu->clock;
+        cpu->domain->instructions += cpu->now.clock - cpu->domain_clock;
+    cpu->domain_clock = cpu->now.clock;
 }
 
 static void give_all_instructions(struct machine *m)

@@ -108,7 +108,7 @@ static void probe_booted(struct machine *m)
 {
     if (m->result.boot_host_ns)
         return;
-    m->result.boot_cycles = m->cpus[0].clock;
+    m->result.boot_cycles = m->cpus[0].now.clock;
     m->result.boot_host_ns = probe_host_ns() - m->started_host_ns;
 }
 
@@ -283,6 +283,7 @@ int probe_cpuid(uc_engine *uc, void *user)
     struct leaf leaf;
 
     (void)uc;
+    in_place_take(cpu);
     access_reached_barrier(cpu);
     if (eax == PROBE_LEAF) {
         uint64_t rdx = engine_get(&cpu->engine, UC_X86_REG_RDX), rsi = engine_get(&cpu->engine, UC_X86_REG_RSI);

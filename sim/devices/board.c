@@ -26,7 +26,7 @@ static struct bus_device *device_at(struct machine *m, uint64_t offset)
 /* Unicorn splits an access of 8 bytes into two of 4, the low one first. */
 static uint64_t read_clock(struct cpu *cpu, uint64_t offset)
 {
-    uint64_t at = offset & ~7ul, value = at == CLOCK_CYCLES ? cpu->clock : at == CLOCK_HZ ? cpu->machine->model.hz : 0;
+    uint64_t at = offset & ~7ul, value = at == CLOCK_CYCLES ? cpu->now.clock : at == CLOCK_HZ ? cpu->machine->model.hz : 0;
 
     return value >> (offset & 7) * 8;
 }
@@ -38,11 +38,12 @@ static uint64_t on_read(uc_engine *uc, uint64_t offset, unsigned width, void *us
     struct bus_device *device = device_at(cpu->machine, offset);
 
     (void)uc;
+    in_place_take(cpu);
     access_reached_device(cpu, address);
     if (!cpu->machine->timing && !(offset & 4)) /* the timing model charged it in the memory hook */
         pass_time(cpu, 1);
     if ((address & PAGE_MASK) == MMIO_LAPIC)
-        return lapic_read(cpu->lapic, within, cpu->clock);
+        return lapic_read(cpu->lapic, within, cpu->now.clock);
     if ((address & PAGE_MASK) == MMIO_CLOCK)
         return read_clock(cpu, within);
     if (device && device->read)
@@ -57,21 +58,22 @@ static void on_write(uc_engine *uc, uint64_t offset, unsigned width, uint64_t va
     struct bus_device *device = device_at(cpu->machine, offset);
 
     (void)uc;
+    in_place_take(cpu);
     access_reached_device(cpu, address);
     if ((address & PAGE_MASK) == MMIO_LAPIC)
-        lapic_write(cpu->lapic, within, (uint32_t)value, cpu->clock);
+        lapic_write(cpu->lapic, within, (uint32_t)value, cpu->now.clock);
     else if (device && device->write)
         device->write(device->self, within, width, value);
     run_set_attention(cpu);
     if (lapic_pending(cpu->lapic) >= 0)
-        cpu->attention = 0;
+        attend(cpu);
 }
 
 /* ---- interrupts ---- */
 
 static void wake(struct cpu *cpu)
 {
-    cpu->attention = 0;
+    attend(cpu);
 }
 
 static void bus_interrupt(void *ctx, unsigned vector)
@@ -119,7 +121,7 @@ static void send_ipi(void *ctx, const struct lapic_ipi *message)
             continue;
         count(cpu, COUNTER_ipis);
         *ipi = (struct ipi){&m->cpus[i], message->delivery, message->vector};
-        if (!event_at(m, cpu->clock + m->model.ipi_latency, ipi_arrives, ipi))
+        if (!event_at(m, cpu->now.clock + m->model.ipi_latency, ipi_arrives, ipi))
             free(ipi);
     }
 }
@@ -155,6 +157,7 @@ static void on_guarded_port(uc_engine *uc, uint64_t address, uint32_t size, void
     struct cpu *cpu = user;
     uint8_t code[15];
 
+    in_place_take(cpu);
     if (cpu->cpl <= (cpu->user_flags & FLAG_IOPL) >> 12)
         return;
     if (size > sizeof code || !mmu_read(cpu, address, code, size) || !is_port_instruction(code, size))
@@ -173,7 +176,7 @@ static void drop_guards(struct machine *m)
     }
     for (unsigned c = 0; c < m->cpu_count; c++) {
         m->cpus[c].stale_all_code = true;
-        m->cpus[c].attention = 0;
+        attend(&m->cpus[c]);
     }
     m->port_guard_count = 0;
 }
@@ -264,6 +267,7 @@ static uint32_t on_in(uc_engine *uc, uint32_t port, int size, void *user)
 
     (void)uc;
     (void)size;
+    in_place_take(cpu);
     access_reached_barrier(cpu);
     if (port_allowed(cpu, port))
         charge_timing(cpu, CAUSE_device, cpu->machine->model.port_cost);
@@ -286,6 +290,7 @@ static void on_out(uc_engine *uc, uint32_t port, int size, uint32_t value, void 
 
     (void)uc;
     (void)size;
+    in_place_take(cpu);
     access_reached_barrier(cpu);
     if (!port_allowed(cpu, port))
         return;
@@ -314,7 +319,7 @@ static uint64_t bus_now(void *ctx)
 {
     struct machine *m = ctx;
 
-    return m->cpus[m->current].clock;
+    return m->cpus[m->current].now.clock;
 }
 
 static void bus_at(void *ctx, uint64_t when, void (*fire)(void *self), void *self)

@@ -97,7 +97,7 @@ static void slow give_up_plans(struct cpu *cpu)
         run_crash(cpu, "Unicorn refuses a hook");
     cpu->access->verify = false;
     cpu->stale_all_code = true; /* it was translated without */
-    cpu->attention = 0;
+    attend(cpu);
 }
 
 /* Each sync of the block has its hook, and the translation that is there was made with it. false: it has not; it must

@@ -47,6 +47,11 @@ void block_table_clear(struct block_table *table)
     table->step_count = 0;
 }
 
+bool block_table_full(const struct block_table *table)
+{
+    return table->used == BLOCKS_MAX;
+}
+
 const struct block_plan *block_plan(const struct block_table *table, const struct block *b)
 {
     return &table->plans[b - table->blocks];
@@ -139,7 +144,7 @@ struct block *block_add(struct block_table *table, uint64_t address, uint32_t si
     uint32_t i = slot_of(address);
     struct block *b;
 
-    if (table->used == BLOCKS_MAX)
+    if (block_table_full(table))
         block_table_clear(table);
     while (table->hash[i])
         i = (i + 1) & (HASH_SIZE - 1);

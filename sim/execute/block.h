@@ -87,6 +87,8 @@ struct block_table *block_table_create(void);
 void block_table_destroy(struct block_table *table);
 /* Forgets all. */
 void block_table_clear(struct block_table *table);
+/* There is no room for another one. */
+bool block_table_full(const struct block_table *table);
 
 /* Forgets the blocks that start in a physical page, or in the one before and reach into it. */
 void block_drop_page(struct block_table *table, uint64_t frame);

@@ -61,7 +61,7 @@ static void slow mapping_changed(struct cpu *cpu, uint64_t physical)
     m->page_flags[physical >> 12] &= (uint8_t)~PAGE_IS_TABLE;
     for (unsigned i = 0; i < m->cpu_count; i++) {
         m->cpus[i].flush_soft = true;
-        m->cpus[i].attention = 0;
+        attend(&m->cpus[i]);
     }
     cpu->data_page = UINT64_MAX; /* the rest of this block still runs with the soft TLB: look at its pages */
 }

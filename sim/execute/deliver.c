@@ -37,7 +37,7 @@ static void record(struct cpu *cpu, enum transition_kind kind, uint8_t from_cpl,
 {
     struct transition *t = &cpu->transitions[cpu->transition_count++ % TRANSITIONS_KEPT];
 
-    *t = (struct transition){kind, from_cpl, cpu->cpl, vector, from_rip, to_rip, cpu->clock, detail};
+    *t = (struct transition){kind, from_cpl, cpu->cpl, vector, from_rip, to_rip, cpu->now.clock, detail};
 }
 
 static void change_cpl(struct cpu *cpu, uint8_t cpl)

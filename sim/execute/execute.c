@@ -4,6 +4,7 @@
  * stand in cpu.h. With the lists of accesses (access.c) this is the simulator's speed; everything
  * rare is in functions of its own marked `slow`.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,7 +123,19 @@ static void count_translation(struct machine *m, const struct block *b)
         if (cpu->translated < ENGINE_CODE_BUFFER / 2 || !cpu->started)
             continue;
         cpu->stale_all_code = true;
-        cpu->attention = 0;
+        attend(cpu);
+    }
+}
+
+/* Blocks that count themselves hold descriptors: they go with them. */
+static void forget_blocks(struct machine *m)
+{
+    block_table_clear(m->blocks);
+    for (unsigned i = 0; i < m->cpu_count; i++) {
+        if (m->cpus[i].place_count == 0)
+            continue;
+        m->cpus[i].stale_all_code = true;
+        attend(&m->cpus[i]);
     }
 }
 
@@ -144,6 +157,8 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
         run_crash(cpu, "the kernel writes a debug register; this machine has none");
         return NULL;
     }
+    if (block_table_full(m->blocks))
+        forget_blocks(m);
     b = block_add(m->blocks, physical, size, &place);
     decode_block(m->decoder, b, cpu->access->on ? m->plan : NULL, code, size, pc);
     if (cpu->access->on && !access_set_plan(cpu, b, &syncs))
@@ -197,15 +212,15 @@ static bool slow needs_attention(struct cpu *cpu)
     if (cpu->machine->ended || cpu->stale_code_count || cpu->stale_all_code)
         return true;
     if (cpu->index == 0)
-        event_run(cpu->machine, cpu->clock);
-    lapic_tick(cpu->lapic, cpu->clock);
+        event_run(cpu->machine, cpu->now.clock);
+    lapic_tick(cpu->lapic, cpu->now.clock);
     run_set_attention(cpu);
     if (cpu->stale_code_count || cpu->stale_all_code || cpu->machine->ended)
         return true;
     if (lapic_pending(cpu->lapic) < 0)
         return false;
     if (cpu->shadow) {
-        cpu->attention = 0; /* ask again after this instruction */
+        attend(cpu); /* ask again after this instruction */
         return false;
     }
     return engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & FLAG_IF;
@@ -235,7 +250,7 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
 
     if (cpu->block && cpu->block->special)
         settle_block(cpu);
-    if (cpu->clock >= cpu->attention && needs_attention(cpu)) {
+    if (cpu->now.clock >= cpu->attention && needs_attention(cpu)) {
         if (cpu->rep_pc == pc)
             rep_suspend(cpu);
         stop_before(cpu, pc);
@@ -287,32 +302,61 @@ static inline struct block *expected(const struct cpu *cpu, uint64_t pc, uint32_
 
     if (b->key != key)
         b = &cpu->blocks[before->next[1]];
-    return b->key == key && b->plain && before->plain && b->size == size && cpu->clock < cpu->attention ? b : NULL;
+    return b->key == key && b->plain && before->plain && b->size == size && cpu->now.clock < cpu->attention ? b : NULL;
 }
 
 /* The next element of a REP that runs. */
 static inline bool again(struct cpu *cpu, uint64_t pc)
 {
-    return cpu->rep_pc == pc && cpu->rep_left > 0 && !cpu->rep_first && cpu->block && cpu->clock < cpu->attention;
+    return cpu->rep_pc == pc && cpu->rep_left > 0 && !cpu->rep_first && cpu->block && cpu->now.clock < cpu->attention;
 }
 
-static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+static void count_block(struct cpu *cpu, uint64_t pc, uint32_t size)
 {
-    struct cpu *cpu = user;
-    struct block *b = expected(cpu, pc, size);
+    struct block *b;
 
-    (void)uc;
+    in_place_take(cpu);
+    cpu->now.limit = 0;
     if (again(cpu, pc)) {
         rep_settle(cpu, cpu->block);
         return;
     }
-    if (!b) {
+    b = expected(cpu, pc, size);
+    if (b) {
+        cpu->block = cpu->before = b;
+        cpu->block_pc = pc;
+        cpu->now.clock += b->instructions;
+    } else {
         slow_block(cpu, pc, size);
-        return;
     }
-    cpu->block = cpu->before = b;
-    cpu->block_pc = pc;
-    cpu->clock += b->instructions;
+    if (cpu->block && cpu->block->plain)
+        cpu->now.limit = cpu->attention;
+}
+
+static void on_block_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    (void)uc;
+    count_block(user, pc, size);
+}
+
+/* The engine's call: the next time, the block may count itself. */
+static void on_block_first_counted(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+
+    (void)uc;
+    count_block(cpu, pc, size);
+    if (cpu->block && cpu->block->plain && cpu->block_pc == pc && cpu->block->size == size)
+        in_place_write(cpu, __builtin_return_address(0));
+}
+
+/* From a block that counts itself, but cannot now. */
+static void on_block_in_place(uint64_t now)
+{
+    struct cpu *cpu = (struct cpu *)(uintptr_t)(now - offsetof(struct cpu, now));
+    const struct counted_place *place = in_place_of(cpu, __builtin_return_address(0));
+
+    count_block(cpu, place->pc, place->size);
 }
 
 static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
@@ -383,7 +427,9 @@ static void *block_hook(const struct machine *m)
         return (void *)on_block_traced;
     if (m->inject)
         return (void *)on_block_injected;
-    return m->timing ? (void *)on_block_timed : (void *)on_block_counted;
+    if (m->timing)
+        return (void *)on_block_timed;
+    return m->config.accesses == ACCESSES_HOOKED ? (void *)on_block_counted : (void *)on_block_first_counted;
 }
 
 uc_err execute_hook_memory(struct cpu *cpu)
@@ -397,7 +443,10 @@ bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
 {
     uc_engine *uc = cpu->engine.uc;
     uc_hook hook;
-    uc_err err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, block_hook(cpu->machine), cpu, 1, 0);
+    uc_err err;
+
+    cpu->now.call = on_block_in_place;
+    err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, block_hook(cpu->machine), cpu, 1, 0);
 
     if (!err)
         err = uc_hook_add(uc, &hook, UC_HOOK_TLB_FILL, (void *)mmu_fill, cpu, 1, 0);

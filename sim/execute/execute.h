@@ -19,6 +19,19 @@ void data_make(struct cpu *cpu, const struct made_access *a, const struct made_a
 void data_access(struct cpu *cpu, uint64_t physical, unsigned bytes, bool write, enum cause miss_cause);
 void data_cache_line(struct cpu *cpu, enum cache_port port, uint64_t physical, bool write, enum cause cause);
 
+/* in_place.c: the block that counted itself is the one that runs. Every callback of the engine begins with it. */
+static inline void in_place_take(struct cpu *cpu)
+{
+    const struct counted_place *p;
+
+    if (cpu->now.place == 0)
+        return;
+    p = &cpu->places[cpu->now.place];
+    cpu->now.place = 0;
+    cpu->block = cpu->before = p->block;
+    cpu->block_pc = p->pc;
+}
+
 /* access.c: inline for the block hook */
 static inline void access_finish(struct cpu *cpu)
 {

@@ -98,7 +98,7 @@ static void slow settle_special(struct cpu *cpu, const struct block *b)
         break;
     }
     if (lapic_pending(cpu->lapic) >= 0)
-        cpu->attention = 0; /* interrupts may be on now */
+        attend(cpu); /* interrupts may be on now */
 }
 
 void settle_block(struct cpu *cpu)
@@ -143,9 +143,9 @@ void settle_cancel(struct cpu *cpu, uint64_t rip)
     cost_256 = b->cost_256 - cost_256;
     cycles = (cost_256 >> 8) + (cpu->carry_256 < (cost_256 & 255));
     transition = (uint64_t)(b->swapgs - swapgs) * cpu->machine->model.swapgs_cost;
-    if (cpu->machine->timing && cycles + transition <= cpu->clock) {
+    if (cpu->machine->timing && cycles + transition <= cpu->now.clock) {
         cpu->carry_256 = (cpu->carry_256 - cost_256) & 255;
-        cpu->clock -= cycles + transition;
+        cpu->now.clock -= cycles + transition;
         cpu->domain->cycles[b->cause] -= cycles;
         cpu->domain->cycles[CAUSE_transition] -= transition;
     }

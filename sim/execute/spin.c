@@ -43,7 +43,7 @@ bool spin_is_for_ever(const struct machine *m)
 /* Turns until the clock has reached `until`, as many charges of the block's cost; 0: it never would. */
 static uint64_t turns_until(const struct cpu *cpu, const struct block *b, uint64_t until)
 {
-    uint64_t missing = until - cpu->clock;
+    uint64_t missing = until - cpu->now.clock;
 
     if (!cpu->machine->timing)
         return missing;
@@ -64,7 +64,7 @@ void spin_forward(struct cpu *cpu, const struct block *b)
                   cpu->deaf ? "off" : "on, and none can come");
         return;
     }
-    if (cpu->clock >= cpu->attention)
+    if (cpu->now.clock >= cpu->attention)
         return;
     turns = turns_until(cpu, b, cpu->attention);
     retire(cpu, (int64_t)turns);

@@ -23,6 +23,7 @@ static void on_syscall(uc_engine *uc, void *user)
     bool vex;
 
     (void)uc;
+    in_place_take(cpu);
     access_finish(cpu);
     if (cpu->block && cpu->block->reloads)
         deliver_reload(cpu); /* a WRMSR before it in the same block */
@@ -42,10 +43,13 @@ static void on_syscall(uc_engine *uc, void *user)
 static void on_sysenter(uc_engine *uc, void *user)
 {
     struct cpu *cpu = user;
-    const struct block *b = cpu->block;
-    uint64_t length = b->last_bytes;
+    const struct block *b;
+    uint64_t length;
 
     (void)uc;
+    in_place_take(cpu);
+    b = cpu->block;
+    length = b->last_bytes;
     engine_set(&cpu->engine, UC_X86_REG_RIP, cpu->block_pc + block_last(b));
     deliver_exception(cpu, VECTOR_GP, 0, false);
     engine_set(&cpu->engine, UC_X86_REG_RIP, engine_get(&cpu->engine, UC_X86_REG_RIP) - length); /* it is added after this hook */
@@ -74,8 +78,8 @@ static bool emulate_rdtsc(struct cpu *cpu, uint64_t rip)
     if (!rdtsc && !rdtscp)
         return false;
     skip_instruction(cpu, rip, rdtsc ? 2 : 3, CAUSE_work, cpu->machine->model.rdtsc_cost);
-    engine_set(&cpu->engine, UC_X86_REG_RAX, (uint32_t)cpu->clock);
-    engine_set(&cpu->engine, UC_X86_REG_RDX, cpu->clock >> 32);
+    engine_set(&cpu->engine, UC_X86_REG_RAX, (uint32_t)cpu->now.clock);
+    engine_set(&cpu->engine, UC_X86_REG_RDX, cpu->now.clock >> 32);
     if (rdtscp)
         engine_set(&cpu->engine, UC_X86_REG_RCX, cpu->index);
     return true;
@@ -161,6 +165,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     uint64_t rip = engine_get(&cpu->engine, UC_X86_REG_RIP);
 
     (void)uc;
+    in_place_take(cpu);
     if (vector == VECTOR_DB && board_refuse_port(cpu))
         vector = VECTOR_GP, rip = engine_get(&cpu->engine, UC_X86_REG_RIP), e = (struct engine_exception){0};
     if (vector == VECTOR_GP && !e.is_int && emulate_rdtsc(cpu, rip))

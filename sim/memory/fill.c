@@ -154,7 +154,7 @@ static bool is_implicit_supervisor(struct cpu *cpu, uint64_t page)
     if (cpu->cpl != 3 || !in_descriptor_table(cpu, page) || !block_reads_descriptor(cpu))
         return false;
     cpu->flush_soft = true;
-    cpu->attention = 0;
+    attend(cpu);
     return true;
 }
 
@@ -176,6 +176,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
         *out = (uc_tlb_entry){.paddr = address & ~DROP_WINDOW, .perms = UC_PROT_READ | UC_PROT_EXEC};
         return true;
     }
+    in_place_take(cpu);
     if (access == ACCESS_FETCH && cpu->block)
         settle_block(cpu);
     if (access != ACCESS_FETCH)

@@ -117,7 +117,7 @@ void trace_region_begin(struct cpu *cpu)
     memset(t->lost_event, 0, sizeof t->lost_event);
     accounts_clear(t);
     t->result.region = true;
-    t->result.began_at = cpu->clock;
+    t->result.began_at = cpu->now.clock;
     for (unsigned i = 0; i < m->cpu_count; i++)
         if (m->cpus[i].started)
             begin_cpu(&m->cpus[i]);

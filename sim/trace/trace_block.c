@@ -42,7 +42,7 @@ void trace_close_block(struct cpu *cpu)
         c->waits = true;
     }
     c->mark = f;
-    c->mark_clock = cpu->clock;
+    c->mark_clock = cpu->now.clock;
 }
 
 /* The stretch so far, up to the mark. */
@@ -63,7 +63,7 @@ void trace_set_marks(struct cpu *cpu)
     struct trace_cpu *c = trace_of(cpu);
 
     c->mark = c->stretch_mark = now(cpu);
-    c->mark_clock = cpu->clock;
+    c->mark_clock = cpu->now.clock;
 }
 
 /* Of a CPU whose turn it is not, everything was taken when its turn ended. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/execute/in_place.h: the count model's block hook, written into the translated code: see in_place.c.
+ */
+#ifndef RINGSIDE_SIM_IN_PLACE_H
+#define RINGSIDE_SIM_IN_PLACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct block;
+
+/* A place in the engine's translated code where a block begins that counts itself. */
+struct counted_place {
+    uint64_t pc;
+    struct block *block;
+    uint32_t size;
+};
+
+/* What the code there reads and writes: its first word is the CPU's clock, and the offsets are part of that code. */
+struct in_place {
+    uint64_t clock;         /* cycles since power on, halted ones included */
+    uint64_t limit;         /* a block counts itself while clock < limit: attention, or 0 */
+    uint32_t place;         /* number of the place that ran last; 0: the hook knows it */
+    void (*call)(uint64_t); /* the hook, for the rest */
+};
+
+/* The CPU's engine has just called the block hook for the plain block that the CPU now runs, and the call returns to
+ * `behind`. From now on it counts itself there. Nothing happens if the call does not look as expected, or the block is
+ * too long. */
+void in_place_write(struct cpu *cpu, uint8_t *behind);
+/* The hook was called from such a place with the address of struct in_place, and returns to `behind`. */
+const struct counted_place *in_place_of(const struct cpu *cpu, const uint8_t *behind);
+/* All translations are gone. */
+void in_place_forget(struct cpu *cpu);
+/* How many there are: for tests. */
+unsigned in_place_count(const struct cpu *cpu);
+void in_place_close(struct cpu *cpu);
+
+#endif
