@@ -43,11 +43,11 @@ static enum cause rep_cause(const struct block *b)
 
 static void rep_element(struct cpu *cpu, const struct block *b)
 {
-    uint32_t per_cycle = cpu->machine->model.rep_bytes_per_cycle;
-
-    cpu->carry_256 += block_element(b) * 256u / (per_cycle ? per_cycle : 1);
-    charge_timing(cpu, rep_cause(b), cpu->carry_256 >> 8);
-    cpu->carry_256 &= 255;
+    if (cpu->machine->timing) {
+        cpu->carry_256 += cpu->rep_cost_256;
+        charge(cpu, rep_cause(b), cpu->carry_256 >> 8);
+        cpu->carry_256 &= 255;
+    }
     if (b->is_copy)
         count_n(cpu, COUNTER_bytes_copied, block_element(b));
 }
@@ -90,7 +90,9 @@ void rep_again(struct cpu *cpu, const struct block *b)
 void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc)
 {
     bool resumed = b->instructions == 1 && resumes_suspended_rep(cpu, pc);
+    uint32_t per_cycle = cpu->machine->model.rep_bytes_per_cycle;
 
+    cpu->rep_cost_256 = block_element(b) * 256u / (per_cycle ? per_cycle : 1);
     cpu->rep_pc = pc + block_last(b);
     cpu->rep_first = !resumed;
     cpu->rep_single = false;
