@@ -40,6 +40,7 @@
 #include "sim/execute/engine.h"
 #include "sim/execute/guard.h"
 #include "sim/execute/in_place.h"
+#include "sim/execute/native.h"
 #include "sim/files/image.h"
 #include "sim/machine.h"
 #include "sim/memory/cache.h"
@@ -240,9 +241,13 @@ struct cpu {
     const uint64_t *filter_code;
     uint32_t filter_code_mask;
 
+    struct front front; /* timing model */
     struct accesses *access; /* of the block being executed */
-    struct counted_place *places;    /* in_place.c; NULL: none yet */
+    struct code_place *places;    /* in_place.c; NULL: none yet */
     unsigned place_count;
+    struct native *native;                              /* native.c; NULL: none yet */
+    uint64_t native_value[VALUES_MAX - VALUE_TEMPORARY]; /* its routines' temporaries, */
+    uint64_t native_store[NATIVE_STEPS_MAX];            /* and the lines of a block's stores */
 
     /* soft TLB bookkeeping */
     uint32_t soft_epoch; /* counts its flushes */

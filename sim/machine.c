@@ -76,6 +76,8 @@ static bool open_cpu(struct machine *m, unsigned index, char error[MACHINE_ERROR
     cpu->filter_code = cache_filter(m->caches, index, CACHE_CODE, false, &cpu->filter_code_mask);
     cpu->filter_read = cache_filter(m->caches, index, CACHE_DATA, false, &cpu->filter_data_mask);
     cpu->filter_write = cache_filter(m->caches, index, CACHE_DATA, true, &cpu->filter_data_mask);
+    cache_keep_front(m->caches, index, &cpu->front);
+    tlb_keep_front(cpu->tlb, &cpu->front);
     if (engine_open(&cpu->engine, why))
         return refuse(error, why);
     return access_open(cpu, error) && ram_map(cpu, error) && board_attach(cpu, error) && execute_install(cpu, error) && trap_install(cpu, error);
@@ -126,6 +128,7 @@ static void close_cpu(struct cpu *cpu)
 {
     access_close(cpu);
     in_place_close(cpu);
+    native_close(cpu);
     engine_close(&cpu->engine);
     tlb_destroy(cpu->tlb);
     free(cpu->lapic);

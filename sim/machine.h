@@ -30,7 +30,8 @@ enum machine_model { MODEL_TIMING, MODEL_COUNT };
 
 /* How the timing model gets to know data accesses (sim/execute/access.c). */
 enum machine_accesses {
-    ACCESSES_PLANNED,  /* from the registers, before each block */
+    ACCESSES_PLANNED,  /* from the registers, before each block; blocks that change nothing by host code (native.c) */
+    ACCESSES_LISTED,   /* all of them listed */
     ACCESSES_HOOKED,   /* from the engine's memory hook: slow; the oracle of the first */
     ACCESSES_VERIFIED, /* hooked, and a crash where a plan says something else: a test */
 };

@@ -162,6 +162,7 @@ static void drop_stale_code(struct cpu *cpu)
         uc_ctl_flush_tb(uc);
         cpu->translated = 0;
         in_place_forget(cpu);
+        native_forget(cpu);
     }
     cpu->stale_all_code = false;
     mmu_flush_soft(cpu);

@@ -135,7 +135,11 @@ static void terminal_size(struct machine_config *config)
 static bool wanted_accesses(enum machine_accesses *out, struct error *error)
 {
     static const char *const ways[] = {
-        [ACCESSES_PLANNED] = "planned", [ACCESSES_HOOKED] = "hooked", [ACCESSES_VERIFIED] = "verified"};
+        [ACCESSES_PLANNED] = "planned",
+        [ACCESSES_LISTED] = "listed",
+        [ACCESSES_HOOKED] = "hooked",
+        [ACCESSES_VERIFIED] = "verified",
+    };
     const char *how = getenv("RINGSIDE_ACCESSES");
 
     *out = ACCESSES_PLANNED;
@@ -146,7 +150,7 @@ static bool wanted_accesses(enum machine_accesses *out, struct error *error)
             *out = (enum machine_accesses)i;
             return true;
         }
-    return refuse(error, STATUS_USAGE, "RINGSIDE_ACCESSES in the environment is planned, hooked or verified, not '%s'",
+    return refuse(error, STATUS_USAGE, "RINGSIDE_ACCESSES in the environment is planned, listed, hooked or verified, not '%s'",
                   how);
 }
 

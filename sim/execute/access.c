@@ -67,7 +67,8 @@ void access_drop(struct cpu *cpu)
 
     list->next = list->count = list->seen = 0;
     list->sync = NO_SYNC;
-    list->cut = list->busy = false;
+    list->cut = false;
+    cpu->now.pending = false;
 }
 
 void access_make_all(struct cpu *cpu)
@@ -358,7 +359,7 @@ static bool slow begin_again(struct cpu *cpu, struct block *b, uint64_t pc, enum
             return true;
         if (!access_ready(cpu, b, pc))
             return false;
-        cpu->access->busy = true;
+        cpu->now.pending = true;
         access_take_registers(cpu, pc);
         end = access_walk(cpu, plan, plan->first);
     }
@@ -369,7 +370,7 @@ bool access_begin_plan(struct cpu *cpu, struct block *b, const struct block_plan
 {
     enum walk_end end;
 
-    cpu->access->busy = true;
+    cpu->now.pending = true;
     access_take_registers(cpu, pc);
     end = access_walk(cpu, plan, plan->first);
     return end == WALKED || begin_again(cpu, b, pc, end);

@@ -33,7 +33,6 @@ struct made_access {
 struct accesses {
     bool on;              /* else the memory hook makes them */
     bool verify;          /* the memory hook makes them, and they are compared with the list */
-    bool busy;            /* there is a list */
     bool cut;             /* the list ends where a word is missing that a fault is expected to fetch */
     unsigned next, count; /* those below `next` were made */
     unsigned seen;        /* verify: those below it were seen */

@@ -24,7 +24,7 @@ static void on_sync(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
     if (from == NO_SYNC || !cpu->block || cpu->block_pc + steps[from].at != pc)
         return;
     access_make_all(cpu);
-    list->busy = true;
+    cpu->now.pending = true;
     access_take_registers(cpu, cpu->block_pc);
     if (cpu->block->reloads) { /* its LGDT has not been settled */
         uc_x86_mmr gdtr;

@@ -164,6 +164,18 @@ void data_hook(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int6
         mapping_changed(cpu, physical);
 }
 
+/* This access left its line at the front of its set, and its page. */
+static inline void to_front(struct cpu *cpu, uint64_t address, uint64_t physical, bool write)
+{
+    struct front *f = &cpu->front;
+    unsigned slot = (unsigned)(address >> 6) & f->line_mask;
+
+    f->read[slot].line = address >> 6;
+    f->read[slot].host = (uint64_t)(uintptr_t)cpu->machine->ram + physical - address;
+    if (write && !cpu->data_table)
+        f->write[slot] = address >> 6;
+}
+
 /* At most to the end of a page. `old`: what a store to a paging structure replaces, the aligned word, or NULL. */
 static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool write, const uint64_t *old)
 {
@@ -184,6 +196,7 @@ static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool
     line = physical >> 6;
     if ((write ? cpu->filter_write : cpu->filter_read)[line & cpu->filter_data_mask] != line)
         data_line(cpu, physical, write);
+    to_front(cpu, address, physical, write);
     if ((physical & 63) + bytes > 64 && (physical & (PAGE_BYTES - 1)) + bytes <= PAGE_BYTES)
         data_line(cpu, physical + bytes - 1, write);
     if (write && cpu->data_table &&

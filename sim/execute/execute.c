@@ -292,13 +292,13 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     cpu->in_copy_routine = b->in_copy_routine;
 }
 
-/* The plain block that the one before expects to come next, if it is this one and nothing else has to be done. What
+/* The plain block that is guessed, or that the one before expects to come next, if it is this one and nothing else has to be done. What
  * needs settling is never plain. */
-static inline struct block *expected(const struct cpu *cpu, uint64_t pc, uint32_t size)
+static inline struct block *expected(const struct cpu *cpu, struct block *guess, uint64_t pc, uint32_t size)
 {
     const struct block *before = cpu->before;
     uint64_t key = block_key(pc, cpu->key_epoch);
-    struct block *b = &cpu->blocks[before->next[0]];
+    struct block *b = guess ? guess : &cpu->blocks[before->next[0]];
 
     if (b->key != key)
         b = &cpu->blocks[before->next[1]];
@@ -321,7 +321,7 @@ static void count_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         rep_settle(cpu, cpu->block);
         return;
     }
-    b = expected(cpu, pc, size);
+    b = expected(cpu, NULL, pc, size);
     if (b) {
         cpu->block = cpu->before = b;
         cpu->block_pc = pc;
@@ -354,24 +354,21 @@ static void on_block_first_counted(uc_engine *uc, uint64_t pc, uint32_t size, vo
 static void on_block_in_place(uint64_t now)
 {
     struct cpu *cpu = (struct cpu *)(uintptr_t)(now - offsetof(struct cpu, now));
-    const struct counted_place *place = in_place_of(cpu, __builtin_return_address(0));
+    const struct code_place *place = in_place_of(cpu, __builtin_return_address(0));
 
     count_block(cpu, place->pc, place->size);
 }
 
-static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+static void time_block(struct cpu *cpu, struct block *guess, uint64_t pc, uint32_t size)
 {
-    struct cpu *cpu = user;
     struct block *b;
 
-    (void)uc;
-    access_finish(cpu);
     if (again(cpu, pc)) {
         rep_settle(cpu, cpu->block);
         access_begin(cpu, cpu->block, pc);
         return;
     }
-    b = expected(cpu, pc, size);
+    b = expected(cpu, guess, pc, size);
     if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch) {
         slow_block(cpu, pc, size);
         return;
@@ -384,6 +381,31 @@ static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user
     cpu->block_pc = pc;
     charge_block(cpu, b);
     code_lines(cpu, b->address, size);
+}
+
+static void on_block_timed(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    (void)uc;
+    access_finish(user);
+    time_block(user, NULL, pc, size);
+}
+
+/* The engine's call; `uc`: its handle, or from a routine of the block the descriptor (native.c). */
+static void on_block_warm(uc_engine *uc, uint64_t pc, uint32_t size, void *user)
+{
+    struct cpu *cpu = user;
+    bool called = uc == cpu->engine.uc;
+
+    in_place_take(cpu);
+    access_finish(cpu);
+    cpu->now.limit = 0;
+    time_block(cpu, called ? NULL : (struct block *)(void *)uc, pc, size);
+    if (!cpu->block || cpu->block_pc != pc || cpu->block->size != size)
+        return;
+    if (called && cpu->access->on)
+        native_warm(cpu, (void *)on_block_warm, __builtin_return_address(0));
+    if (cpu->block->plain)
+        cpu->now.limit = cpu->attention;
 }
 
 /* With faults to inject: either of the above, and if the block runs, its part in them. An element of a REP is no block.
@@ -428,7 +450,7 @@ static void *block_hook(const struct machine *m)
     if (m->inject)
         return (void *)on_block_injected;
     if (m->timing)
-        return (void *)on_block_timed;
+        return m->config.accesses == ACCESSES_PLANNED ? (void *)on_block_warm : (void *)on_block_timed;
     return m->config.accesses == ACCESSES_HOOKED ? (void *)on_block_counted : (void *)on_block_first_counted;
 }
 

@@ -22,7 +22,7 @@ void data_cache_line(struct cpu *cpu, enum cache_port port, uint64_t physical, b
 /* in_place.c: the block that counted itself is the one that runs. Every callback of the engine begins with it. */
 static inline void in_place_take(struct cpu *cpu)
 {
-    const struct counted_place *p;
+    const struct code_place *p;
 
     if (cpu->now.place == 0)
         return;
@@ -35,7 +35,7 @@ static inline void in_place_take(struct cpu *cpu)
 /* access.c: inline for the block hook */
 static inline void access_finish(struct cpu *cpu)
 {
-    if (cpu->access->busy)
+    if (cpu->now.pending)
         access_finish_list(cpu);
 }
 
@@ -50,6 +50,7 @@ static inline bool access_begin(struct cpu *cpu, struct block *b, uint64_t pc)
 void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc);
 void rep_again(struct cpu *cpu, const struct block *b); /* the engine comes by for the next element */
 void rep_settle(struct cpu *cpu, const struct block *b);
+enum cause rep_cause(const struct block *b); /* of its elements */
 void rep_suspend(struct cpu *cpu); /* an interrupt or fault in the middle: remember the run */
 
 /* settle.c: after a block */

@@ -130,22 +130,27 @@ static bool assemble(const struct cpu *cpu, uint8_t code[CODE_MAX], const uint8_
     return true;
 }
 
+uint32_t in_place_add(struct cpu *cpu)
+{
+    if (!cpu->places)
+        cpu->places = calloc(PLACES_MAX, sizeof *cpu->places);
+    if (!cpu->places || cpu->place_count + 1 >= PLACES_MAX)
+        return 0;
+    cpu->places[++cpu->place_count] = (struct code_place){cpu->block_pc, cpu->block, cpu->block->size};
+    return cpu->place_count;
+}
+
 void in_place_write(struct cpu *cpu, uint8_t *behind)
 {
-    struct block *b = cpu->block;
     uint8_t code[CODE_MAX];
     uint8_t *begin = call_begins(cpu, behind);
 
-    if (!cpu->places)
-        cpu->places = calloc(PLACES_MAX, sizeof *cpu->places);
-    if (!begin || behind - begin > CODE_MAX || b->instructions > ADD_MAX || !cpu->places || cpu->place_count + 1 >= PLACES_MAX ||
-        !assemble(cpu, code, begin, (unsigned)(behind - begin), cpu->place_count + 1))
-        return;
-    cpu->places[++cpu->place_count] = (struct counted_place){cpu->block_pc, b, b->size};
-    memcpy(begin, code, (size_t)(behind - begin));
+    if (begin && behind - begin <= CODE_MAX && cpu->block->instructions <= ADD_MAX &&
+        assemble(cpu, code, begin, (unsigned)(behind - begin), cpu->place_count + 1) && in_place_add(cpu))
+        memcpy(begin, code, (size_t)(behind - begin));
 }
 
-const struct counted_place *in_place_of(const struct cpu *cpu, const uint8_t *behind)
+const struct code_place *in_place_of(const struct cpu *cpu, const uint8_t *behind)
 {
     uint32_t number;
 

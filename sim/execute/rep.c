@@ -36,7 +36,7 @@ void rep_suspend(struct cpu *cpu)
 }
 
 /* Within a routine of a cause (block.cause), a copy routine among them, a REP is part of that. */
-static enum cause rep_cause(const struct block *b)
+enum cause rep_cause(const struct block *b)
 {
     return b->is_copy ? CAUSE_copy : (enum cause)b->cause;
 }

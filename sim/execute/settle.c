@@ -11,6 +11,7 @@ void settle_drop_filters(struct cpu *cpu)
 {
     cpu->data_page = UINT64_MAX;
     cpu->code_page = UINT64_MAX;
+    front_clear(&cpu->front);
 }
 
 static void slow settle_cr3(struct cpu *cpu)

@@ -38,6 +38,7 @@ struct cache {
     uint32_t ways, set_mask;
     unsigned set_bits;
     uint64_t *read_filter, *write_filter; /* first level only */
+    struct front *front;                  /* L1D, if somebody asks */
 };
 
 struct cache_cpu {
@@ -208,6 +209,8 @@ static inline void refresh_filter(struct cache *first, uint64_t line)
     uint64_t front = entry == FREE ? NO_LINE : line_of(first, entry, line);
     first->read_filter[line & first->set_mask] = front;
     first->write_filter[line & first->set_mask] = entry & EXCLUSIVE ? front : NO_LINE;
+    if (first->front)
+        front_forget_set(first->front, line);
 }
 
 /* Drops the line. The others keep their order; the free way goes last. */
@@ -317,6 +320,12 @@ void cache_invalidate(struct cache_system *caches, uint64_t address, uint64_t by
         drop_from_others(caches, caches->cpus, line);
         drop(&caches->l3, line);
     }
+}
+
+void cache_keep_front(struct cache_system *caches, unsigned cpu, struct front *front)
+{
+    caches->cpu[cpu].l1[CACHE_DATA].front = front;
+    front->line_mask = front_mask(caches->cpu[cpu].l1[CACHE_DATA].set_mask);
 }
 
 const uint64_t *cache_filter(const struct cache_system *caches, unsigned cpu, enum cache_port port, bool write, uint32_t *mask)

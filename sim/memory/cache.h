@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "sim/cpu_model.h"
+#include "sim/memory/front.h"
 
 struct cache_system; /* all caches of a machine */
 
@@ -49,5 +50,8 @@ void cache_invalidate(struct cache_system *caches, uint64_t address, uint64_t by
  * model clears what it evicts or invalidates. Index: line & (sets - 1). An empty slot is UINT64_MAX. The array stays
  * where it is for the life of the caches. CACHE_CODE with `write`: NULL. */
 const uint64_t *cache_filter(const struct cache_system *caches, unsigned cpu, enum cache_port port, bool write, uint32_t *mask);
+
+/* From now on CPU `cpu`'s data cache keeps the lines of this right (front.h); the caller's. Its lines are of 64 bytes. */
+void cache_keep_front(struct cache_system *caches, unsigned cpu, struct front *front);
 
 #endif

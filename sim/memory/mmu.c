@@ -55,8 +55,10 @@ bool mmu_canonical(uint64_t address)
 static void becomes_table(struct machine *m, uint64_t frame)
 {
     m->page_flags[frame] |= PAGE_IS_TABLE;
-    for (unsigned i = 0; i < m->cpu_count; i++)
+    for (unsigned i = 0; i < m->cpu_count; i++) {
         m->cpus[i].data_page = UINT64_MAX; /* it may be the page that is being written */
+        front_forget_writes(&m->cpus[i].front);
+    }
 }
 
 static uint64_t read_entry(struct walk *w, uint64_t address)

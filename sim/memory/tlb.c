@@ -124,6 +124,16 @@ struct tlb *tlb_create(const struct cpu_model *model)
     return NULL;
 }
 
+void tlb_keep_front(struct tlb *tlb, struct front *front)
+{
+    for (int kind = 0; kind < TLB_KINDS; kind++) {
+        front->page_mask[kind] = front_mask(tlb->first[kind][PAGE_4K].set_mask);
+        front->large_mask[kind] = front_mask(tlb->first[kind][PAGE_2M].set_mask);
+    }
+    front_clear(front);
+    tlb->front.first = front;
+}
+
 void tlb_destroy(struct tlb *tlb)
 {
     if (!tlb)
@@ -227,6 +237,27 @@ static void drop(struct tlb *tlb, struct tlb_array *array, uint64_t page, uint16
 
 /* Both levels. */
 
+/* The first level of `kind` got this entry: another one of its set is gone, and this one may lead elsewhere than
+ * before. Code has to be looked up once before it is at the front. */
+static void first_filled(struct tlb *tlb, enum tlb_kind kind, const struct translation *entry)
+{
+    struct front *f = tlb->front.first;
+
+    if (!f)
+        return;
+    tlb_used(&tlb->front, kind, entry->page, (enum page_size)entry->size);
+    if (kind == TLB_DATA)
+        front_forget_lines(f, entry->page, size_shift[entry->size]);
+    else
+        front_forget_page(f, kind, entry->page);
+}
+
+static void flushed(const struct tlb *tlb)
+{
+    if (tlb->front.first)
+        front_clear(tlb->front.first);
+}
+
 static void remember(struct tlb *tlb, enum tlb_kind kind, uint64_t page, uint16_t pcid, struct tlb_way *way)
 {
     struct tlb_recent *slot = tlb_recent_slot(&tlb->front, kind, page);
@@ -243,6 +274,7 @@ static const struct translation *refill(struct tlb *tlb, enum tlb_kind kind, uin
         return &second->entry;
     tlb->front.epoch++;
     struct tlb_way *way = fill(tlb, array, &second->entry);
+    first_filled(tlb, kind, &way->entry);
     remember(tlb, kind, page, pcid, way);
     return &way->entry;
 }
@@ -254,6 +286,7 @@ enum tlb_result tlb_lookup(struct tlb *tlb, enum tlb_kind kind, uint64_t page, u
         if (!way)
             continue;
         way->used = ++tlb->front.clock;
+        tlb_used(&tlb->front, kind, page, (enum page_size)size);
         remember(tlb, kind, page, pcid, way);
         *out = &way->entry;
         return TLB_HIT;
@@ -291,6 +324,8 @@ void tlb_insert(struct tlb *tlb, enum tlb_kind kind, const struct translation *e
             continue;
         drop(tlb, arrays[level], rounded.page, rounded.pcid, true);
         fill(tlb, arrays[level], &rounded);
+        if (level == 0)
+            first_filled(tlb, kind, entry);
     }
 }
 
@@ -307,6 +342,7 @@ static void psc_drop(struct tlb *tlb, uint16_t pcid)
 static void flush_page(struct tlb *tlb, uint64_t page, uint16_t pcid, bool global)
 {
     tlb->front.epoch++;
+    flushed(tlb);
     for (int size = 0; size < PAGE_SIZES; size++) {
         drop(tlb, &tlb->first[TLB_CODE][size], page, pcid, global);
         drop(tlb, &tlb->first[TLB_DATA][size], page, pcid, global);
@@ -323,6 +359,7 @@ void tlb_flush_page(struct tlb *tlb, uint64_t page, uint16_t pcid)
 static uint64_t flush_clock(struct tlb *tlb)
 {
     tlb->front.epoch++;
+    flushed(tlb);
     next_generation(&tlb->front);
     return ++tlb->front.clock;
 }

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "sim/cpu_model.h"
+#include "sim/memory/front.h"
 
 enum translation_flags {
     TRANSLATION_USER = 1 << 0,
@@ -48,6 +49,8 @@ enum tlb_result { TLB_HIT, TLB_HIT_SECOND, TLB_MISS };
 struct tlb;
 
 struct tlb *tlb_create(const struct cpu_model *model); /* NULL without memory */
+/* From now on it keeps this right (front.h); the caller's. Before anything is in the TLB. */
+void tlb_keep_front(struct tlb *tlb, struct front *front);
 void tlb_destroy(struct tlb *tlb);
 
 /* Looks `page` (virtual address >> 12, of a canonical address) up; on a hit at any level *out is the entry, valid until
@@ -96,6 +99,7 @@ struct tlb_front {
     uint64_t clock; /* order of use, of filling and of flushing */
     uint64_t epoch;
     uint64_t generation; /* in bits 48…63 of recent keys; a new one drops them all */
+    struct front *first; /* NULL: nobody asks */
     struct tlb_recent recent[TLB_KINDS][TLB_RECENT_SLOTS];
 };
 
@@ -109,6 +113,17 @@ static inline struct tlb_recent *tlb_recent_slot(struct tlb_front *front, enum t
     return &front->recent[kind][(page ^ page >> 6) % TLB_RECENT_SLOTS];
 }
 
+/* An entry of the first level was used for this page. */
+static inline void tlb_used(const struct tlb_front *front, enum tlb_kind kind, uint64_t page, enum page_size size)
+{
+    if (!front->first)
+        return;
+    if (size == PAGE_4K)
+        front_page(front->first, kind, page);
+    else if (size == PAGE_2M)
+        front_large_page(front->first, kind, page);
+}
+
 /* A first-level hit, counted as used, or NULL: nothing has happened, call tlb_lookup. */
 static inline const struct translation *tlb_recent(struct tlb *tlb, enum tlb_kind kind, uint64_t page, uint16_t pcid)
 {
@@ -117,6 +132,7 @@ static inline const struct translation *tlb_recent(struct tlb *tlb, enum tlb_kin
     if (slot->key != tlb_recent_key(front, page, pcid) || slot->way->filled != slot->filled)
         return NULL;
     slot->way->used = ++front->clock;
+    tlb_used(front, kind, page, (enum page_size)slot->way->entry.size);
     return &slot->way->entry;
 }
 

@@ -77,7 +77,7 @@ static void test_another_word_is_refused(void **state)
     assert_int_equal(
         record_command("RINGSIDE_ACCESSES=hoked build/ringside run monolithic null 2>&1", text, sizeof text), 2);
     assert_string_equal(text,
-                        "ringside: RINGSIDE_ACCESSES in the environment is planned, hooked or verified, not 'hoked'\n");
+                        "ringside: RINGSIDE_ACCESSES in the environment is planned, listed, hooked or verified, not 'hoked'\n");
 }
 
 int main(void)
