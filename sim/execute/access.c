@@ -25,9 +25,16 @@
 
 /* ---- the soft TLB's pages ---- */
 
+static struct soft_page *soft_page(struct cpu *cpu, uint64_t address)
+{
+    uint64_t page = address >> 12;
+
+    return &cpu->access->pages[(page ^ page >> 9) % SOFT_PAGES];
+}
+
 void access_page_filled(struct cpu *cpu, uint64_t address, uint64_t physical)
 {
-    struct soft_page *p = &cpu->access->pages[(address >> 12) % SOFT_PAGES];
+    struct soft_page *p = soft_page(cpu, address);
 
     *p = (struct soft_page){address >> 12, physical >> 12, cpu->soft_epoch};
     if (physical >= cpu->machine->ram_bytes)
@@ -36,12 +43,17 @@ void access_page_filled(struct cpu *cpu, uint64_t address, uint64_t physical)
 
 uint64_t access_physical(struct cpu *cpu, uint64_t address)
 {
-    const struct soft_page *p = &cpu->access->pages[(address >> 12) % SOFT_PAGES];
+    struct soft_page *p = soft_page(cpu, address);
     struct translation t;
+    uint64_t physical;
 
     if (p->page == address >> 12 && p->epoch == cpu->soft_epoch)
         return p->frame << 12 | (address & (PAGE_BYTES - 1));
-    return mmu_peek(cpu, address, &t) ? translation_address(&t, address) : UINT64_MAX;
+    if (!mmu_peek(cpu, address, &t))
+        return UINT64_MAX;
+    physical = translation_address(&t, address);
+    *p = (struct soft_page){address >> 12, physical >> 12, cpu->soft_epoch}; /* a change of it drops the soft TLB */
+    return physical;
 }
 
 uint64_t access_device_page(const struct cpu *cpu, uint64_t physical)

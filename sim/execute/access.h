@@ -17,7 +17,7 @@ struct block;
 struct block_plan;
 
 #define NO_SYNC UINT32_MAX
-#define SOFT_PAGES 256
+#define SOFT_PAGES 512
 #define SYNC_HOOKS_MAX 512
 #define DEVICE_PAGES 64
 
