@@ -172,7 +172,7 @@ static inline void to_front(struct cpu *cpu, uint64_t address, uint64_t physical
 
     f->read[slot].line = address >> 6;
     f->read[slot].host = (uint64_t)(uintptr_t)cpu->machine->ram + physical - address;
-    if (write && !cpu->data_table)
+    if (!cpu->data_table && cpu->data_dirty && (write || cpu->filter_write[(physical >> 6) & cpu->filter_data_mask] == physical >> 6))
         f->write[slot] = address >> 6;
 }
 

@@ -25,7 +25,11 @@
  * A word that the block loads for an address is read when the routine runs. If a store of the block before it goes to
  * the same line, the hook does it.
  *
- * Registers: RCX is the CPU, RSI and RDX stay as the hook wants them (RSI the address, RDX the size of the block).
+ * An access of a program that is not at the front does not end it: that and all behind it are listed, as
+ * access_walk() would, and the routine returns with the list pending.
+ *
+ * Registers: RCX is the CPU, RSI the address of the block, EDX its size or, with bit 31, what is listed; R8 points to
+ * the engine's registers until the code is checked.
  */
 #include "sim/execute/native.h"
 
@@ -37,17 +41,21 @@
 
 enum {
     CODE_BYTES = 64 << 20,
-    ROUTINE_MAX = 4096,   /* bytes */
+    BEHIND = 16 << 20,    /* where the second half begins */
+    ROUTINE_MAX = 16384,  /* bytes */
     STEPS_MAX = NATIVE_STEPS_MAX,
     LINES_MAX = 3,        /* of code */
     HOT = 16,             /* calls; less than 256 */
     PAIRS_MAX = 48,
-    SLOW_MAX = 2 + LINES_MAX + 2 * STEPS_MAX + PAIRS_MAX, /* jumps of a routine to the hook */
+    JUMPS_MAX = 8 + 4 * STEPS_MAX + 2 * PAIRS_MAX,
+    TO_HOOK = STEPS_MAX,
     CALL_INDIRECT = 6,    /* bytes of call [rip + x] */
     ASIDES_MAX = 2 + LINES_MAX,
     HOOK_JUMP = 32,       /* offsets of the second common part, */
     ROUTINES = 64,        /* and of the first routine */
 };
+
+#define LISTED 0x80000000u /* in EDX, with the number of the first access that is not at the front */
 
 enum reg { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11 };
 
@@ -56,9 +64,12 @@ struct writer {
     struct cpu *cpu;
     const struct block *block;
     uint64_t pc;
-    uint8_t *at;
-    uint8_t *slow[SLOW_MAX]; /* 32-bit displacements that jump to the hook */
-    unsigned slow_count;
+    uint8_t *at, *end; /* end: of the part that usually runs */
+    struct jump {
+        uint8_t *at; /* a 32-bit displacement */
+        unsigned to; /* TO_HOOK, or the number of the step with which the list begins */
+    } jump[JUMPS_MAX];
+    unsigned jump_count, to;
     struct aside {             /* a part behind the routine that calls one of ours */
         uint8_t *from, *back;  /* a 32-bit displacement that jumps there; where it goes on */
         const void *function;
@@ -69,6 +80,8 @@ struct writer {
     const struct plan_step *store[STEPS_MAX]; /* those so far */
     unsigned store_count;
     bool keeps_stores; /* a load comes after a store */
+    bool kernel;       /* its stores may go to page tables */
+    unsigned step;     /* number of the one being written */
 };
 
 /* ---- instructions ---- */
@@ -169,24 +182,36 @@ static void put_jump(struct writer *w, const uint8_t *target)
     put32(w, (uint32_t)(target - (w->at + 4)));
 }
 
-/* To the hook, if the flags say so: jne, jae. */
-enum condition { AE = 0x83, E = 0x84, NE = 0x85 };
+enum condition { AE = 0x83, E = 0x84, NE = 0x85, NS = 0x89 };
 
-static void put_slow_if(struct writer *w, enum condition condition)
+/* A jump, if the flags say so. Returns its displacement, for land(). */
+static uint8_t *put_jump_if(struct writer *w, enum condition condition)
 {
     put8(w, 0x0f);
     put8(w, condition);
-    w->slow[w->slow_count++] = w->at;
     put32(w, 0);
+    return w->at - 4;
+}
+
+static void land(const struct writer *w, uint8_t *displacement)
+{
+    uint32_t distance = (uint32_t)(w->at - (displacement + 4));
+
+    memcpy(displacement, &distance, sizeof distance);
+}
+
+/* To the hook, or wherever w->to says. */
+static void put_slow_if(struct writer *w, enum condition condition)
+{
+    w->jump[w->jump_count++] = (struct jump){put_jump_if(w, condition), w->to};
 }
 
 /* If the flags say so: calls function(cpu, argument, pc), and goes on here, or if it returns false and can, to the hook. */
 static void put_aside_if(struct writer *w, enum condition condition, const void *function, uint64_t argument, bool can_refuse)
 {
-    put8(w, 0x0f);
-    put8(w, condition);
-    put32(w, 0);
-    w->aside[w->aside_count++] = (struct aside){w->at - 4, w->at, function, argument, can_refuse};
+    uint8_t *from = put_jump_if(w, condition);
+
+    w->aside[w->aside_count++] = (struct aside){from, w->at, function, argument, can_refuse};
 }
 
 /* ---- values and addresses ---- */
@@ -282,11 +307,9 @@ static void put_line_check(struct writer *w, unsigned bytes, bool write)
 
 _Static_assert(sizeof(((struct front *)0)->read[0]) == 16 && sizeof(((struct front *)0)->write[0]) == 8, "shifts of slots");
 
-static void put_write(struct writer *w, const struct plan_step *s)
+/* Its line is in R10. */
+static void put_keep_store(struct writer *w, const struct plan_step *s)
 {
-    put_sum(w, s);
-    put_line_check(w, s->bytes, true);
-    put_page_check(w);
     if (w->keeps_stores)
         put_memory(w, true, STORE, R10, RCX, of_cpu(w->cpu, &w->cpu->native_store[w->store_count]));
     w->store[w->store_count++] = s;
@@ -311,9 +334,9 @@ static void put_extended_load(struct writer *w, enum reg reg, unsigned bytes, bo
         put_memory(w, true, extends[sign][bytes == 2], reg, reg, 0);
 }
 
+/* The address is in RAX. */
 static void put_load(struct writer *w, const struct plan_step *s)
 {
-    put_sum(w, s);
     put_line_check(w, s->bytes, false);
     for (unsigned i = 0; i < w->store_count; i++) {
         if (surely_apart(s, w->store[i]))
@@ -377,15 +400,18 @@ static void put_step(struct writer *w, const struct plan_step *s)
 {
     switch ((enum plan_kind)s->kind) {
     case STEP_READ:
-        put_sum(w, s);
-        put_line_check(w, s->bytes, false);
-        put_page_check(w);
-        break;
     case STEP_WRITE:
-        put_write(w, s);
+        put_sum(w, s);
+        w->to = s->kind == STEP_READ || !w->kernel ? w->step : TO_HOOK;
+        put_line_check(w, s->bytes, s->kind == STEP_WRITE);
+        put_page_check(w);
+        w->to = TO_HOOK;
+        if (s->kind == STEP_WRITE)
+            put_keep_store(w, s);
         break;
     case STEP_LOAD:
     case STEP_LOAD_SIGNED:
+        put_sum(w, s);
         put_load(w, s);
         break;
     case STEP_SUM:
@@ -397,16 +423,120 @@ static void put_step(struct writer *w, const struct plan_step *s)
     }
 }
 
-/* Returns the 32-bit displacement of the jump over the steps. */
+/* Returns the displacement of the jump over the steps. */
 static uint8_t *put_skip_zero(struct writer *w, const struct plan_step *s)
 {
     put_value(w, RAX, s->base);
     put_add_constant(w, RAX, s->disp);
     put_registers(w, s->bytes == 8, 0x85, RAX, RAX); /* TEST */
-    put8(w, 0x0f);
-    put8(w, E);
-    put32(w, 0);
-    return w->at - 4;
+    return put_jump_if(w, E);
+}
+
+/* ---- the list ---- */
+
+static bool is_access(const struct plan_step *s)
+{
+    return s->kind <= STEP_LOAD_SIGNED;
+}
+
+/* Access `number` of the list is that of the step, at RAX: as record() in access.c. */
+static void put_record(struct writer *w, const struct plan_step *s, unsigned number)
+{
+    struct made_access *a = &w->cpu->access->made[number];
+    const struct made_access made = {
+        .at = s->at, .bytes = s->bytes, .write = s->kind == STEP_WRITE, .maybe = s->kind == STEP_WRITE && s->dest};
+    uint64_t rest;
+
+    memcpy(&rest, &made.at, sizeof rest);
+    put_constant(w, RDI, (uint64_t)(uintptr_t)a);
+    put_memory(w, true, STORE, RAX, RDI, offsetof(struct made_access, address));
+    put_constant(w, R9, rest);
+    put_memory(w, true, STORE, R9, RDI, offsetof(struct made_access, at));
+}
+
+_Static_assert(offsetof(struct made_access, at) + 8 == sizeof(struct made_access), "one word says the rest");
+
+/* A store that the list has, and which a load may meet: to one line. Of the kernel: at the front, so to no table. */
+static void put_check_recorded(struct writer *w, const struct plan_step *s)
+{
+    if (w->kernel) {
+        put_line_check(w, s->bytes, true);
+    } else if (w->keeps_stores) {
+        put_memory(w, true, LEA, R10, RAX, (int32_t)s->bytes - 1);
+        put_shift(w, true, SHR, R10, 6);
+        put_move(w, R9, RAX);
+        put_shift(w, true, SHR, R9, 6);
+        put_registers(w, true, 0x39, R9, R10); /* CMP */
+        put_slow_if(w, NE);
+    }
+}
+
+/* The plan once more, for a block that has an access that is not at the front: from the first such on, all are listed.
+ * The jump to step i comes with its address in RAX. EDX gets the number of that access, and a sign; see put_list. */
+static void put_listing(struct writer *w, const struct block_plan *plan, const struct plan_step *steps, const uint8_t *back)
+{
+    uint8_t *body[STEPS_MAX];
+    unsigned number = 0, first = w->jump_count;
+    bool begun = false;
+
+    w->store_count = 0;
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct plan_step *s = &steps[i];
+        const bool may_begin = s->kind == STEP_READ || s->kind == STEP_WRITE;
+
+        if (begun && is_access(s))
+            put_sum(w, s);
+        begun |= may_begin;
+        body[i] = w->at;
+        if (begun && is_access(s))
+            put_record(w, s, number);
+        number += is_access(s);
+        if (!begun)
+            continue;
+        if (!is_access(s)) {
+            put_step(w, s);
+        } else if (!may_begin) {
+            put_load(w, s);
+        } else if (s->kind == STEP_WRITE) {
+            put_check_recorded(w, s);
+            put_keep_store(w, s);
+        }
+    }
+    put_jump(w, back);
+    number = 0;
+    for (unsigned i = 0; i < plan->count; i++) {
+        bool used = false;
+
+        for (unsigned j = 0; j < first; j++)
+            if (w->jump[j].to == i) {
+                land(w, w->jump[j].at);
+                used = true;
+            }
+        if (used) {
+            put8(w, 0xba); /* MOV EDX */
+            put32(w, LISTED | number);
+            put_jump(w, body[i]);
+        }
+        number += is_access(&steps[i]);
+    }
+}
+
+/* Before the routine returns: the list, if there is one, waits to be made. */
+static void put_list(struct writer *w, unsigned accesses)
+{
+    struct accesses *list = w->cpu->access;
+    uint8_t *none;
+
+    put_registers(w, false, 0x85, RDX, RDX); /* TEST */
+    none = put_jump_if(w, NS);
+    put_and32(w, RDX, ~LISTED);
+    put_constant(w, RDI, (uint64_t)(uintptr_t)list);
+    put_memory(w, false, STORE, RDX, RDI, offsetof(struct accesses, next));
+    put_memory(w, false, 0xc7, 0, RDI, offsetof(struct accesses, count)); /* MOV */
+    put32(w, accesses);
+    put_memory(w, false, 0xc7, 0, RCX, of_cpu(w->cpu, &w->cpu->now.pending));
+    put32(w, 1);
+    land(w, none);
 }
 
 /* ---- a routine ---- */
@@ -436,13 +566,13 @@ static bool can_decide(struct writer *w, const struct block_plan *plan, const st
     const struct block *b = w->block;
     const uint64_t lines = ((b->address + b->size - 1u) >> 6) - (b->address >> 6) + 1;
     const bool element = b->special == SPECIAL_REP && b->instructions == 1;
-    unsigned stores = 0, skips = 0, pairs = 0; /* of a store and a load behind it */
+    unsigned stores = 0, pairs = 0; /* of a store and a load behind it */
 
     if (!(b->plain || element) || b->swapgs || plan->syncs || plan->count > STEPS_MAX || lines > LINES_MAX)
         return false;
     for (unsigned i = 0; i < plan->count; i++) {
-        if (!step_is_known(&steps[i]) || (steps[i].kind == STEP_SKIP_ZERO && (!element || skips++ || i + steps[i].dest >= plan->count)))
-            return false;
+        if (!step_is_known(&steps[i]) || (steps[i].kind == STEP_SKIP_ZERO && (i > 0 || steps[i].dest + 1u != plan->count)))
+            return false; /* a skip is of all */
         stores += steps[i].kind == STEP_WRITE;
         pairs += steps[i].kind == STEP_LOAD || steps[i].kind == STEP_LOAD_SIGNED ? stores : 0;
     }
@@ -495,7 +625,6 @@ static void put_charge(struct writer *w, uint32_t place)
     put32(w, b->instructions);
     put_memory(w, false, 0xc7, 0, RCX, of_cpu(cpu, &cpu->now.place)); /* MOV */
     put32(w, place);
-    put8(w, 0xc3);
 }
 
 /* CMP [field], constant; to the hook unless */
@@ -542,7 +671,6 @@ static void put_element(struct writer *w)
         put_memory(w, true, 0x81, 0, R9, 0); /* ADD */
         put32(w, block_element(w->block));
     }
-    put8(w, 0xc3);
 }
 
 static void put_asides(struct writer *w)
@@ -552,7 +680,7 @@ static void put_asides(struct writer *w)
     for (unsigned i = 0; i < w->aside_count; i++) {
         const struct aside *a = &w->aside[i];
 
-        memcpy(a->from, &(uint32_t){(uint32_t)(w->at - (a->from + 4))}, 4);
+        land(w, a->from);
         put_constant(w, RAX, (uint64_t)(uintptr_t)a->function);
         put_constant(w, R9, a->argument);
         put8(w, 0xe8); /* CALL of the first common part */
@@ -565,11 +693,20 @@ static void put_asides(struct writer *w)
     }
 }
 
+static void go_behind(struct writer *w)
+{
+    w->end = w->at;
+    w->at = w->cpu->native->code + w->cpu->native->used_behind;
+}
+
 /* place 0: an element of a REP */
 static void put_decision(struct writer *w, const struct block_plan *plan, const struct plan_step *steps, uint32_t place)
 {
-    uint8_t *skip[STEPS_MAX];
+    uint8_t *skip = NULL;
+    const uint8_t *end;
+    unsigned accesses = 0;
 
+    w->to = TO_HOOK;
     put_memory(w, false, 0x81, 7, RCX, of_cpu(w->cpu, &w->cpu->now.pending)); /* CMP */
     put32(w, 0);
     put_aside_if(w, NE, (const void *)access_finish_list, 0, false);
@@ -579,22 +716,29 @@ static void put_decision(struct writer *w, const struct block_plan *plan, const 
         put_again(w);
     if (plan->count > 0)
         put_constant(w, R8, (uint64_t)(uintptr_t)w->cpu->access->registers.general);
-    memset(skip, 0, sizeof skip);
-    for (unsigned i = 0; i < plan->count; i++) {
-        if (steps[i].kind == STEP_SKIP_ZERO)
-            skip[i + steps[i].dest] = put_skip_zero(w, &steps[i]);
+    for (w->step = 0; w->step < plan->count; w->step++) {
+        accesses += is_access(&steps[w->step]);
+        if (steps[w->step].kind == STEP_SKIP_ZERO)
+            skip = put_skip_zero(w, &steps[w->step]);
         else
-            put_step(w, &steps[i]);
-        if (skip[i])
-            memcpy(skip[i], &(uint32_t){(uint32_t)(w->at - (skip[i] + 4))}, 4);
+            put_step(w, &steps[w->step]);
     }
+    if (skip)
+        land(w, skip);
+    end = w->at;
     if (place) {
         put_code_checks(w);
         put_charge(w, place);
     } else {
         put_element(w);
     }
+    if (accesses)
+        put_list(w, accesses);
+    put8(w, 0xc3);
+    go_behind(w);
     put_asides(w);
+    if (accesses)
+        put_listing(w, plan, steps, end);
 }
 
 /* The two parts that all routines have. At the start, a call: of RAX, with the CPU, R9 and the address of the block. Then
@@ -617,7 +761,6 @@ static void put_common(struct cpu *cpu, void *hook)
     memcpy(cpu->native->code, call, sizeof call);
     put_constant(&w, RAX, (uint64_t)(uintptr_t)hook);
     put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
-    cpu->native->used = ROUTINES;
 }
 
 static bool native_open(struct cpu *cpu, void *hook)
@@ -634,6 +777,7 @@ static bool native_open(struct cpu *cpu, void *hook)
         return false;
     cpu->native->code = code;
     put_common(cpu, hook);
+    native_forget(cpu);
     return true;
 }
 
@@ -663,17 +807,25 @@ static void write_routine(struct cpu *cpu, uint8_t *behind)
     const struct block_plan *plan = block_plan(cpu->machine->blocks, cpu->block);
     const struct plan_step *steps = block_steps(cpu->machine->blocks) + plan->first;
     uint8_t *start = cpu->native->code + cpu->native->used;
-    struct writer w = {.cpu = cpu, .block = cpu->block, .pc = cpu->block_pc, .at = start};
+    struct writer w = {.cpu = cpu, .block = cpu->block, .pc = cpu->block_pc, .at = start, .kernel = cpu->cpl == 0};
     const bool element = cpu->block->special == SPECIAL_REP;
     uint32_t place = 0;
 
     if (can_decide(&w, plan, steps) && (element || (place = in_place_add(cpu))))
         put_decision(&w, plan, steps, place);
-    for (unsigned i = 0; i < w.slow_count; i++)
-        memcpy(w.slow[i], &(uint32_t){(uint32_t)(w.at - (w.slow[i] + 4))}, 4);
+    else
+        go_behind(&w);
+    for (unsigned i = 0; i < w.jump_count; i++)
+        if (w.jump[i].to == TO_HOOK)
+            land(&w, w.jump[i].at);
+    put8(&w, 0xba); /* MOV EDX */
+    put32(&w, cpu->block->size);
     put_constant(&w, RDI, (uint64_t)(uintptr_t)cpu->block);
     put_jump(&w, cpu->native->code + HOOK_JUMP);
-    cpu->native->used = ((size_t)(w.at - cpu->native->code) + 15) & ~(size_t)15;
+    if (w.end == start)
+        start = cpu->native->code + cpu->native->used_behind; /* there is no more to it */
+    cpu->native->used = ((size_t)(w.end - cpu->native->code) + 15) & ~(size_t)15;
+    cpu->native->used_behind = (size_t)(w.at - cpu->native->code);
     write_call(behind, start);
 }
 
@@ -705,7 +857,7 @@ void native_warm(struct cpu *cpu, void *hook, uint8_t *behind)
     if (++*heat < HOT)
         return;
     *heat = 0;
-    if (cpu->native->used + ROUTINE_MAX > CODE_BYTES) {
+    if (cpu->native->used + ROUTINE_MAX > BEHIND || cpu->native->used_behind + ROUTINE_MAX > CODE_BYTES) {
         cpu->stale_all_code = true; /* and native_forget() */
         attend(cpu);
         return;
@@ -716,8 +868,10 @@ void native_warm(struct cpu *cpu, void *hook, uint8_t *behind)
 
 void native_forget(struct cpu *cpu)
 {
-    if (cpu->native && cpu->native->code)
-        cpu->native->used = ROUTINES;
+    if (!cpu->native)
+        return;
+    cpu->native->used = ROUTINES;
+    cpu->native->used_behind = BEHIND;
 }
 
 void native_close(struct cpu *cpu)

@@ -19,7 +19,7 @@ struct cpu;
 /* Host code of one CPU's blocks. */
 struct native {
     uint8_t *code; /* NULL: none yet */
-    size_t used;
+    size_t used, used_behind; /* its two halves: what usually runs; the rest */
     uint8_t heat[BLOCKS_MAX]; /* by number: how often the engine called the hook for it */
 };
 
