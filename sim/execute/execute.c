@@ -344,10 +344,13 @@ static void on_block_first_counted(uc_engine *uc, uint64_t pc, uint32_t size, vo
 {
     struct cpu *cpu = user;
 
-    (void)uc;
     count_block(cpu, pc, size);
-    if (cpu->block && cpu->block->plain && cpu->block_pc == pc && cpu->block->size == size)
+    if (!cpu->block || cpu->block_pc != pc || cpu->block->size != size)
+        return;
+    if (cpu->block->plain)
         in_place_write(cpu, __builtin_return_address(0));
+    else if (cpu->block->special == SPECIAL_REP && uc == cpu->engine.uc)
+        native_warm(cpu, (void *)on_block_first_counted, __builtin_return_address(0));
 }
 
 /* From a block that counts itself, but cannot now. */

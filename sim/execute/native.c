@@ -28,6 +28,8 @@
  * An access of a program that is not at the front does not end it: that and all behind it are listed, as
  * access_walk() would, and the routine returns with the list pending.
  *
+ * The count model has routines for elements of a REP, without accesses; its other blocks count themselves (in_place.c).
+ *
  * Registers: RCX is the CPU, RSI the address of the block, EDX its size or, with bit 31, what is listed; R8 points to
  * the engine's registers until the code is checked.
  */
@@ -664,8 +666,10 @@ static void put_element(struct writer *w)
     struct cpu *cpu = w->cpu;
 
     put_memory(w, true, 0xff, 1, RCX, of_cpu(cpu, &cpu->rep_left)); /* DEC */
-    put_memory(w, false, LOAD, R9, RCX, of_cpu(cpu, &cpu->rep_cost_256));
-    put_cycles(w, rep_cause(w->block));
+    if (cpu->machine->timing) {
+        put_memory(w, false, LOAD, R9, RCX, of_cpu(cpu, &cpu->rep_cost_256));
+        put_cycles(w, rep_cause(w->block));
+    }
     if (w->block->is_copy) {
         put_constant(w, R9, (uint64_t)(uintptr_t)&cpu->machine->counters.value[COUNTER_bytes_copied]);
         put_memory(w, true, 0x81, 0, R9, 0); /* ADD */
@@ -707,9 +711,11 @@ static void put_decision(struct writer *w, const struct block_plan *plan, const 
     unsigned accesses = 0;
 
     w->to = TO_HOOK;
-    put_memory(w, false, 0x81, 7, RCX, of_cpu(w->cpu, &w->cpu->now.pending)); /* CMP */
-    put32(w, 0);
-    put_aside_if(w, NE, (const void *)access_finish_list, 0, false);
+    if (w->cpu->machine->timing) {
+        put_memory(w, false, 0x81, 7, RCX, of_cpu(w->cpu, &w->cpu->now.pending)); /* CMP */
+        put32(w, 0);
+        put_aside_if(w, NE, (const void *)access_finish_list, 0, false);
+    }
     if (place)
         put_clock_below(w, &w->cpu->now.limit);
     else
