@@ -9,7 +9,7 @@
  *  - page[kind]: pages by the set of 4 KiB entries that they fall in. One slot serves all pages of that set, so touching
  *    one puts the others out. A page of 2 MiB stands here with the 4 KiB of it that were touched; when another page of
  *    its own set is touched, it goes.
- *    A page of code is here only once it was looked up after its entry was filled.
+ *    A page comes here when it is looked up, not when its entry is filled. All are of the current PCID.
  *  - read, write: virtual lines that are the first of their L1D set, for writes: whose page is dirty and no paging
  *    structure, and which no other cache has. A line goes when its cache set changes, and when a TLB entry for its page
  *    is filled (it may lead elsewhere). Whether its page is at the front must be asked apart.
@@ -66,24 +66,33 @@ static inline void front_page(struct front *f, unsigned kind, uint64_t page)
     f->large[kind][page & f->page_mask[kind]] = false;
 }
 
+/* Nobody of this set of 2 MiB pages is at its front. */
+static inline void front_forget_large(struct front *f, unsigned kind, uint64_t set)
+{
+    f->large_page[kind][set] = FRONT_NONE;
+    for (unsigned i = 0; i <= f->page_mask[kind]; i++)
+        if (f->large[kind][i] && (f->page[kind][i] >> 9 & f->large_mask[kind]) == set)
+            f->page[kind][i] = FRONT_NONE;
+}
+
 /* This one, of a page of 2 MiB. */
 static inline void front_large_page(struct front *f, unsigned kind, uint64_t page)
 {
     uint64_t whole = page >> 9, set = whole & f->large_mask[kind];
 
     if (f->large_page[kind][set] != whole) {
+        front_forget_large(f, kind, set);
         f->large_page[kind][set] = whole;
-        for (unsigned i = 0; i <= f->page_mask[kind]; i++)
-            if (f->large[kind][i] && (f->page[kind][i] >> 9 & f->large_mask[kind]) == set)
-                f->page[kind][i] = FRONT_NONE;
     }
     f->page[kind][page & f->page_mask[kind]] = page;
     f->large[kind][page & f->page_mask[kind]] = true;
 }
 
-/* Nobody is in the slot of this page. */
-static inline void front_forget_page(struct front *f, unsigned kind, uint64_t page)
+/* An entry for this page was filled: whoever was at the front is not, and it will be once it was looked up. */
+static inline void front_filled(struct front *f, unsigned kind, uint64_t page, bool large)
 {
+    if (large)
+        front_forget_large(f, kind, page >> 9 & f->large_mask[kind]);
     f->page[kind][page & f->page_mask[kind]] = FRONT_NONE;
 }
 

@@ -237,19 +237,16 @@ static void drop(struct tlb *tlb, struct tlb_array *array, uint64_t page, uint16
 
 /* Both levels. */
 
-/* The first level of `kind` got this entry: another one of its set is gone, and this one may lead elsewhere than
- * before. Code has to be looked up once before it is at the front. */
+/* The first level of `kind` got this entry, which may lead elsewhere than one before. */
 static void first_filled(struct tlb *tlb, enum tlb_kind kind, const struct translation *entry)
 {
     struct front *f = tlb->front.first;
 
     if (!f)
         return;
-    tlb_used(&tlb->front, kind, entry->page, (enum page_size)entry->size);
+    front_filled(f, kind, entry->page, entry->size == PAGE_2M);
     if (kind == TLB_DATA)
         front_forget_lines(f, entry->page, size_shift[entry->size]);
-    else
-        front_forget_page(f, kind, entry->page);
 }
 
 static void flushed(const struct tlb *tlb)

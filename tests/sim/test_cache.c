@@ -194,12 +194,13 @@ static struct cpu_model random_model(struct random *random)
 struct pair {
     struct cpu_model model;
     struct cache_system *caches;
+    struct front front[8]; /* kept for physical lines here */
     struct ref *ref;
     struct random random;
     unsigned cpus;
     uint32_t lines;
     uint64_t base;
-    unsigned skipped, misses[3];
+    unsigned skipped, at_front[2], misses[3];
 };
 
 static bool filter_holds(const struct pair *pair, unsigned cpu, enum cache_port port, bool write, uint64_t line)
@@ -209,11 +210,30 @@ static bool filter_holds(const struct pair *pair, unsigned cpu, enum cache_port 
     return filter && filter[line & mask] == line;
 }
 
+static bool front_holds(const struct front *f, bool write, uint64_t line)
+{
+    unsigned slot = (unsigned)line & f->line_mask;
+
+    return (write ? f->write[slot] : f->read[slot].line) == line;
+}
+
+/* As data.c. */
+static void to_front(struct front *f, uint64_t line, bool exclusive)
+{
+    unsigned slot = (unsigned)line & f->line_mask;
+
+    f->read[slot].line = line;
+    if (exclusive)
+        f->write[slot] = line;
+}
+
 static void both_access(struct pair *pair, unsigned cpu, enum cache_port port, uint64_t address, bool write)
 {
     uint64_t line = address / pair->model.l1d.line;
     struct cache_result expected = ref_access(pair->ref, cpu, port, address, write), result = {0};
-    if (filter_holds(pair, cpu, port, write, line))
+    if (port == CACHE_DATA && front_holds(&pair->front[cpu], write, line))
+        pair->at_front[write]++;
+    else if (filter_holds(pair, cpu, port, write, line))
         pair->skipped++;
     else
         result = cache_access(pair->caches, cpu, port, address, write);
@@ -222,6 +242,8 @@ static void both_access(struct pair *pair, unsigned cpu, enum cache_port port, u
     assert_int_equal(result.missed_l2, expected.missed_l2);
     assert_int_equal(result.missed_l3, expected.missed_l3);
     assert_true(filter_holds(pair, cpu, port, write, line));
+    if (port == CACHE_DATA && random_below(&pair->random, 4))
+        to_front(&pair->front[cpu], line, filter_holds(pair, cpu, port, true, line));
     pair->misses[0] += result.missed_l1;
     pair->misses[1] += result.missed_l2;
     pair->misses[2] += result.missed_l3;
@@ -291,10 +313,14 @@ static void run_trace(uint64_t seed, unsigned steps)
     pair.caches = cache_system_create(&pair.model, pair.cpus);
     pair.ref = ref_create(&pair.model, pair.cpus);
     assert_non_null(pair.caches);
+    for (unsigned i = 0; i < pair.cpus; i++) {
+        front_clear(&pair.front[i]);
+        cache_keep_front(pair.caches, i, &pair.front[i]);
+    }
     for (unsigned i = 0; i < steps; i++)
         step(&pair, device_one_in);
     assert_true(pair.misses[0] > 0 && pair.misses[1] > 0 && pair.misses[2] > 0);
-    assert_true(pair.skipped > 0);
+    assert_true(pair.skipped > 0 && pair.at_front[false] > 0 && pair.at_front[true] > 0);
     cache_system_destroy(pair.caches);
     free(pair.ref);
 }

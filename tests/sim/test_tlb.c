@@ -4,7 +4,7 @@
  *
  * The reference keeps each set as a list in order of use and flushes by removing: it follows the rules in
  * sim/memory/tlb.h and shares no idea with sim/memory/tlb.c. Random traces run both; each answer must be the same.
- * Where the model offers a short cut (tlb_recent, an unchanged tlb_epoch), the model takes it and the reference does
+ * Where the model offers a short cut (tlb_recent, an unchanged tlb_epoch, the front of a set), the model takes it and the reference does
  * the full lookup.
  */
 #include <setjmp.h>
@@ -211,15 +211,17 @@ static void ref_psc_front(struct ref_psc *psc, struct ref_psc_entry entry, int f
 
 struct pair {
     struct tlb *tlb;
+    struct front front;
     struct ref *ref;
     struct random random;
     uint16_t pcid;
-    unsigned shortcuts, hits, second_hits, misses;
+    unsigned shortcuts, at_front, hits, second_hits, misses;
     /* the last page of each kind, as the machine keeps it */
     uint64_t last_page[2], last_epoch[2];
     struct translation last[2];
     uint16_t last_pcid[2];
     bool last_valid[2];
+    uint64_t hot[2][8]; /* pages that come again */
 };
 
 static struct tlb_geometry random_geometry(struct random *random, bool may_be_none)
@@ -313,6 +315,11 @@ static void both_lookup(struct pair *pair, enum tlb_kind kind, uint64_t page)
         pair->shortcuts++;
         return;
     }
+    if (pair->front.page[kind][page & pair->front.page_mask[kind]] == page && random_below(&pair->random, 8)) {
+        assert_int_equal(result, TLB_HIT);
+        pair->at_front++;
+        return;
+    }
     if (try_recent && (entry = tlb_recent(pair->tlb, kind, page, pair->pcid))) {
         assert_int_equal(result, TLB_HIT);
         pair->shortcuts++;
@@ -398,9 +405,14 @@ static void step(struct pair *pair, unsigned flush_one_in)
 {
     struct random *random = &pair->random;
     enum tlb_kind kind = random_below(random, 2) ? TLB_DATA : TLB_CODE;
-    uint64_t page = pair->last_valid[kind] && !random_below(random, 3) ? pair->last_page[kind] : random_page(random);
-    if (!random_below(random, 50))
+    uint64_t *hot = &pair->hot[kind][random_below(random, 8)];
+    uint64_t page = pair->last_valid[kind] && !random_below(random, 3) ? pair->last_page[kind] : *hot;
+    if (!random_below(random, 4))
+        page = *hot = random_page(random);
+    if (!random_below(random, 50)) {
         pair->pcid = random_pcid(random);
+        front_clear(&pair->front); /* as settle_drop_filters() */
+    }
     if (!random_below(random, flush_one_in))
         both_flush(pair, page);
     else if (!random_below(random, 20))
@@ -411,7 +423,8 @@ static void step(struct pair *pair, unsigned flush_one_in)
         both_lookup(pair, kind, page);
 }
 
-static void run_trace(uint64_t seed, unsigned steps)
+/* How many lookups found their page at the front. */
+static unsigned run_trace(uint64_t seed, unsigned steps)
 {
     struct pair pair = {.random = {.state = seed}};
     struct cpu_model model = random_model(&pair.random);
@@ -419,18 +432,23 @@ static void run_trace(uint64_t seed, unsigned steps)
     pair.tlb = tlb_create(&model);
     pair.ref = ref_create(&model);
     assert_non_null(pair.tlb);
+    tlb_keep_front(pair.tlb, &pair.front);
     for (unsigned i = 0; i < steps; i++)
         step(&pair, flush_one_in);
     assert_true(pair.misses > 0);
     assert_true(pair.shortcuts > steps / 100);
     tlb_destroy(pair.tlb);
     free(pair.ref);
+    return pair.at_front;
 }
 
 static void test_random_traces(void **state)
 {
+    unsigned at_front = 0;
+
     for (uint64_t seed = 1; seed <= 60; seed++)
-        run_trace(seed, 10000);
+        at_front += run_trace(seed, 10000);
+    assert_true(at_front > 60 * 10000 / 100);
 }
 
 /* Small cases. */
