@@ -261,7 +261,8 @@ struct cpu {
     bool stale_all_code; /* or all of them */
     uint64_t translated; /* bytes of the engine's code buffer that may be used: an estimate from above */
     bool dropping_code;  /* the fill callback answers for DROP_WINDOW */
-    bool port_refused;   /* the engine stopped before an IN or OUT that is not allowed */
+    bool port_refused;   /* the engine stopped before an IN or OUT that is not allowed, */
+    bool undefined;      /* or before an instruction that this CPU does not have */
     /* one without a guard: its registers before it; the #DB that follows becomes #GP */
     struct {
         bool valid;

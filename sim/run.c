@@ -240,10 +240,18 @@ static void engine_aborted(struct cpu *cpu)
     deliver_exception(cpu, VECTOR_UD, 0, false);
 }
 
+static void undefined_instruction(struct cpu *cpu)
+{
+    cpu->undefined = false;
+    deliver_exception(cpu, VECTOR_UD, 0, false);
+}
+
 static void engine_stopped(struct cpu *cpu, uc_err err)
 {
     if (cpu->port_refused)
         refused_port(cpu);
+    else if (cpu->undefined)
+        undefined_instruction(cpu);
     else if (cpu->machine->ended)
         cpu->block = NULL;
     else if (err == UC_ERR_EXCEPTION && cpu->fault.valid)

@@ -140,30 +140,45 @@ static void log_character(struct machine *m, char c)
         m->config.log(m->config.ctx, m->log_line);
 }
 
-/* Is this an IN, OUT, INS or OUTS? Prefixes and opcode; `length` from the decoder. */
-static bool is_port_instruction(const uint8_t *code, unsigned length)
+static unsigned prefix_bytes(const uint8_t *code, unsigned length)
 {
     static const char prefixes[] = "\x66\x67\xf0\xf2\xf3\x26\x2e\x36\x3e\x64\x65";
     unsigned at = 0;
 
     while (at + 1 < length && ((code[at] && strchr(prefixes, code[at])) || (code[at] & 0xf0) == 0x40))
         at++;
+    return at;
+}
+
+/* Is this an IN, OUT, INS or OUTS? Prefixes and opcode; `length` from the decoder. */
+static bool is_port_instruction(const uint8_t *code, unsigned length)
+{
+    unsigned at = prefix_bytes(code, length);
+
     return (code[at] & 0xfc) == 0x6c || (code[at] & 0xf4) == 0xe4;
 }
 
+/* RDRAND, RDSEED, RDPID. CPUID says that there are none of them, and the engine would ask the host. */
+static bool is_random_number(const uint8_t *code, unsigned length)
+{
+    unsigned at = prefix_bytes(code, length);
+
+    return at + 2 < length && code[at] == 0x0f && code[at + 1] == 0xc7 && (code[at + 2] & 0xf0) == 0xf0;
+}
+
 /* A code hook on one address: there the engine's RIP and flags are exact, and it can stop before the instruction. */
-static void on_guarded_port(uc_engine *uc, uint64_t address, uint32_t size, void *user)
+static void on_guarded(uc_engine *uc, uint64_t address, uint32_t size, void *user)
 {
     struct cpu *cpu = user;
     uint8_t code[15];
 
     in_place_take(cpu);
-    if (cpu->cpl <= (cpu->user_flags & FLAG_IOPL) >> 12)
+    if (size > sizeof code || !mmu_read(cpu, address, code, size))
         return;
-    if (size > sizeof code || !mmu_read(cpu, address, code, size) || !is_port_instruction(code, size))
-        return; /* another address space has something else here */
-    cpu->port_refused = true;
-    uc_emu_stop(uc);
+    cpu->port_refused = cpu->cpl > (cpu->user_flags & FLAG_IOPL) >> 12 && is_port_instruction(code, size);
+    cpu->undefined = is_random_number(code, size);
+    if (cpu->port_refused || cpu->undefined) /* else another address space has something else here */
+        uc_emu_stop(uc);
 }
 
 /* All guards are taken: forget them, and all translations; blocks that run again are guarded again. */
@@ -181,7 +196,7 @@ static void drop_guards(struct machine *m)
     m->port_guard_count = 0;
 }
 
-static bool guard_port(struct machine *m, uint64_t pc, uint64_t frame)
+static bool guard_instruction(struct machine *m, uint64_t pc, uint64_t frame)
 {
     struct port_guard *guard;
 
@@ -194,21 +209,23 @@ static bool guard_port(struct machine *m, uint64_t pc, uint64_t frame)
     guard->pc = pc;
     guard->frame = frame;
     for (unsigned i = 0; i < m->cpu_count; i++)
-        uc_hook_add(m->cpus[i].engine.uc, &guard->hooks[i], UC_HOOK_CODE, (void *)on_guarded_port, &m->cpus[i], pc, pc);
+        uc_hook_add(m->cpus[i].engine.uc, &guard->hooks[i], UC_HOOK_CODE, (void *)on_guarded, &m->cpus[i], pc, pc);
     return true;
 }
 
-bool board_guard_ports(struct cpu *cpu, uint64_t pc, uint64_t physical, const uint8_t *code, uint32_t size)
+bool board_guard_instructions(struct cpu *cpu, uint64_t pc, uint64_t physical, const uint8_t *code, uint32_t size)
 {
     bool fresh = false;
     char text[64];
 
+    if (cpu->cpl != 3 && !memmem(code, size, "\x0f\xc7", 2))
+        return false;
     for (uint32_t at = 0, length; at < size; at += length) {
         length = decode_text(cpu->machine->decoder, code + at, size - at, pc + at, text, sizeof text);
         if (length == 0)
             length = 1; /* Capstone does not know it: a guard within an instruction never fires */
-        if (is_port_instruction(code + at, length))
-            fresh |= guard_port(cpu->machine, pc + at, physical >> 12);
+        if ((cpu->cpl == 3 && is_port_instruction(code + at, length)) || is_random_number(code + at, length))
+            fresh |= guard_instruction(cpu->machine, pc + at, physical >> 12);
     }
     if (fresh)
         run_drop_code(cpu->machine, physical >> 12);

@@ -151,7 +151,7 @@ static struct block *slow decode(struct cpu *cpu, uint64_t pc, uint32_t size, ui
     size = size > sizeof code ? sizeof code : size;
     if (!mmu_read(cpu, pc, code, size))
         memset(code, 0x90, size);
-    if (cpu->cpl == 3 && board_guard_ports(cpu, pc, physical, code, size))
+    if (board_guard_instructions(cpu, pc, physical, code, size))
         return NULL;
     if (writes_debug_register(cpu, pc, code, size)) {
         run_crash(cpu, "the kernel writes a debug register; this machine has none");

@@ -27,7 +27,7 @@
 #define SCRATCH_FRAME (GUEST_FREE + 0x40000)
 #define SCRATCH_PAGES 16
 
-/* PARAM: 0 streams, 8 ended. R14 counts. Each: timer of 8000 cycles, then ring 3. */
+/* PARAM: 0 streams, 8 ended, 24 further rounds of all. R14 counts. Each: timer of 8000 cycles, then ring 3. */
 SNIPPET(run_streams,
         "mov edi, 0xfee00000; mov dword ptr [rdi + 0xf0], 0x1ff; mov dword ptr [rdi + 0x3e0], 0xb; mov dword ptr [rdi + 0x320], 0x41;"
         "xor r14, r14;"
@@ -39,7 +39,7 @@ SNIPPET(run_streams,
         "movabs rsi, " AT(SCRATCH) " + 0x1000; movabs rdi, " AT(SCRATCH) " + 0x3000; mov rbx, rsi; mov rbp, rdi; mov ecx, 100; mov edx, 0x3f8;"
         "mov r8, rsi; mov r9, rdi; mov r10, rcx; mov r11, -1; mov r12, rsi; mov r13, r14; mov r15, rdi; xor eax, eax; iretq;"
         "ended: cli; cld; mov r14, [" AT(GUEST_PARAM) " + 16]; inc r14; mov [" AT(GUEST_PARAM) " + 8], r14;"
-        "cmp r14, [" AT(GUEST_PARAM) "]; jb again; xor r15, r15; xor eax, eax; ret;");
+        "cmp r14, [" AT(GUEST_PARAM) "]; jb again; xor r14, r14; dec qword ptr [" AT(GUEST_PARAM) " + 24]; jns again; xor r15, r15; xor eax, eax; ret;");
 
 static void random_bytes(struct random *random, uint8_t *to, unsigned bytes)
 {
@@ -126,23 +126,28 @@ static void check_records(const struct guest *guest, uint64_t seed)
     }
 }
 
-static void run_user(uint64_t seed, enum machine_accesses accesses)
+/* What it counted. */
+static struct machine_result run_user(uint64_t seed, enum machine_model model, enum machine_accesses accesses, unsigned streams,
+                                      unsigned rounds)
 {
     struct random random = {.state = seed};
+    struct machine_result result;
     struct guest guest;
     guest_open(&guest, seed % 2 ? "skylake" : "tiny");
-    guest.model = seed % 3 || accesses != ACCESSES_PLANNED ? MODEL_TIMING : MODEL_COUNT;
+    guest.model = model;
     guest.accesses = accesses;
     guest.time_limit = 4000000000;
     map_user(&guest);
-    for (unsigned i = 0; i < STREAMS; i++)
+    for (unsigned i = 0; i < streams; i++)
         random_stream(&random, guest_memory(&guest, GUEST_FREE + i * STREAM_BYTES));
-    guest_put(&guest, GUEST_PARAM, STREAMS);
+    guest_put(&guest, GUEST_PARAM, streams);
+    guest_put(&guest, GUEST_PARAM + 24, rounds - 1);
     enum machine_end end = guest_run(&guest, run_streams, run_streams_end);
-    if (end != END_POWER_OFF || guest_word(&guest, GUEST_PARAM + 8) != STREAMS)
+    if (end != END_POWER_OFF || guest_word(&guest, GUEST_PARAM + 8) != streams)
         fail_stream(&guest, seed, end);
-    assert_true(guest_logged(&guest) > STREAMS / 2);
+    assert_true(guest_logged(&guest) > streams * rounds / 2);
     check_records(&guest, seed);
+    result = *machine_result(guest.machine);
     for (uint64_t at = GUEST_GDT; at < GUEST_CONTROL; at += 8) {
         uint64_t before;
         memcpy(&before, guest_memory(&guest, at), sizeof before);
@@ -150,6 +155,7 @@ static void run_user(uint64_t seed, enum machine_accesses accesses)
             assert_in_range(at, GUEST_GDT, GUEST_GDT + 0x2f); /* accessed bits of segment descriptors */
     }
     guest_close(&guest);
+    return result;
 }
 
 static unsigned scale(unsigned usual)
@@ -161,14 +167,34 @@ static unsigned scale(unsigned usual)
 static void test_ring_3(void **state)
 {
     for (uint64_t seed = 1; seed <= scale(5); seed++)
-        run_user(seed, ACCESSES_PLANNED);
+        run_user(seed, seed % 3 ? MODEL_TIMING : MODEL_COUNT, ACCESSES_PLANNED, STREAMS, 1);
 }
 
 /* Each access that the engine makes was planned, and the other way round. */
 static void test_planned_accesses(void **state)
 {
     for (uint64_t seed = 1; seed <= scale(5); seed++)
-        run_user(seed, ACCESSES_VERIFIED);
+        run_user(seed, MODEL_TIMING, ACCESSES_VERIFIED, STREAMS, 1);
+}
+
+/* So often that blocks are hot: with host code of their own (native.c, in_place.c), and without. */
+static void test_hot(void **state)
+{
+    enum { HOT_STREAMS = 256, ROUNDS = 60 };
+
+    for (uint64_t seed = 1; seed <= scale(4); seed++) {
+        const enum machine_model model = seed % 4 ? MODEL_TIMING : MODEL_COUNT;
+        struct machine_result hot = run_user(seed, model, ACCESSES_PLANNED, HOT_STREAMS, ROUNDS),
+                              cold = run_user(seed, model, model == MODEL_TIMING ? ACCESSES_LISTED : ACCESSES_HOOKED,
+                                              HOT_STREAMS, ROUNDS);
+
+        for (unsigned i = 0; i < COUNTER_COUNT; i++)
+            if (hot.counters.value[i] != cold.counters.value[i])
+                fail_msg("seed %llu: counter %u is %llu, without host code %llu", (unsigned long long)seed, i,
+                         (unsigned long long)hot.counters.value[i], (unsigned long long)cold.counters.value[i]);
+        assert_memory_equal(hot.causes, cold.causes, sizeof hot.causes);
+        assert_int_equal(hot.total_cycles, cold.total_cycles);
+    }
 }
 
 /* Ring 0: the stream is the test itself. */
@@ -205,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring_3),
         cmocka_unit_test(test_planned_accesses),
+        cmocka_unit_test(test_hot),
         cmocka_unit_test(test_ring_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

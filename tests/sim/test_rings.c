@@ -92,6 +92,9 @@ S(s_load_then_read, "mov eax, 0x23; mov ds, eax; jmp 1f; 1: mov eax, 0x90000; mo
 S(s_vex_syscall, ".byte 0xc4, 0x21, 0xf0, 0x05");
 S(s_sysenter, "mov eax, 1; mov ecx, 2; sysenter; mov eax, 3");
 S(s_prefixed_sysenter, "mov eax, 1; .byte 0x66, 0x48; sysenter");
+S(s_rdrand, "mov eax, 1; rdrand ecx; mov eax, 3");
+S(s_rdseed, "rdseed rcx");
+S(s_rdpid, ".byte 0xf3, 0x0f, 0xc7, 0xf8");
 S(s_lock_btc, ".byte 0xf0, 0x0f, 0xbb, 0xc1");
 S(s_write_fsbase, "wrfsbase rax");
 S(s_lock_nop, ".byte 0xf0, 0x90");
@@ -170,6 +173,9 @@ static const struct row rows[] = {
     BOTH(vex_syscall, 6, 0, 0), /* the engine takes this for SYSCALL */
     BOTH(sysenter, 13, 0, 10),
     BOTH(prefixed_sysenter, 13, 0, 5),
+    BOTH(rdrand, 6, 0, 5), /* not in CPUID; the engine would ask the host */
+    BOTH(rdseed, 6, 0, 0),
+    BOTH(rdpid, 6, 0, 0),
     BOTH(lock_btc, 6, 0, 0), /* the engine gives up on this one */
     RING0_ONLY(wbinvd, 0),
     RING0_ONLY(invd, 0),
