@@ -261,8 +261,8 @@ struct cpu {
     bool stale_all_code; /* or all of them */
     uint64_t translated; /* bytes of the engine's code buffer that may be used: an estimate from above */
     bool dropping_code;  /* the fill callback answers for DROP_WINDOW */
-    bool port_refused;   /* the engine stopped before an IN or OUT that is not allowed, */
-    bool undefined;      /* or before an instruction that this CPU does not have */
+    uint8_t refused;     /* an exception: the engine stopped at an instruction that must raise it; 0: it did not */
+    uint64_t refused_at; /* where */
     /* one without a guard: its registers before it; the #DB that follows becomes #GP */
     struct {
         bool valid;

@@ -225,10 +225,13 @@ static void handle_fault(struct cpu *cpu)
         deliver_exception(cpu, VECTOR_GP, 0, false);
 }
 
-static void refused_port(struct cpu *cpu)
+static void refused_instruction(struct cpu *cpu)
 {
-    cpu->port_refused = false;
-    deliver_exception(cpu, VECTOR_GP, 0, false);
+    unsigned vector = cpu->refused;
+
+    cpu->refused = 0;
+    engine_set(&cpu->engine, UC_X86_REG_RIP, cpu->refused_at);
+    deliver_exception(cpu, vector, 0, false);
 }
 
 /* It could not translate the block at RIP: something in it is no instruction. */
@@ -240,18 +243,10 @@ static void engine_aborted(struct cpu *cpu)
     deliver_exception(cpu, VECTOR_UD, 0, false);
 }
 
-static void undefined_instruction(struct cpu *cpu)
-{
-    cpu->undefined = false;
-    deliver_exception(cpu, VECTOR_UD, 0, false);
-}
-
 static void engine_stopped(struct cpu *cpu, uc_err err)
 {
-    if (cpu->port_refused)
-        refused_port(cpu);
-    else if (cpu->undefined)
-        undefined_instruction(cpu);
+    if (cpu->refused)
+        refused_instruction(cpu);
     else if (cpu->machine->ended)
         cpu->block = NULL;
     else if (err == UC_ERR_EXCEPTION && cpu->fault.valid)

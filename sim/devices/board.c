@@ -175,10 +175,14 @@ static void on_guarded(uc_engine *uc, uint64_t address, uint32_t size, void *use
     in_place_take(cpu);
     if (size > sizeof code || !mmu_read(cpu, address, code, size))
         return;
-    cpu->port_refused = cpu->cpl > (cpu->user_flags & FLAG_IOPL) >> 12 && is_port_instruction(code, size);
-    cpu->undefined = is_random_number(code, size);
-    if (cpu->port_refused || cpu->undefined) /* else another address space has something else here */
-        uc_emu_stop(uc);
+    if (cpu->cpl > (cpu->user_flags & FLAG_IOPL) >> 12 && is_port_instruction(code, size))
+        cpu->refused = VECTOR_GP;
+    else if (is_random_number(code, size))
+        cpu->refused = VECTOR_UD;
+    else
+        return; /* another address space has something else here */
+    cpu->refused_at = address;
+    uc_emu_stop(uc);
 }
 
 /* All guards are taken: forget them, and all translations; blocks that run again are guarded again. */

@@ -38,22 +38,29 @@ static void on_syscall(uc_engine *uc, void *user)
     finish_hook(cpu);
 }
 
-/* No kernel here sets IA32_SYSENTER_CS: #GP(0) (SDM vol. 2B, SYSENTER). The engine has not stored RIP, but the instruction
- * ends its block. */
+/* Bytes of the SYSENTER at the end of the block. (The decoder may not know all of the block's instructions.) */
+static unsigned sysenter_length(struct cpu *cpu, const struct block *b)
+{
+    uint8_t code[15];
+    unsigned bytes = b->last_bytes, at = 0;
+
+    if (bytes < 2 || bytes > sizeof code || !mmu_read(cpu, cpu->block_pc + block_last(b), code, bytes))
+        return 2;
+    while (at < bytes - 2 && code[at] != 0x0f)
+        at++;
+    return at == bytes - 2 && code[at] == 0x0f && code[at + 1] == 0x34 ? bytes : 2;
+}
+
+/* No kernel here sets IA32_SYSENTER_CS: #GP(0) (SDM vol. 2B, SYSENTER). The engine has not stored RIP, and adds to it after
+ * this hook; but the instruction ends its block. */
 static void on_sysenter(uc_engine *uc, void *user)
 {
     struct cpu *cpu = user;
-    const struct block *b;
-    uint64_t length;
 
-    (void)uc;
     in_place_take(cpu);
-    b = cpu->block;
-    length = b->last_bytes;
-    engine_set(&cpu->engine, UC_X86_REG_RIP, cpu->block_pc + block_last(b));
-    deliver_exception(cpu, VECTOR_GP, 0, false);
-    engine_set(&cpu->engine, UC_X86_REG_RIP, engine_get(&cpu->engine, UC_X86_REG_RIP) - length); /* it is added after this hook */
-    finish_hook(cpu);
+    cpu->refused = VECTOR_GP;
+    cpu->refused_at = cpu->block_pc + cpu->block->size - sysenter_length(cpu, cpu->block);
+    uc_emu_stop(uc);
 }
 
 /* The block stops here; this instruction was executed by the machine. */

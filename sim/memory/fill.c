@@ -118,12 +118,17 @@ static bool in_descriptor_table(const struct cpu *cpu, uint64_t page)
  * JMP, LLDT LTR VERR VERW, LAR, LSL. */
 static bool reads_descriptor(const uint8_t *code, unsigned length)
 {
-    static const char one_byte[] = "\x8e\xca\xcb\xcf\xff", two_bytes[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
+    static const char one_byte[] = "\x8e\xca\xcb\xcf", two_bytes[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
     static const char prefixes[] = "\x66\x67\xf0\xf2\xf3\x26\x2e\x36\x3e\x64\x65";
     unsigned at = 0;
 
     while (at + 1 < length && ((code[at] && strchr(prefixes, code[at])) || (code[at] & 0xf0) == 0x40))
         at++;
+    if (code[at] == 0xff && at + 1 < length && code[at + 1] < 0xc0) { /* /3 and /5, of memory */
+        unsigned reg = code[at + 1] >> 3 & 7;
+
+        return reg == 3 || reg == 5;
+    }
     if (code[at] != 0x0f || at + 1 >= length)
         return code[at] && strchr(one_byte, code[at]);
     return code[at + 1] == 0 || strchr(two_bytes, code[at + 1]);
@@ -148,19 +153,20 @@ static bool block_reads_descriptor(const struct cpu *cpu)
 
 /* Segment loads read the GDT and the TSS as supervisor whatever the CPL (SDM 4.6: implicit supervisor-mode access). The
  * engine does not say which access is one: at ring 3 the block must have an instruction that makes one, and the soft TLB
- * forgets it behind the block. */
-static bool is_implicit_supervisor(struct cpu *cpu, uint64_t page)
+ * forgets it behind the block. A write is the program's: a descriptor whose accessed bit is clear, in a page that programs
+ * may not write, is #PF here. */
+static bool is_implicit_supervisor(struct cpu *cpu, uint64_t page, enum access access)
 {
-    if (cpu->cpl != 3 || !in_descriptor_table(cpu, page) || !block_reads_descriptor(cpu))
+    if (cpu->cpl != 3 || access != ACCESS_READ || !in_descriptor_table(cpu, page) || !block_reads_descriptor(cpu))
         return false;
     cpu->flush_soft = true;
     attend(cpu);
     return true;
 }
 
-static enum privilege privilege_of(struct cpu *cpu, uint64_t address)
+static enum privilege privilege_of(struct cpu *cpu, uint64_t address, enum access access)
 {
-    return cpu->cpl != 3 || is_implicit_supervisor(cpu, address) ? AS_SUPERVISOR : AS_USER;
+    return cpu->cpl != 3 || is_implicit_supervisor(cpu, address, access) ? AS_SUPERVISOR : AS_USER;
 }
 
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user)
@@ -190,7 +196,7 @@ bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *o
     if (access == ACCESS_FETCH)
         ok = mmu_translate_fetch(cpu, address, &t, &error);
     else
-        ok = mmu_translate(cpu, address, access, privilege_of(cpu, address), &t, &error);
+        ok = mmu_translate(cpu, address, access, privilege_of(cpu, address, access), &t, &error);
     if (!ok) {
         cpu->fault.valid = true;
         cpu->fault.page = address;
