@@ -21,6 +21,22 @@ static void do_task_register(struct plan_builder *b, const cs_insn *insn)
     plan_access(b, STEP_WRITE, &a, 4); /* busy */
 }
 
+/* LSS, LFS, LGS: an offset, of at most 32 bits in the engine; behind it a selector. */
+static void do_far_pointer(struct plan_builder *b, const cs_insn *insn, unsigned segment)
+{
+    const cs_x86_op *to = &insn->detail->x86.operands[0];
+    const unsigned bytes = to->size == 2 ? 2 : 4;
+    struct plan_address a;
+
+    if (!b->gdt_known)
+        plan_sync(b);
+    a = plan_address(b, insn, &insn->detail->x86.operands[1]);
+    plan_access(b, STEP_READ, &a, bytes);
+    a.disp += bytes;
+    plan_load_segment(b, segment, plan_load(b, &a, 2, false));
+    plan_set_register(b, to->reg, symbol_unknown);
+}
+
 static void do_table(struct plan_builder *b, const cs_insn *insn, enum plan_kind kind)
 {
     struct plan_address a = plan_address(b, insn, &insn->detail->x86.operands[0]);
@@ -84,6 +100,15 @@ bool plan_system(struct plan_builder *b, const cs_insn *insn)
     case X86_INS_LSL:
         plan_descriptor(b, plan_selector(b, insn, &insn->detail->x86.operands[1]));
         plan_set_register(b, insn->detail->x86.operands[0].reg, symbol_unknown);
+        return true;
+    case X86_INS_LSS:
+        do_far_pointer(b, insn, X86_REG_SS);
+        return true;
+    case X86_INS_LFS:
+        do_far_pointer(b, insn, X86_REG_FS);
+        return true;
+    case X86_INS_LGS:
+        do_far_pointer(b, insn, X86_REG_GS);
         return true;
     case X86_INS_FLDENV:
     case X86_INS_FRSTOR:
