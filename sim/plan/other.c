@@ -266,6 +266,9 @@ bool plan_implicit(struct plan_builder *b, const cs_insn *insn)
     case X86_INS_SWAPGS:
         b->gs_known = false;
         return true;
+    case X86_INS_XBEGIN: /* the engine takes it for MOV EAX */
+        plan_forget(b, RAX);
+        return true;
     case X86_INS_XLATB:
         if (!symbol_known(b->reg[RBX]) || !symbol_known(b->reg[RAX]))
             plan_sync(b);

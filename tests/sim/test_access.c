@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "sim/cpu.h"
 #include "tests/sim/guest.h"
 
 #define WORDS AT(GUEST_PARAM)
@@ -62,6 +63,26 @@ SNIPPET(faults,
                                            "2: mov ebx, " WORDS
                                            "; inc qword ptr [rbx]; cmp qword ptr [rbx], 40; jb 1b; xor eax, eax; ret");
 
+/* Pages of one TLB set, last used in another order than before the next of them come; lines of one cache set; stores
+ * that a load of the block meets; a store to a line that was only read. */
+SNIPPET(front, "mov ebx, " WORDS "; mov ecx, 400; movabs rbp, " AT(
+                   GUEST_USER) " + 0x110000;"
+                               "1: mov rax, [rbp]; mov rdx, [rbp + 0x10140]; test ecx, 7; jnz 2f; mov rax, [rbp]; mov "
+                               "rdx, [rbp + 0x20180]; mov "
+                               "rax, [rbp + 0x301c0]; mov rdx, [rbp + 0x40200]; 2: mov rdi, [rbx + 64]; mov [rbx + "
+                               "64], rdi; lea r12, [rbx + 0x5300]; "
+                               "mov [rbx + 0x200 + 8 * 57], r12; jmp 3f; 3: lea rsi, [rbx + 0x3000]; mov [rbx + rcx * "
+                               "8 + 0x200], rsi; mov r8, [rbx + "
+                               "0x200 + 8 * 57]; mov r9, [r8]; dec ecx; jnz 1b; xor eax, eax; ret");
+/* A page leads elsewhere, and its entry leaves the TLB without a flush: the line that was at the front is another one.
+ */
+SNIPPET(moved,
+        "mov ebx, " WORDS "; mov r11, [rbx]; mov r10, [rbx + 8]; mov r12, [rbx + 16]; mov ecx, 320; movabs rsi, " AT(
+            GUEST_USER) " + 0x100000;"
+                        "1: mov rax, [rsi]; jmp 4f; 4: mov rdx, [rsi + 64]; mov rdx, [rbx + rdx * 8 + 256]; test ecx, "
+                        "15; jnz 2f; xchg r10, r12; mov [r11], r10; lea rdi, [rsi + 0x10000]; mov r8d, 112; 3: mov r9, "
+                        "[rdi]; add rdi, 0x10000; dec r8d; jnz 3b; 2: dec ecx; jnz 1b; xor eax, eax; ret");
+
 static const struct {
     const char *name;
     const uint8_t *code, *end;
@@ -71,16 +92,32 @@ static const struct {
     {                                                                                                                  \
 #name, name, name##_end, cpu                                                                                   \
     }
-    CASE(followed, "skylake"), CASE(list, "skylake"), CASE(unfollowed, "zen4"),
-    CASE(wide, "tiny"),        CASE(many, "tiny"),    CASE(faults, "tiny"),
+    CASE(followed, "skylake"), CASE(list, "skylake"), CASE(unfollowed, "zen4"), CASE(wide, "tiny"),
+    CASE(many, "tiny"),        CASE(faults, "tiny"),  CASE(front, "skylake"),   CASE(moved, "skylake"),
 };
 
-static void run(struct guest *guest, unsigned i, enum machine_accesses accesses)
+/* PARAM: 0 the entry of the page that moves; 8, 16 its two values. Behind it 112 pages of its TLB sets. */
+static void map_moved(struct guest *guest)
+{
+    const uint64_t here = GUEST_FREE + 0x2000, there = GUEST_FREE + 0x3000;
+
+    guest_put(guest, GUEST_PARAM, guest_map(guest, GUEST_USER + 0x100000, here, PAGE_4K, PAGE_P | PAGE_W));
+    guest_put(guest, GUEST_PARAM + 8, there | PAGE_P | PAGE_W);
+    guest_put(guest, GUEST_PARAM + 16, here | PAGE_P | PAGE_W);
+    guest_put(guest, here + 64, 3);
+    guest_put(guest, there + 64, 700);
+    for (uint64_t i = 1; i <= 112; i++)
+        guest_map(guest, GUEST_USER + 0x100000 + i * 0x10000, GUEST_FREE + 0x4000, PAGE_4K, PAGE_P | PAGE_W);
+}
+
+static void run(struct guest *guest, unsigned i, enum machine_model model, enum machine_accesses accesses)
 {
     guest_open(guest, snippets[i].cpu);
+    guest->model = model;
     guest->accesses = accesses;
     guest->time_limit = 100000000;
     guest_map(guest, GUEST_USER, GUEST_FREE, PAGE_4K, 0); /* not present */
+    map_moved(guest);
     if (guest_run(guest, snippets[i].code, snippets[i].end) == END_POWER_OFF)
         return;
     machine_report(guest->machine, stderr);
@@ -104,12 +141,39 @@ static void test_same_as_hooked(void **state)
     for (unsigned i = 0; i < sizeof snippets / sizeof snippets[0]; i++) {
         struct guest planned, hooked;
 
-        run(&planned, i, ACCESSES_PLANNED);
-        run(&hooked, i, ACCESSES_HOOKED);
+        run(&planned, i, MODEL_TIMING, ACCESSES_PLANNED);
+        run(&hooked, i, MODEL_TIMING, ACCESSES_HOOKED);
         assert_same(&planned, &hooked, snippets[i].name);
         guest_close(&planned);
         guest_close(&hooked);
     }
+}
+
+/* Host code is written, and changes nothing. How much there was of it. */
+static unsigned same_with_host_code(unsigned i, enum machine_model model, enum machine_accesses without)
+{
+    struct guest with_code, without_code;
+    unsigned places;
+
+    run(&with_code, i, model, ACCESSES_PLANNED);
+    run(&without_code, i, model, without);
+    assert_same(&with_code, &without_code, snippets[i].name);
+    places = in_place_count(&with_code.machine->cpus[0]);
+    assert_int_equal(in_place_count(&without_code.machine->cpus[0]), 0);
+    guest_close(&with_code);
+    guest_close(&without_code);
+    return places;
+}
+
+static void test_host_code(void **state)
+{
+    unsigned timed = 0;
+
+    for (unsigned i = 0; i < sizeof snippets / sizeof snippets[0]; i++) {
+        timed += same_with_host_code(i, MODEL_TIMING, ACCESSES_LISTED) > 0; /* all but those with syncs everywhere */
+        assert_true(same_with_host_code(i, MODEL_COUNT, ACCESSES_HOOKED) > 0);
+    }
+    assert_true(timed >= 4);
 }
 
 static void test_each_in_its_place(void **state)
@@ -117,7 +181,7 @@ static void test_each_in_its_place(void **state)
     for (unsigned i = 0; i < sizeof snippets / sizeof snippets[0]; i++) {
         struct guest guest;
 
-        run(&guest, i, ACCESSES_VERIFIED);
+        run(&guest, i, MODEL_TIMING, ACCESSES_VERIFIED);
         guest_close(&guest);
     }
 }
@@ -126,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_as_hooked),
+        cmocka_unit_test(test_host_code),
         cmocka_unit_test(test_each_in_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,63 @@ static void random_stream(struct random *random, uint8_t to[STREAM_BYTES])
     random_bytes(random, to + used, STREAM_BYTES - used);
 }
 
+/* A loop of 100 turns, of loads and stores by pointers. Memory and registers hold addresses in SCRATCH or one of its
+ * aliases, until a store that is not aligned breaks one. */
+#define ALIASES 8 /* each 16 pages further: in the same sets of a TLB */
+
+static void put_access(struct random *random, uint8_t *to, unsigned *used)
+{
+    static const uint8_t pointers[] = {3, 5, 6, 7, 8, 9, 15}, others[] = {0, 2, 10, 11};
+    const unsigned base = pointers[random_below(random, sizeof pointers)], kind = random_below(random, 8);
+    const bool loads_pointer = kind < 2;
+    const unsigned reg = loads_pointer || (kind & 1) ? pointers[2 + random_below(random, 4)] : others[random_below(random, 4)];
+    int32_t disp = (int32_t)(random_below(random, 64) * 8 + random_below(random, 4) * 0x400);
+
+    if (!random_below(random, 6))
+        disp += (int32_t)random_below(random, 8);
+    if (!random_below(random, 3) && (base == 3 || base == 5))
+        disp += (int32_t)(random_below(random, ALIASES) << 16);
+    to[(*used)++] = (uint8_t)(0x40 | (kind != 7 || loads_pointer) << 3 | (reg >> 3) << 2 | base >> 3);
+    to[(*used)++] = kind == 2 || kind == 4 || loads_pointer ? 0x8b : kind == 6 ? 0x63 : 0x89;
+    to[(*used)++] = (uint8_t)(0x80 | (reg & 7) << 3 | (base & 7));
+    memcpy(to + *used, &disp, sizeof disp);
+    *used += sizeof disp;
+}
+
+static void random_loop(struct random *random, uint8_t to[STREAM_BYTES])
+{
+    unsigned used = 0;
+
+    while (used < STREAM_BYTES - 16) {
+        if (random_below(random, 6)) {
+            put_access(random, to, &used);
+            continue;
+        }
+        switch (random_below(random, 3)) {
+        case 0:
+            memcpy(to + used, "\xeb", 2), used += 2; /* jmp to the next: another block */
+            break;
+        case 1:
+            memcpy(to + used, "\x56\x5e", 2), used += 2; /* push rsi; pop rsi */
+            break;
+        default:
+            memcpy(to + used, "\x48\x8b\x44\xcb\x40", 5), used += 5; /* mov rax, [rbx + rcx * 8 + 64] */
+        }
+    }
+    memcpy(to + used, "\xff\xc9\x75", 3); /* dec ecx; jnz */
+    to[used + 3] = (uint8_t)-(used + 4);
+    memcpy(to + used + 4, "\x0f\x0b", 2); /* ud2 */
+}
+
+static void fill_scratch(struct random *random, struct guest *guest)
+{
+    for (uint64_t at = 0; at < SCRATCH_PAGES * 4096; at += 8)
+        guest_put(guest, SCRATCH_FRAME + at,
+                  SCRATCH + 0x1000 + random_below(random, 0xc00) * 8 + ((uint64_t)random_below(random, ALIASES) << 16));
+    for (uint64_t page = 0; page < SCRATCH_PAGES * (ALIASES + 1); page++)
+        guest_map(guest, SCRATCH + page * 4096, SCRATCH_FRAME + page % SCRATCH_PAGES * 4096, PAGE_4K, PAGE_ALL);
+}
+
 static void map_user(struct guest *guest)
 {
     for (uint64_t at = 0; at < STREAM_FRAMES; at += 4096)
@@ -128,7 +185,7 @@ static void check_records(const struct guest *guest, uint64_t seed)
 
 /* What it counted. */
 static struct machine_result run_user(uint64_t seed, enum machine_model model, enum machine_accesses accesses, unsigned streams,
-                                      unsigned rounds)
+                                      unsigned rounds, bool loops)
 {
     struct random random = {.state = seed};
     struct machine_result result;
@@ -139,7 +196,9 @@ static struct machine_result run_user(uint64_t seed, enum machine_model model, e
     guest.time_limit = 4000000000;
     map_user(&guest);
     for (unsigned i = 0; i < streams; i++)
-        random_stream(&random, guest_memory(&guest, GUEST_FREE + i * STREAM_BYTES));
+        (loops ? random_loop : random_stream)(&random, guest_memory(&guest, GUEST_FREE + i * STREAM_BYTES));
+    if (loops)
+        fill_scratch(&random, &guest);
     guest_put(&guest, GUEST_PARAM, streams);
     guest_put(&guest, GUEST_PARAM + 24, rounds - 1);
     enum machine_end end = guest_run(&guest, run_streams, run_streams_end);
@@ -167,34 +226,43 @@ static unsigned scale(unsigned usual)
 static void test_ring_3(void **state)
 {
     for (uint64_t seed = 1; seed <= scale(5); seed++)
-        run_user(seed, seed % 3 ? MODEL_TIMING : MODEL_COUNT, ACCESSES_PLANNED, STREAMS, 1);
+        run_user(seed, seed % 3 ? MODEL_TIMING : MODEL_COUNT, ACCESSES_PLANNED, STREAMS, 1, false);
 }
 
 /* Each access that the engine makes was planned, and the other way round. */
 static void test_planned_accesses(void **state)
 {
     for (uint64_t seed = 1; seed <= scale(5); seed++)
-        run_user(seed, MODEL_TIMING, ACCESSES_VERIFIED, STREAMS, 1);
+        run_user(seed, MODEL_TIMING, ACCESSES_VERIFIED, STREAMS, 1, false);
 }
 
-/* So often that blocks are hot: with host code of their own (native.c, in_place.c), and without. */
-static void test_hot(void **state)
+/* With host code for hot blocks (native.c, in_place.c), and without. */
+static void compare_host_code(uint64_t seed, unsigned streams, unsigned rounds, bool loops)
 {
-    enum { HOT_STREAMS = 256, ROUNDS = 60 };
+    const enum machine_model model = seed % 4 ? MODEL_TIMING : MODEL_COUNT;
+    const enum machine_accesses without = model == MODEL_TIMING ? ACCESSES_LISTED : ACCESSES_HOOKED;
+    struct machine_result a = run_user(seed, model, ACCESSES_PLANNED, streams, rounds, loops);
+    struct machine_result b = run_user(seed, model, without, streams, rounds, loops);
 
-    for (uint64_t seed = 1; seed <= scale(4); seed++) {
-        const enum machine_model model = seed % 4 ? MODEL_TIMING : MODEL_COUNT;
-        struct machine_result hot = run_user(seed, model, ACCESSES_PLANNED, HOT_STREAMS, ROUNDS),
-                              cold = run_user(seed, model, model == MODEL_TIMING ? ACCESSES_LISTED : ACCESSES_HOOKED,
-                                              HOT_STREAMS, ROUNDS);
+    for (unsigned i = 0; i < COUNTER_COUNT; i++)
+        if (a.counters.value[i] != b.counters.value[i])
+            fail_msg("seed %llu: counter %u is %llu, without host code %llu", (unsigned long long)seed, i,
+                     (unsigned long long)a.counters.value[i], (unsigned long long)b.counters.value[i]);
+    assert_memory_equal(a.causes, b.causes, sizeof a.causes);
+    assert_int_equal(a.total_cycles, b.total_cycles);
+}
 
-        for (unsigned i = 0; i < COUNTER_COUNT; i++)
-            if (hot.counters.value[i] != cold.counters.value[i])
-                fail_msg("seed %llu: counter %u is %llu, without host code %llu", (unsigned long long)seed, i,
-                         (unsigned long long)hot.counters.value[i], (unsigned long long)cold.counters.value[i]);
-        assert_memory_equal(hot.causes, cold.causes, sizeof hot.causes);
-        assert_int_equal(hot.total_cycles, cold.total_cycles);
-    }
+/* So often that blocks are hot. */
+static void test_many_rounds(void **state)
+{
+    for (uint64_t seed = 1; seed <= scale(4); seed++)
+        compare_host_code(seed, 256, 60, false);
+}
+
+static void test_loops(void **state)
+{
+    for (uint64_t seed = 1; seed <= scale(4); seed++)
+        compare_host_code(seed, STREAMS, 1, true);
 }
 
 /* Ring 0: the stream is the test itself. */
@@ -231,7 +299,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ring_3),
         cmocka_unit_test(test_planned_accesses),
-        cmocka_unit_test(test_hot),
+        cmocka_unit_test(test_many_rounds),
+        cmocka_unit_test(test_loops),
         cmocka_unit_test(test_ring_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
