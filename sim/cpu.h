@@ -40,7 +40,7 @@
 #include "sim/execute/engine.h"
 #include "sim/execute/guard.h"
 #include "sim/execute/in_place.h"
-#include "sim/execute/native.h"
+#include "sim/native/native.h"
 #include "sim/files/image.h"
 #include "sim/machine.h"
 #include "sim/memory/cache.h"

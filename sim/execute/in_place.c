@@ -34,9 +34,9 @@
 enum {
     PLACES_MAX = 1 << 16,
     CODE_MAX = 64,
-    ADD_MAX = 127,      /* an 8-bit immediate */
-    NUMBER_BEHIND = 9,  /* from the number's bytes to where the hook's call returns to */
-    CALL_INDIRECT = 6,  /* bytes of call [rip + x] */
+    ADD_MAX = 127,     /* an 8-bit immediate */
+    NUMBER_BEHIND = 9, /* from the number's bytes to where the hook's call returns to */
+    CALL_INDIRECT = 6, /* bytes of call [rip + x] */
     CALL_DIRECT = 5,
 };
 
@@ -102,7 +102,8 @@ static unsigned put(uint8_t *code, unsigned at, const char *bytes, unsigned coun
 }
 
 /* Assembles it for a place of `room` bytes at `begin`. false: too small. */
-static bool assemble(const struct cpu *cpu, uint8_t code[CODE_MAX], const uint8_t *begin, unsigned room, uint32_t number)
+static bool assemble(const struct cpu *cpu, uint8_t code[CODE_MAX], const uint8_t *begin, unsigned room,
+                     uint32_t number)
 {
     const uint64_t now = (uint64_t)(uintptr_t)&cpu->now;
     const int64_t distance = (int64_t)(now - ((uint64_t)(uintptr_t)begin + 7));

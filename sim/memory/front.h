@@ -6,10 +6,10 @@
  * nothing in the model: it is a hit, and the order of use stays. Whoever finds both here may skip it (native.c). The
  * TLB and the cache keep this right; an entry may be missing at any time, but is never wrong:
  *
- *  - page[kind]: pages by the set of 4 KiB entries that they fall in. One slot serves all pages of that set, so touching
- *    one puts the others out. A page of 2 MiB stands here with the 4 KiB of it that were touched; when another page of
- *    its own set is touched, it goes.
- *    A page comes here when it is looked up, not when its entry is filled. All are of the current PCID.
+ *  - page[kind]: pages by the set of 4 KiB entries that they fall in. One slot serves all pages of that set, so
+ * touching one puts the others out. A page of 2 MiB stands here with the 4 KiB of it that were touched; when another
+ * page of its own set is touched, it goes. A page comes here when it is looked up, not when its entry is filled. All
+ * are of the current PCID.
  *  - read, write: virtual lines that are the first of their L1D set, for writes: whose page is dirty and no paging
  *    structure, and which no other cache has. A line goes when its cache set changes, and when a TLB entry for its page
  *    is filled (it may lead elsewhere). Whether its page is at the front must be asked apart.

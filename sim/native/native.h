@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/execute/native.h: the timing model's block hook as host code, for blocks that change nothing but the clock: see
+ * sim/native/native.h: the timing model's block hook as host code, for blocks that change nothing but the clock: see
  * native.c.
  */
 #ifndef RINGSIDE_SIM_NATIVE_H
@@ -18,14 +18,14 @@ struct cpu;
 
 /* Host code of one CPU's blocks. */
 struct native {
-    uint8_t *code; /* NULL: none yet */
+    uint8_t *code;            /* NULL: none yet */
     size_t used, used_behind; /* its two halves: what usually runs; the rest */
     uint8_t heat[BLOCKS_MAX]; /* by number: how often the engine called the hook for it */
 };
 
 /* The engine has called `hook` for the plain block that the CPU now runs, and the call returns to `behind`. The block
- * gets warmer; once it is hot, that call goes to code of its own. Nothing happens if the call does not look as expected;
- * a block whose accesses this cannot check gets code that passes its descriptor on. */
+ * gets warmer; once it is hot, that call goes to code of its own. Nothing happens if the call does not look as
+ * expected; a block whose accesses this cannot check gets code that passes its descriptor on. */
 void native_warm(struct cpu *cpu, void *hook, uint8_t *behind);
 /* What its routines call. The code page of the block at `pc`, which is not at the front: now it is, if a first-level
  * entry has it and leads to the block. false: the hook must look. And a line of code that is not at the front. */
