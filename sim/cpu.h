@@ -188,6 +188,7 @@ struct cpu {
     const uint64_t *filter_read, *filter_write;
     uint32_t filter_data_mask;
     bool data_dirty; /* its TLB entry is known to be dirty */
+    bool data_held;  /* a first-level TLB holds it; else it is looked up for each access */
     bool data_table; /* it holds paging structures */
 
     struct machine *machine;

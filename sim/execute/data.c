@@ -81,6 +81,7 @@ static bool slow data_page_walk(struct cpu *cpu, uint64_t page, bool write)
     uint32_t error;
     bool ok = mmu_translate(cpu, page << 12, write ? ACCESS_WRITE : ACCESS_READ, UNCHECKED, &t, &error);
 
+    cpu->data_held = ok && tlb_has_first(cpu->tlb, TLB_DATA, (enum page_size)t.size);
     cpu->data_dirty = ok && t.flags & TRANSLATION_DIRTY;
     cpu->data_frame = ok ? translation_address(&t, page << 12) >> 12 : 0;
     return ok;
@@ -105,6 +106,7 @@ static bool look_up(struct cpu *cpu, uint64_t page, bool write)
     bool ok = true;
 
     if (t && (!write || t->flags & TRANSLATION_DIRTY)) {
+        cpu->data_held = true;
         cpu->data_dirty = t->flags & TRANSLATION_DIRTY;
         cpu->data_frame = t->frame + (page - t->page);
     } else {
@@ -119,7 +121,7 @@ static bool look_up(struct cpu *cpu, uint64_t page, bool write)
 static void data_page(struct cpu *cpu, uint64_t address, bool write)
 {
     look_up(cpu, virtual_page(cpu, address), write);
-    cpu->data_page = address >> 12;
+    cpu->data_page = cpu->data_held ? address >> 12 : UINT64_MAX;
     cpu->data_table = cpu->machine->page_flags[(address & SLOT_OFFSET_MASK) >> 12] & PAGE_IS_TABLE;
 }
 
@@ -189,7 +191,7 @@ static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool
             data_device(cpu);
             return;
         }
-        cpu->data_page = page;
+        cpu->data_page = cpu->data_held ? page : UINT64_MAX;
         cpu->data_table = cpu->machine->page_flags[cpu->data_frame] & PAGE_IS_TABLE;
     }
     physical = cpu->data_frame << 12 | (address & (PAGE_BYTES - 1));

@@ -19,6 +19,8 @@ static uint64_t slow code_page_walk(struct cpu *cpu, uint64_t page)
     bool ok = cpu->machine->timing ? mmu_translate(cpu, page << 12, ACCESS_FETCH, UNCHECKED, &t, &error)
                                    : mmu_peek(cpu, page << 12, &t);
 
+    if (cpu->machine->timing && ok && !tlb_has_first(cpu->tlb, TLB_CODE, (enum page_size)t.size))
+        cpu->code_page = UINT64_MAX; /* it is looked up for each block */
     return ok ? translation_address(&t, page << 12) >> 12 : 0;
 }
 
@@ -372,7 +374,8 @@ static void time_block(struct cpu *cpu, struct block *guess, uint64_t pc, uint32
         return;
     }
     b = expected(cpu, guess, pc, size);
-    if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch) {
+    if (!b || pc >> 12 != cpu->code_page || cpu->code_epoch != *cpu->tlb_epoch ||
+        b->address >> 12 != cpu->code_frame) {
         slow_block(cpu, pc, size);
         return;
     }

@@ -28,7 +28,7 @@
 #define FRONT_NONE UINT64_MAX
 
 struct front {
-    uint64_t page[FRONT_KINDS][FRONT_SLOTS]; /* virtual address >> 12 */
+    uint64_t page[FRONT_KINDS][FRONT_SLOTS]; /* virtual address >> 12; of code: front_code() */
     struct {
         uint64_t line; /* virtual address >> 6 */
         uint64_t host; /* + virtual address: where it is in the host's memory */
@@ -59,10 +59,16 @@ static inline void front_clear(struct front *f)
     front_forget_writes(f);
 }
 
-/* A page of 4 KiB was used. */
-static inline void front_page(struct front *f, unsigned kind, uint64_t page)
+/* What stands for a page of code: with where it leads, because an entry may be stale. */
+static inline uint64_t front_code(uint64_t page, uint64_t frame)
 {
-    f->page[kind][page & f->page_mask[kind]] = page;
+    return (page & 0xfffffffffull) | frame << 36;
+}
+
+/* A page of 4 KiB was used; `as` stands for it. */
+static inline void front_page(struct front *f, unsigned kind, uint64_t page, uint64_t as)
+{
+    f->page[kind][page & f->page_mask[kind]] = as;
     f->large[kind][page & f->page_mask[kind]] = false;
 }
 
@@ -76,7 +82,7 @@ static inline void front_forget_large(struct front *f, unsigned kind, uint64_t s
 }
 
 /* This one, of a page of 2 MiB. */
-static inline void front_large_page(struct front *f, unsigned kind, uint64_t page)
+static inline void front_large_page(struct front *f, unsigned kind, uint64_t page, uint64_t as)
 {
     uint64_t whole = page >> 9, set = whole & f->large_mask[kind];
 
@@ -84,7 +90,7 @@ static inline void front_large_page(struct front *f, unsigned kind, uint64_t pag
         front_forget_large(f, kind, set);
         f->large_page[kind][set] = whole;
     }
-    f->page[kind][page & f->page_mask[kind]] = page;
+    f->page[kind][page & f->page_mask[kind]] = as;
     f->large[kind][page & f->page_mask[kind]] = true;
 }
 

@@ -124,6 +124,11 @@ struct tlb *tlb_create(const struct cpu_model *model)
     return NULL;
 }
 
+bool tlb_has_first(const struct tlb *tlb, enum tlb_kind kind, enum page_size size)
+{
+    return tlb->first[kind][size].ways;
+}
+
 void tlb_keep_front(struct tlb *tlb, struct front *front)
 {
     for (int kind = 0; kind < TLB_KINDS; kind++) {
@@ -283,7 +288,7 @@ enum tlb_result tlb_lookup(struct tlb *tlb, enum tlb_kind kind, uint64_t page, u
         if (!way)
             continue;
         way->used = ++tlb->front.clock;
-        tlb_used(&tlb->front, kind, page, (enum page_size)size);
+        tlb_used(&tlb->front, kind, page, &way->entry);
         remember(tlb, kind, page, pcid, way);
         *out = &way->entry;
         return TLB_HIT;

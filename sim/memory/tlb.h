@@ -49,6 +49,8 @@ enum tlb_result { TLB_HIT, TLB_HIT_SECOND, TLB_MISS };
 struct tlb;
 
 struct tlb *tlb_create(const struct cpu_model *model); /* NULL without memory */
+/* Does a first level hold pages of this size? */
+bool tlb_has_first(const struct tlb *tlb, enum tlb_kind kind, enum page_size size);
 /* From now on it keeps this right (front.h); the caller's. Before anything is in the TLB. */
 void tlb_keep_front(struct tlb *tlb, struct front *front);
 void tlb_destroy(struct tlb *tlb);
@@ -114,14 +116,17 @@ static inline struct tlb_recent *tlb_recent_slot(struct tlb_front *front, enum t
 }
 
 /* An entry of the first level was used for this page. */
-static inline void tlb_used(const struct tlb_front *front, enum tlb_kind kind, uint64_t page, enum page_size size)
+static inline void tlb_used(const struct tlb_front *front, enum tlb_kind kind, uint64_t page,
+                            const struct translation *entry)
 {
+    uint64_t as = kind == TLB_CODE ? front_code(page, entry->frame + (page - entry->page)) : page;
+
     if (!front->first)
         return;
-    if (size == PAGE_4K)
-        front_page(front->first, kind, page);
-    else if (size == PAGE_2M)
-        front_large_page(front->first, kind, page);
+    if (entry->size == PAGE_4K)
+        front_page(front->first, kind, page, as);
+    else if (entry->size == PAGE_2M)
+        front_large_page(front->first, kind, page, as);
 }
 
 /* A first-level hit, counted as used, or NULL: nothing has happened, call tlb_lookup. */
@@ -132,7 +137,7 @@ static inline const struct translation *tlb_recent(struct tlb *tlb, enum tlb_kin
     if (slot->key != tlb_recent_key(front, page, pcid) || slot->way->filled != slot->filled)
         return NULL;
     slot->way->used = ++front->clock;
-    tlb_used(front, kind, page, (enum page_size)slot->way->entry.size);
+    tlb_used(front, kind, page, &slot->way->entry);
     return &slot->way->entry;
 }
 

@@ -163,6 +163,8 @@ void native_warm(struct cpu *cpu, void *hook, uint8_t *behind)
 {
     uint8_t *heat;
 
+    if (cpu->machine->timing && cpu->front.line_mask == 0)
+        return; /* one set: two lines would be in one slot */
     if (!native_open(cpu, hook))
         return;
     heat = &cpu->native->heat[cpu->block - cpu->blocks];

@@ -54,7 +54,7 @@ static void put_code_checks(struct writer *w)
     const uint64_t page = w->pc >> 12;
     const uint64_t *slot = &cpu->front.page[TLB_CODE][page & cpu->front.page_mask[TLB_CODE]];
 
-    put_constant(w, R9, page);
+    put_constant(w, R9, front_code(page, b->address >> 12));
     put_memory(w, true, CMP, R9, RCX, of_cpu(cpu, slot));
     put_aside_if(w, NE, (const void *)native_code_page, (uint64_t)(uintptr_t)b, true);
     for (uint64_t line = b->address >> 6; line <= (b->address + b->size - 1u) >> 6; line++) {
