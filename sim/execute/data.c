@@ -181,9 +181,11 @@ static inline void to_front(struct cpu *cpu, uint64_t address, uint64_t physical
 /* At most to the end of a page. `old`: what a store to a paging structure replaces, the aligned word, or NULL. */
 static inline void touch(struct cpu *cpu, uint64_t address, unsigned bytes, bool write, const uint64_t *old)
 {
+    const struct front *f = &cpu->front;
     uint64_t page = address >> 12, physical, line;
 
-    if (cpu->data_page != page || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty)) {
+    if (cpu->data_page != page || cpu->data_epoch != *cpu->tlb_epoch || (write && !cpu->data_dirty) ||
+        f->page[TLB_DATA][page & f->page_mask[TLB_DATA]] != page) {
         cpu->data_page = UINT64_MAX;
         if (!look_up(cpu, page, write))
             return;

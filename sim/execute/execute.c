@@ -134,7 +134,7 @@ static void forget_blocks(struct machine *m)
 {
     block_table_clear(m->blocks);
     for (unsigned i = 0; i < m->cpu_count; i++) {
-        if (m->cpus[i].place_count == 0)
+        if (!native_holds_blocks(&m->cpus[i]) && m->cpus[i].place_count == 0)
             continue;
         m->cpus[i].stale_all_code = true;
         attend(&m->cpus[i]);

@@ -70,7 +70,7 @@ static void flush_soft_everywhere(struct machine *m)
 {
     for (unsigned i = 0; i < m->cpu_count; i++) {
         m->cpus[i].flush_soft = true;
-        m->cpus[i].attention = 0;
+        attend(&m->cpus[i]);
     }
 }
 

@@ -180,6 +180,11 @@ void native_warm(struct cpu *cpu, void *hook, uint8_t *behind)
         write_routine(cpu, behind);
 }
 
+bool native_holds_blocks(const struct cpu *cpu)
+{
+    return cpu->native && cpu->native->used_behind > BEHIND;
+}
+
 void native_forget(struct cpu *cpu)
 {
     if (!cpu->native)

@@ -31,6 +31,8 @@ void native_warm(struct cpu *cpu, void *hook, uint8_t *behind);
  * entry has it and leads to the block. false: the hook must look. And a line of code that is not at the front. */
 bool native_code_page(struct cpu *cpu, const struct block *b, uint64_t pc);
 void native_code_line(struct cpu *cpu, uint64_t line);
+/* Some routine passes a block's descriptor on. */
+bool native_holds_blocks(const struct cpu *cpu);
 /* All translations are gone. */
 void native_forget(struct cpu *cpu);
 void native_close(struct cpu *cpu);
