@@ -107,7 +107,7 @@ void put_keep_store(struct writer *w, const struct plan_step *s)
 /* Both from the same values, and not to the same bytes. */
 static bool surely_apart(const struct plan_step *a, const struct plan_step *b)
 {
-    return a->base == b->base && a->index == b->index && a->scale == b->scale &&
+    return a->base == b->base && a->index == b->index && a->scale == b->scale && !(a->scale & PLAN_ADDRESS_32) &&
            (a->disp + a->bytes <= b->disp || b->disp + b->bytes <= a->disp);
 }
 
