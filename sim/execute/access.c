@@ -44,12 +44,16 @@ void access_page_filled(struct cpu *cpu, uint64_t address, uint64_t physical)
 uint64_t access_physical(struct cpu *cpu, uint64_t address)
 {
     struct soft_page *p = soft_page(cpu, address);
+    const struct translation *held;
     struct translation t;
     uint64_t physical;
 
     if (p->page == address >> 12 && p->epoch == cpu->soft_epoch)
         return p->frame << 12 | (address & (PAGE_BYTES - 1));
-    if (!mmu_peek(cpu, address, &t))
+    held = tlb_peek(cpu->tlb, TLB_DATA, address >> 12, cpu->pcid); /* it may be stale: that is what the engine will get */
+    if (held)
+        t = *held;
+    else if (!mmu_peek(cpu, address, &t))
         return UINT64_MAX;
     physical = translation_address(&t, address);
     *p = (struct soft_page){address >> 12, physical >> 12, cpu->soft_epoch}; /* a change of it drops the soft TLB */

@@ -303,6 +303,19 @@ enum tlb_result tlb_lookup(struct tlb *tlb, enum tlb_kind kind, uint64_t page, u
     return TLB_MISS;
 }
 
+const struct translation *tlb_peek(const struct tlb *tlb, enum tlb_kind kind, uint64_t page, uint16_t pcid)
+{
+    for (int level = 0; level < 2; level++)
+        for (int size = 0; size < PAGE_SIZES; size++) {
+            const struct tlb_array *array = level == 0 ? &tlb->first[kind][size] : &tlb->second[size];
+            const struct tlb_way *way = find(tlb, array, page, pcid);
+
+            if (way)
+                return &way->entry;
+        }
+    return NULL;
+}
+
 /* The recent slots that an insertion could make wrong: see the head of this file. */
 static void forget(struct tlb *tlb, enum tlb_kind kind, const struct translation *entry)
 {

@@ -58,6 +58,8 @@ void tlb_destroy(struct tlb *tlb);
 /* Looks `page` (virtual address >> 12, of a canonical address) up; on a hit at any level *out is the entry, valid until
  * the next call. Updates LRU and refills the first level from the second. pcid: 0…4095. */
 enum tlb_result tlb_lookup(struct tlb *tlb, enum tlb_kind kind, uint64_t page, uint16_t pcid, const struct translation **out);
+/* The entry that a lookup would find at any level, without one; NULL: none. Valid until the next call. */
+const struct translation *tlb_peek(const struct tlb *tlb, enum tlb_kind kind, uint64_t page, uint16_t pcid);
 /* After a walk: into the first level of `kind` and into the second. Replaces what a lookup of this page, size and PCID
  * would find there. `page` and `frame` may be of any 4 KiB of the page: they are rounded down to its first. */
 void tlb_insert(struct tlb *tlb, enum tlb_kind kind, const struct translation *entry);
