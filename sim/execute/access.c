@@ -50,7 +50,8 @@ uint64_t access_physical(struct cpu *cpu, uint64_t address)
 
     if (p->page == address >> 12 && p->epoch == cpu->soft_epoch)
         return p->frame << 12 | (address & (PAGE_BYTES - 1));
-    held = tlb_peek(cpu->tlb, TLB_DATA, address >> 12, cpu->pcid); /* it may be stale: that is what the engine will get */
+    held =
+        tlb_peek(cpu->tlb, TLB_DATA, address >> 12, cpu->pcid); /* it may be stale: that is what the engine will get */
     if (held)
         t = *held;
     else if (!mmu_peek(cpu, address, &t))
