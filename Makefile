@@ -75,13 +75,16 @@ UNICORN_CFLAGS := $(shell pkg-config --cflags unicorn 2>/dev/null)
 UNICORN_LIBS := $(shell pkg-config --libs unicorn 2>/dev/null || echo -lunicorn)
 endif
 
+# What runs on the simulated machine is the same file wherever it is built: its size is the disk's layout, and that is cycles.
+SAME_ANYWHERE := -ffile-prefix-map=$(CURDIR)=.
+
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter -Werror
 HOST_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -D_GNU_SOURCE -I. $(UNICORN_CFLAGS)
 HOST_LIBS := $(UNICORN_LIBS) -lcapstone -lelf -ljansson -linih -lnettle -ldw -lm
 
 # Code that runs on the simulated machine. Services are compiled with exactly these flags, once, for every placement
 # and for the host's tests (DESIGN.md, Services).
-GUEST_CFLAGS := -std=gnu17 -O2 -g $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
+GUEST_CFLAGS := -std=gnu17 -O2 -g $(SAME_ANYWHERE) $(WARNINGS) -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
     -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none -I.
 
 include $(wildcard */*.mk)

@@ -12,7 +12,7 @@
 ROOT := $(BUILD)/programs/root
 MUSL_CC := musl-gcc
 BUSYBOX ?= /bin/busybox
-WORKLOAD_CFLAGS := -std=gnu17 -O2 -g -static $(WARNINGS) -D_GNU_SOURCE -I.
+WORKLOAD_CFLAGS := -std=gnu17 -O2 -g $(SAME_ANYWHERE) -static $(WARNINGS) -D_GNU_SOURCE -I.
 
 WORKLOAD_SOURCES := $(filter-out workloads/sqlite.c,$(wildcard workloads/*.c))
 BARRIER_PROGRAMS := $(ROOT)/bin/trap $(ROOT)/bin/prot $(ROOT)/bin/prot100
