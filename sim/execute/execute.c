@@ -294,8 +294,8 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     cpu->in_copy_routine = b->in_copy_routine;
 }
 
-/* The plain block that is guessed, or that the one before expects to come next, if it is this one and nothing else has to be done. What
- * needs settling is never plain. */
+/* The plain block that is guessed, or that the one before expects to come next, if it is this one and nothing else has
+ * to be done. What needs settling is never plain. */
 static inline struct block *expected(const struct cpu *cpu, struct block *guess, uint64_t pc, uint32_t size)
 {
     const struct block *before = cpu->before;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sim/execute/in_place.h: the count model's block hook, written into the translated code: see in_place.c.
+ * sim/execute/in_place.h: the count model's block hook, written into the translated code (in_place.c); and what such code
+ * and that of sim/native/ leave for the hook: the clock, and which block runs.
  */
 #ifndef RINGSIDE_SIM_IN_PLACE_H
 #define RINGSIDE_SIM_IN_PLACE_H
