@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "abi/devices.h"
+#include "sim/native/lookup.h"
 #include "sim/inside.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -430,6 +431,7 @@ enum machine_end run_all(struct machine *m)
         m->current = cpu->index;
         FIBER_LEAVE(&fake_stack, cpu->stack, cpu->stack_bytes);
         guard_select(&cpu->guard);
+        lookup_use(m->config.accesses != ACCESSES_HOOKED);
         swapcontext(&m->scheduler, &cpu->fiber);
         FIBER_ENTER(fake_stack, NULL, NULL);
     }

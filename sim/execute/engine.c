@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/native/lookup.h"
+
 enum {
     HEADER_BYTES = 32, /* uc_context's own header */
     TAIL_BYTES = 8,    /* never saved: what malloc left there */
@@ -208,6 +210,13 @@ static bool probe_layout(struct probe *p, struct engine_layout *layout)
            find_cr2(p, layout) && find_eflags(p, layout);
 }
 
+static void close_engine(uc_engine *uc)
+{
+    if (uc)
+        uc_close(uc);
+    lookup_forget();
+}
+
 static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MAX])
 {
     struct probe p = {0};
@@ -218,11 +227,14 @@ static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MA
     for (size_t i = 0; ok && i < 4; i++)
         ok = uc_context_alloc(p.uc, contexts[i]) == UC_ERR_OK;
     ok = ok && probe_layout(&p, layout);
+    if (ok) {
+        uc_context_restore(p.uc, p.ring0);
+        lookup_check(p.uc, CODE);
+    }
     for (size_t i = 0; i < 4; i++)
         if (*contexts[i])
             uc_context_free(*contexts[i]);
-    if (p.uc)
-        uc_close(p.uc);
+    close_engine(p.uc);
     if (!ok)
         snprintf(error, ENGINE_ERROR_MAX,
                  "this Unicorn's CPU state is not laid out as expected; use Unicorn 2.1.1 (make setup unpacks it)");
@@ -278,8 +290,7 @@ void engine_close(struct engine *engine)
 {
     if (engine->context)
         uc_context_free(engine->context);
-    if (engine->uc)
-        uc_close(engine->uc);
+    close_engine(engine->uc);
     engine->context = NULL;
     engine->uc = NULL;
 }

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sim/native/lookup.c: where the engine goes on behind an indirect jump, and behind a direct one to another page.
+ *
+ * Such a jump cannot be chained: each time, the translated code calls helper_lookup_tb_ptr() for the translation at
+ * RIP. That takes the descriptor from a sparse table, and from the descriptor what has to be compared: two lines of the
+ * host's cache, which a program of some size does not find in the first level. It was a fifth of a run of the count
+ * model.
+ *
+ * Unicorn's functions are exported and call each other through the dynamic linker, so one of the same name here takes
+ * its place (symbol interposition: System V ABI, "Shared Object Dependencies"). That has each place that calls it call
+ * a routine instead, which lies near the translated code and has a small table: RIP, and the code there. An entry was
+ * found by the engine's own function and is good as long as that would find it again:
+ *
+ *   - for this engine, the same flags (CPL, mode, TF, RF, AC, …) and a code segment at 0: that is a state, and has a
+ *     number, the epoch, which each entry holds;
+ *   - until the engine empties its own table, in whole or for a page, or drops a translation. The functions that do it
+ *     are taken over too, and end all epochs.
+ *
+ * The offsets below are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
+ * state agree on it; so another layout makes this useless, not wrong. That each change is heard of is tried out on a
+ * scratch engine whenever one is opened (lookup_check).
+ */
+#include "sim/native/lookup.h"
+
+#include <dlfcn.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sim/native/write.h"
+
+enum {
+    ENTRY_BITS = 12,
+    ENTRIES = 1 << ENTRY_BITS,
+    STATES = 8,
+    EPOCH_SHIFT = 48, /* above an address of user space */
+    EPOCH_MAX = UINT16_MAX,
+    CALL_DIRECT = 5,   /* bytes of call x */
+    CALL_INDIRECT = 6, /* and of call [rip + x] */
+    /* of CPUX86State: a pointer to it is what a helper gets */
+    ENV_EIP = 0x80,
+    ENV_EFLAGS = 0x88,
+    ENV_HFLAGS = 0xb0,
+    ENV_CS_BASE = 0xd8,
+    ENV_JMP_CACHE = -0x8918, /* of CPUState, which is before it */
+    EFLAGS_MASK = 0x73100,   /* TF IOPL RF VM AC: cpu_get_tb_cpu_state() */
+    /* of TranslationBlock */
+    TB_PC = 0,
+    TB_CS_BASE = 8,
+    TB_FLAGS = 16,
+    TB_CODE = 32,
+};
+
+#define NO_STATE UINT64_MAX
+
+struct entry {
+    uint64_t pc;
+    uint64_t code; /* and its epoch, from bit 48; 0: none */
+};
+
+/* What the routine reads. */
+static struct lookup {
+    uint64_t flags, epoch; /* of the state the engine is in; NO_STATE: not known */
+    struct entry entry[ENTRIES];
+} now __attribute__((aligned(64)));
+
+static struct state {
+    const uint8_t *env; /* of which engine */
+    uint32_t flags;
+    uint64_t epoch;
+} known[STATES];
+static unsigned known_count;
+static uint64_t last_epoch;
+static uint8_t *routine; /* NULL: none */
+static bool use, works;
+static struct lookup_counts counts;
+
+/* The engine's function of the same name. */
+static void *behind(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+void lookup_forget(void)
+{
+    now.flags = NO_STATE;
+    known_count = 0;
+    counts.forgotten++;
+}
+
+struct lookup_counts lookup_counts(void)
+{
+    return counts;
+}
+
+void lookup_use(bool on)
+{
+    use = on && works;
+    now.flags = NO_STATE;
+}
+
+static uint64_t word64(const uint8_t *at, ptrdiff_t offset)
+{
+    uint64_t word;
+
+    memcpy(&word, at + offset, sizeof word);
+    return word;
+}
+
+static uint32_t word32(const uint8_t *at, ptrdiff_t offset)
+{
+    uint32_t word;
+
+    memcpy(&word, at + offset, sizeof word);
+    return word;
+}
+
+static uint32_t flags_of(const uint8_t *env)
+{
+    return (word32(env, ENV_EFLAGS) & EFLAGS_MASK) | word32(env, ENV_HFLAGS);
+}
+
+static struct entry *entry_of(uint64_t pc)
+{
+    return &now.entry[(pc ^ pc >> ENTRY_BITS) % ENTRIES];
+}
+
+/* The state the engine is in. */
+static void enter_state(const uint8_t *env, uint32_t flags)
+{
+    unsigned i = 0;
+
+    while (i < known_count && (known[i].env != env || known[i].flags != flags))
+        i++;
+    if (i == known_count) {
+        if (last_epoch == EPOCH_MAX) {
+            memset(now.entry, 0, sizeof now.entry);
+            last_epoch = 0;
+            i = known_count = 0;
+        }
+        if (i == STATES)
+            i = known_count = 0;
+        known[i] = (struct state){env, flags, ++last_epoch};
+        known_count++;
+    }
+    now.flags = flags;
+    now.epoch = known[i].epoch;
+}
+
+/* Does the engine's own table lead to this code, and its descriptor say what the state says? */
+static bool is_certain(const uint8_t *env, uint64_t pc, const void *code)
+{
+    const uint64_t fold = pc ^ pc >> 6; /* tb_jmp_cache_hash_func() */
+    const uint64_t slot = (fold >> 6 & 0xfc0) | (fold & 0x3f);
+    const uint64_t address = word64(env, ENV_JMP_CACHE + (ptrdiff_t)(slot * sizeof(void *)));
+    const uint8_t *tb = (const uint8_t *)(uintptr_t)address; /* it lies before its code: read nothing else */
+
+    return address < (uintptr_t)code && (uintptr_t)code - address < 4096 && word64(tb, TB_PC) == pc &&
+           word64(tb, TB_CODE) == (uintptr_t)code && word32(tb, TB_FLAGS) == flags_of(env) &&
+           word64(tb, TB_CS_BASE) == 0 && word64(env, ENV_CS_BASE) == 0;
+}
+
+/* ---- in the place of the engine's functions ---- */
+
+void *helper_lookup_tb_ptr_x86_64(const uint8_t *env);
+void tlb_flush_by_mmuidx_x86_64(void *cpu, uint16_t modes);
+void tlb_flush_by_mmuidx_all_cpus_x86_64(void *cpu, uint16_t modes);
+void tlb_flush_by_mmuidx_all_cpus_synced_x86_64(void *cpu, uint16_t modes);
+void tb_flush_jmp_cache_x86_64(void *cpu, uint64_t address);
+void tb_flush_x86_64(void *cpu);
+void tb_phys_invalidate_x86_64(void *context, void *tb, uint64_t page);
+void tb_invalidate_phys_range_x86_64(void *uc, uint64_t start, uint64_t end);
+void tb_invalidate_phys_page_range_x86_64(void *uc, uint64_t start, uint64_t end);
+void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int bytes, uintptr_t from);
+
+/* What the routine calls if its table does not have it. */
+static void *ask(const uint8_t *env)
+{
+    static void *(*theirs)(const uint8_t *);
+    const uint64_t pc = word64(env, ENV_EIP);
+    void *code;
+
+    if (!theirs)
+        *(void **)&theirs = behind("helper_lookup_tb_ptr_x86_64");
+    code = theirs(env);
+    counts.asked++;
+    if (!use || !is_certain(env, pc, code))
+        return code;
+    enter_state(env, flags_of(env));
+    *entry_of(pc) = (struct entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
+    counts.kept++;
+    return code;
+}
+
+/* RDI is the argument; it may change what a call may change. */
+static void write_routine(void)
+{
+    enum { ENTRY = offsetof(struct lookup, entry), OR_FROM = 0x0b, XOR_FROM = 0x33, RET = 0xc3 };
+    uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct writer w = {.at = code};
+    uint8_t *other_pc, *other_epoch;
+
+    if (code == MAP_FAILED)
+        return;
+    put_memory(&w, true, LOAD, RCX, RDI, ENV_EIP);
+    put_memory(&w, false, LOAD, RAX, RDI, ENV_EFLAGS);
+    put_and32(&w, RAX, EFLAGS_MASK);
+    put_memory(&w, false, OR_FROM, RAX, RDI, ENV_HFLAGS);
+    put_constant(&w, RSI, (uint64_t)(uintptr_t)&now);
+    put_memory(&w, true, XOR_FROM, RAX, RSI, offsetof(struct lookup, flags));
+    put_memory(&w, true, OR_FROM, RAX, RDI, ENV_CS_BASE);
+    put_move(&w, RDX, RCX);
+    put_shift(&w, true, SHR, RDX, ENTRY_BITS);
+    put_registers(&w, true, XOR, RCX, RDX);
+    put_and32(&w, RDX, ENTRIES - 1);
+    put_shift(&w, false, SHL, RDX, 4); /* bytes of an entry */
+    put_indexed(&w, true, XOR_FROM, RCX, RSI, RDX, 0, ENTRY + (int)offsetof(struct entry, pc));
+    put_registers(&w, true, OR, RCX, RAX);
+    other_pc = put_jump_if(&w, NE); /* or other flags, or a base */
+    put_indexed(&w, true, LOAD, RAX, RSI, RDX, 0, ENTRY + (int)offsetof(struct entry, code));
+    put_move(&w, RDX, RAX);
+    put_shift(&w, true, SHR, RDX, EPOCH_SHIFT);
+    put_memory(&w, true, CMP, RDX, RSI, offsetof(struct lookup, epoch));
+    other_epoch = put_jump_if(&w, NE);
+    put_shift(&w, true, SHL, RAX, 64 - EPOCH_SHIFT);
+    put_shift(&w, true, SHR, RAX, 64 - EPOCH_SHIFT);
+    put8(&w, RET);
+    land(&w, other_pc);
+    land(&w, other_epoch);
+    put_constant(&w, RAX, (uint64_t)(uintptr_t)ask);
+    put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
+    routine = code;
+}
+
+/* The call that returns to `from`: to the routine from now on. */
+static void call_routine(uint8_t *from)
+{
+    const int64_t distance = routine - from;
+    const int32_t near = (int32_t)distance;
+    const uintptr_t here = (uintptr_t)helper_lookup_tb_ptr_x86_64;
+    int32_t where;
+
+    memcpy(&where, from - sizeof where, sizeof where);
+    if (near != distance)
+        return;
+    if (from[-CALL_INDIRECT] == 0xff && from[-CALL_INDIRECT + 1] == 0x15 &&
+        memcmp(from + where, &here, sizeof here) == 0)
+        memcpy(from - CALL_INDIRECT, "\x48\xe8", 2); /* a prefix without effect fills it up */
+    else if (from[-CALL_DIRECT] != 0xe8 || (uintptr_t)(from + where) != here)
+        return;
+    memcpy(from - sizeof near, &near, sizeof near);
+}
+
+void *helper_lookup_tb_ptr_x86_64(const uint8_t *env)
+{
+    if (!routine)
+        write_routine();
+    if (routine && use)
+        call_routine(__builtin_return_address(0));
+    return ask(env);
+}
+
+/* Forgets, and calls the engine's own: (types)(arguments). */
+#define FORGET_AND_CALL(types, arguments)                                                                              \
+    static void(*theirs) types;                                                                                        \
+                                                                                                                       \
+    lookup_forget();                                                                                                   \
+    if (!theirs)                                                                                                       \
+        *(void **)&theirs = behind(__func__);                                                                          \
+    theirs arguments
+
+void tlb_flush_by_mmuidx_x86_64(void *cpu, uint16_t modes)
+{
+    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+}
+
+void tlb_flush_by_mmuidx_all_cpus_x86_64(void *cpu, uint16_t modes)
+{
+    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+}
+
+void tlb_flush_by_mmuidx_all_cpus_synced_x86_64(void *cpu, uint16_t modes)
+{
+    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+}
+
+void tb_flush_jmp_cache_x86_64(void *cpu, uint64_t address)
+{
+    FORGET_AND_CALL((void *, uint64_t), (cpu, address));
+}
+
+void tb_flush_x86_64(void *cpu)
+{
+    FORGET_AND_CALL((void *), (cpu));
+}
+
+void tb_phys_invalidate_x86_64(void *context, void *tb, uint64_t page)
+{
+    FORGET_AND_CALL((void *, void *, uint64_t), (context, tb, page));
+}
+
+void tb_invalidate_phys_range_x86_64(void *uc, uint64_t start, uint64_t end)
+{
+    FORGET_AND_CALL((void *, uint64_t, uint64_t), (uc, start, end));
+}
+
+void tb_invalidate_phys_page_range_x86_64(void *uc, uint64_t start, uint64_t end)
+{
+    FORGET_AND_CALL((void *, uint64_t, uint64_t), (uc, start, end));
+}
+
+void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int bytes, uintptr_t from)
+{
+    FORGET_AND_CALL((void *, void *, uint64_t, int, uintptr_t), (uc, pages, start, bytes, from));
+}
+
+/* ---- is it told of every change? ---- */
+
+static bool runs(uc_engine *uc, uint64_t code, const char *bytes, size_t count)
+{
+    return uc_mem_write(uc, code, bytes, count) == UC_ERR_OK && uc_ctl_remove_cache(uc, code, code + 64) == UC_ERR_OK &&
+           uc_emu_start(uc, code, code + count, 0, 0) == UC_ERR_OK;
+}
+
+bool lookup_check(uc_engine *uc, uint64_t code)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+    } changes[] = {
+        {"\x0f\x01\x3f\x90", 4},                                  /* invlpg [rdi] */
+        {"\x0f\x20\xd8\x0f\x22\xd8\x90", 7},                      /* mov rax, cr3; mov cr3, rax */
+        {"\xc6\x05\x02\x00\x00\x00\x90\xeb\x00\x90\x90\x90", 12}, /* mov byte [rip + 2], nop; jmp there */
+    };
+    const uint64_t asked = counts.asked;
+    uint64_t forgotten;
+
+    works = false;
+    if (!behind("helper_lookup_tb_ptr_x86_64") ||
+        !runs(uc, code, "\x48\x8d\x05\x02\x00\x00\x00\xff\xe0\x90\x90", 11) || /* lea rax, [rip + 2]; jmp rax */
+        counts.asked == asked)
+        return false;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        if (uc_mem_write(uc, code, changes[i].bytes, changes[i].count) || uc_ctl_remove_cache(uc, code, code + 64))
+            return false;
+        forgotten = counts.forgotten;
+        if (uc_emu_start(uc, code, code + changes[i].count, 0, 0) || counts.forgotten == forgotten)
+            return false;
+    }
+    forgotten = counts.forgotten;
+    if (uc_ctl_remove_cache(uc, code, code + 64) || counts.forgotten == forgotten)
+        return false;
+    forgotten = counts.forgotten;
+    if (uc_ctl_flush_tlb(uc) || counts.forgotten == forgotten)
+        return false;
+    forgotten = counts.forgotten;
+    works = uc_ctl_flush_tb(uc) == UC_ERR_OK && counts.forgotten != forgotten;
+    return works;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tests/sim/test_lookup.c: where the engine goes on behind an indirect jump. The table of sim/native/lookup.c is used,
+ * and what it says changes with the address space, the CPU and the privilege level. Code that changes is in
+ * test_code.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sim/native/lookup.h"
+#include "tests/sim/guest.h"
+
+#define FUNCTION GUEST_USER    /* mov eax, imm32; ret */
+#define OTHER (2 * GUEST_USER) /* the same, in another frame */
+#define FRAME 0x300000
+#define OTHER_FRAME 0x301000
+#define OTHER_ROOT 0x302000 /* an address space that has OTHER at FUNCTION */
+#define P(offset) "[" AT(GUEST_PARAM) " + " #offset "]"
+
+static const enum machine_model models[] = {MODEL_TIMING, MODEL_COUNT};
+static const enum machine_accesses accesses[] = {ACCESSES_PLANNED, ACCESSES_HOOKED};
+
+static void put_function(struct guest *guest, uint64_t frame, uint8_t answer)
+{
+    const uint8_t function[] = {0xb8, answer, 0, 0, 0, 0xc3};
+
+    memcpy(guest_memory(guest, frame), function, sizeof function);
+}
+
+/* PARAM: 0 CPUs, 8 finished, 64 and 72 the roots, 128 … a sum for each CPU. */
+static void set_up(struct guest *guest, enum machine_model model, enum machine_accesses how)
+{
+    const uint64_t *root;
+    uint64_t *other_root;
+
+    guest_open(guest, "skylake");
+    guest->model = model;
+    guest->accesses = how;
+    guest_map(guest, FUNCTION, FRAME, PAGE_4K, PAGE_ALL);
+    guest_map(guest, OTHER, OTHER_FRAME, PAGE_4K, PAGE_ALL);
+    put_function(guest, FRAME, 1);
+    put_function(guest, OTHER_FRAME, 100);
+    root = guest_memory(guest, guest_entry(guest, 0, 3) & ~4095ull);
+    other_root = guest_memory(guest, OTHER_ROOT);
+    memcpy(other_root, root, 4096);
+    other_root[1] = root[2];
+    guest_put(guest, GUEST_PARAM, 1);
+    guest_put(guest, GUEST_PARAM + 64, guest_entry(guest, 0, 3) & ~4095ull);
+    guest_put(guest, GUEST_PARAM + 72, OTHER_ROOT);
+}
+
+SNIPPET(calls,
+        "movabs rbx, " AT(GUEST_USER) "; xor r8d, r8d; mov ecx, 10000; 1: call rbx; add r8, rax; dec ecx; jnz 1b;"
+                                      "mov " P(128) ", r8; xor eax, eax; ret");
+
+static void test_is_used(void **state)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct lookup_counts before = lookup_counts();
+        struct guest guest;
+        uint64_t asked;
+
+        set_up(&guest, models[i / 2], accesses[i % 2]);
+        guest_must_run(&guest, calls, calls_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 128), 10000);
+        asked = lookup_counts().asked - before.asked;
+        if (accesses[i % 2] == ACCESSES_PLANNED)
+            assert_in_range(asked, 1, 1000); /* of 20,000 */
+        else
+            assert_true(asked >= 20000);
+        assert_true((lookup_counts().kept > before.kept) == (accesses[i % 2] == ACCESSES_PLANNED));
+        guest_close(&guest);
+    }
+}
+
+SNIPPET(spaces,
+        "movabs rbx, " AT(GUEST_USER) "; mov r12, " P(64) "; mov r13, " P(
+            72) "; xor r8d, r8d; mov ecx, 100;"
+                "1: mov cr3, r12; call rbx; add r8, rax; call rbx; add r8, rax; mov cr3, r13; call rbx; add r8, rax; "
+                "dec ecx; jnz 1b; mov cr3, r12; mov " P(128) ", r8; xor eax, eax; ret");
+
+static void test_address_spaces(void **state)
+{
+    for (unsigned m = 0; m < 2; m++) {
+        struct guest guest;
+
+        set_up(&guest, models[m], ACCESSES_PLANNED);
+        guest_must_run(&guest, spaces, spaces_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 128), 100 * (1 + 1 + 100));
+        guest_close(&guest);
+    }
+}
+
+/* CPU 0 wakes the other; each has its own address space, and the CPUs take turns. */
+SNIPPET(
+    cpus,
+    "mov edi, 0xfee00000; mov dword ptr [rdi + 0xf0], 0x1ff; test r15d, r15d; jnz 5f; mov dword ptr [rdi + "
+    "0x300], 0xc4500; mov dword ptr [rdi + 0x300], 0xc4680; 5: mov r12, [r15 * 8 + " AT(
+        GUEST_PARAM) " + 64]; mov cr3, r12; movabs rbx, " AT(GUEST_USER) "; xor r8d, r8d; mov ecx, 20000; 1: call rbx; "
+                                                                         "add r8, rax; dec ecx; jnz 1b; mov [r15 * 8 "
+                                                                         "+ " AT(GUEST_PARAM) " + 128], r8; lock inc "
+                                                                                              "qword ptr " P(
+                                                                                                  8) "; test r15d, "
+                                                                                                     "r15d; jz 6f; "
+                                                                                                     "ret; 6: mov "
+                                                                                                     "rax, " P(0) "; "
+                                                                                                                  "4: "
+                                                                                                                  "paus"
+                                                                                                                  "e; "
+                                                                                                                  "cmp"
+                                                                                                                  " " P(8) ", rax; jb 4b; xor eax, eax; ret");
+
+static void test_cpus(void **state)
+{
+    for (unsigned m = 0; m < 2; m++) {
+        struct guest guest;
+
+        set_up(&guest, models[m], ACCESSES_PLANNED);
+        guest.cpus = 2;
+        guest_put(&guest, GUEST_PARAM, 2);
+        guest_must_run(&guest, cpus, cpus_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 128), 20000);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 136), 2000000);
+        guest_close(&guest);
+    }
+}
+
+#define RESUME "lea rax, [rip + 9f]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+
+/* What ring 0 may do, ring 3 may not, at the same address: the function reads CR2. SMEP off. */
+SNIPPET(rings, RESUME "mov rax, cr4; btr rax, 20; mov cr4, rax; movabs rbx, " AT(GUEST_USER) "; mov ecx, 50; 1: call "
+                                                                                             "rbx; dec ecx; jnz 1b; "
+                                                                                             "push " AT(GUEST_USER_SS) "; push 0; push 2; push " AT(
+                                                                                                 GUEST_USER_CS) "; lea "
+                                                                                                                "rax, "
+                                                                                                                "[rbx "
+                                                                                                                "+ "
+                                                                                                                "0x100]"
+                                                                                                                "; "
+                                                                                                                "push "
+                                                                                                                "rax; "
+                                                                                                                "iretq;"
+                                                                                                                " 9: "
+                                                                                                                "xor "
+                                                                                                                "eax, "
+                                                                                                                "eax; "
+                                                                                                                "ret");
+
+static void test_rings(void **state)
+{
+    for (unsigned m = 0; m < 2; m++) {
+        struct guest guest;
+        struct guest_record r;
+
+        set_up(&guest, models[m], ACCESSES_PLANNED);
+        memcpy(guest_memory(&guest, FRAME), "\x0f\x20\xd0\xc3", 4); /* mov rax, cr2; ret */
+        memcpy(guest_memory(&guest, FRAME + 0x100), "\xff\xe3", 2); /* jmp rbx */
+        guest_must_run(&guest, rings, rings_end, 0);
+        assert_int_equal(guest_logged(&guest), 1);
+        r = guest_record(&guest, 0);
+        assert_int_equal(r.vector, 13);
+        assert_int_equal(r.cs, GUEST_USER_CS);
+        assert_int_equal(r.rip, FUNCTION);
+        guest_close(&guest);
+    }
+}
+
+/* An address that differs from a known one in its upper bits alone is another address. */
+SNIPPET(far_away, RESUME "movabs rbx, " AT(GUEST_USER) "; mov ecx, 50; 1: call rbx; dec ecx; jnz 1b; btc rbx, 60; call "
+                                                       "rbx; mov eax, 1; ret; 9: xor eax, eax; ret");
+
+static void test_upper_bits(void **state)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct guest guest;
+
+        set_up(&guest, models[i / 2], accesses[i % 2]);
+        guest_must_run(&guest, far_away, far_away_end, 0);
+        assert_int_equal(guest_logged(&guest), 1);
+        guest_close(&guest);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_is_used), cmocka_unit_test(test_address_spaces), cmocka_unit_test(test_cpus),
+        cmocka_unit_test(test_rings),   cmocka_unit_test(test_upper_bits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
