@@ -317,44 +317,56 @@ void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, 
 
 /* ---- is it told of every change? ---- */
 
-static bool runs(uc_engine *uc, uint64_t code, const char *bytes, size_t count)
+/* How often it forgot while these instructions ran; UINT64_MAX: they did not. */
+static uint64_t forgets(uc_engine *uc, uint64_t code, const char *bytes, size_t count)
 {
-    return uc_mem_write(uc, code, bytes, count) == UC_ERR_OK && uc_ctl_remove_cache(uc, code, code + 64) == UC_ERR_OK &&
-           uc_emu_start(uc, code, code + count, 0, 0) == UC_ERR_OK;
+    uint64_t before;
+
+    if (uc_mem_write(uc, code, bytes, count) || uc_ctl_remove_cache(uc, code, code + 64))
+        return UINT64_MAX;
+    before = counts.forgotten;
+    return uc_emu_start(uc, code, code + count, 0, 0) == UC_ERR_OK ? counts.forgotten - before : UINT64_MAX;
 }
 
-bool lookup_check(uc_engine *uc, uint64_t code)
+static bool hears_instructions(uc_engine *uc, uint64_t code)
 {
     static const struct {
         const char *bytes;
         size_t count;
     } changes[] = {
         {"\x0f\x01\x3f\x90", 4},                                  /* invlpg [rdi] */
-        {"\x0f\x20\xd8\x0f\x22\xd8\x90", 7},                      /* mov rax, cr3; mov cr3, rax */
+        {"\x0f\x20\xe0\x34\x80\x0f\x22\xe0\x90", 9},              /* mov rax, cr4; xor al, PGE; mov cr4, rax */
         {"\xc6\x05\x02\x00\x00\x00\x90\xeb\x00\x90\x90\x90", 12}, /* mov byte [rip + 2], nop; jmp there */
     };
     const uint64_t asked = counts.asked;
-    uint64_t forgotten;
+    const uint64_t always = forgets(uc, code, "\x48\x8d\x05\x02\x00\x00\x00\xff\xe0\x90\x90", 11); /* lea; jmp rax */
 
-    works = false;
-    if (!behind("helper_lookup_tb_ptr_x86_64") ||
-        !runs(uc, code, "\x48\x8d\x05\x02\x00\x00\x00\xff\xe0\x90\x90", 11) || /* lea rax, [rip + 2]; jmp rax */
-        counts.asked == asked)
+    if (counts.asked == asked || always == UINT64_MAX)
         return false;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        if (uc_mem_write(uc, code, changes[i].bytes, changes[i].count) || uc_ctl_remove_cache(uc, code, code + 64))
-            return false;
-        forgotten = counts.forgotten;
-        if (uc_emu_start(uc, code, code + changes[i].count, 0, 0) || counts.forgotten == forgotten)
+        uint64_t times = forgets(uc, code, changes[i].bytes, changes[i].count);
+
+        if (times <= always || times == UINT64_MAX)
             return false;
     }
-    forgotten = counts.forgotten;
-    if (uc_ctl_remove_cache(uc, code, code + 64) || counts.forgotten == forgotten)
+    return true;
+}
+
+static bool hears_interface(uc_engine *uc, uint64_t code)
+{
+    uint64_t before = counts.forgotten;
+
+    if (uc_ctl_remove_cache(uc, code, code + 64) || counts.forgotten == before)
         return false;
-    forgotten = counts.forgotten;
-    if (uc_ctl_flush_tlb(uc) || counts.forgotten == forgotten)
+    before = counts.forgotten;
+    if (uc_ctl_flush_tlb(uc) || counts.forgotten == before)
         return false;
-    forgotten = counts.forgotten;
-    works = uc_ctl_flush_tb(uc) == UC_ERR_OK && counts.forgotten != forgotten;
+    before = counts.forgotten;
+    return uc_ctl_flush_tb(uc) == UC_ERR_OK && counts.forgotten != before;
+}
+
+bool lookup_check(uc_engine *uc, uint64_t code)
+{
+    works = behind("helper_lookup_tb_ptr_x86_64") && hears_instructions(uc, code) && hears_interface(uc, code);
     return works;
 }
