@@ -34,6 +34,8 @@ enum {
     ENTRY_BITS = 12,
     ENTRIES = 1 << ENTRY_BITS,
     STATES = 8,
+    PAGES = 4096,
+    PAGE_SHIFT = 12,
     EPOCH_SHIFT = 48, /* above an address of user space */
     EPOCH_MAX = UINT16_MAX,
     CALL_DIRECT = 5,   /* bytes of call x */
@@ -72,7 +74,8 @@ static struct state {
 } known[STATES];
 static unsigned known_count;
 static uint64_t last_epoch;
-static uint8_t *routine; /* NULL: none */
+static uint64_t pages[PAGES / 64]; /* by number, modulo PAGES: may there be an entry of it? */
+static uint8_t *routine;           /* NULL: none */
 static bool use, works;
 static struct lookup_counts counts;
 
@@ -86,7 +89,15 @@ void lookup_forget(void)
 {
     now.flags = NO_STATE;
     known_count = 0;
+    memset(pages, 0, sizeof pages);
     counts.forgotten++;
+}
+
+/* The entries of a page of code. */
+static void forget_page(uint64_t page)
+{
+    if (pages[page % PAGES / 64] >> page % 64 & 1)
+        lookup_forget();
 }
 
 struct lookup_counts lookup_counts(void)
@@ -158,7 +169,7 @@ static bool is_certain(const uint8_t *env, uint64_t pc, const void *code)
 
     return address < (uintptr_t)code && (uintptr_t)code - address < 4096 && word64(tb, TB_PC) == pc &&
            word64(tb, TB_CODE) == (uintptr_t)code && word32(tb, TB_FLAGS) == flags_of(env) &&
-           word64(tb, TB_CS_BASE) == 0 && word64(env, ENV_CS_BASE) == 0;
+           word64(tb, TB_CS_BASE) == 0;
 }
 
 /* ---- in the place of the engine's functions ---- */
@@ -172,23 +183,30 @@ void tb_flush_x86_64(void *cpu);
 void tb_phys_invalidate_x86_64(void *context, void *tb, uint64_t page);
 void tb_invalidate_phys_range_x86_64(void *uc, uint64_t start, uint64_t end);
 void tb_invalidate_phys_page_range_x86_64(void *uc, uint64_t start, uint64_t end);
-void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int bytes, uintptr_t from);
+void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages_locked, uint64_t start, int bytes, uintptr_t from);
 
 /* What the routine calls if its table does not have it. */
 static void *ask(const uint8_t *env)
 {
     static void *(*theirs)(const uint8_t *);
     const uint64_t pc = word64(env, ENV_EIP);
+    struct entry *e = entry_of(pc);
+    bool was_known;
     void *code;
 
     if (!theirs)
         *(void **)&theirs = behind("helper_lookup_tb_ptr_x86_64");
     code = theirs(env);
     counts.asked++;
-    if (!use || !is_certain(env, pc, code))
+    if (!use || word64(env, ENV_CS_BASE) != 0)
         return code;
-    enter_state(env, flags_of(env));
-    *entry_of(pc) = (struct entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
+    was_known = e->pc == pc && e->code << 16 >> 16 == (uintptr_t)code; /* in another state, or before a change */
+    if (!was_known && !is_certain(env, pc, code))
+        return code;
+    if (now.flags != flags_of(env))
+        enter_state(env, flags_of(env));
+    *e = (struct entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
+    pages[(pc >> PAGE_SHIFT) % PAGES / 64] |= 1ull << (pc >> PAGE_SHIFT) % 64;
     counts.kept++;
     return code;
 }
@@ -261,71 +279,82 @@ void *helper_lookup_tb_ptr_x86_64(const uint8_t *env)
     return ask(env);
 }
 
-/* Forgets, and calls the engine's own: (types)(arguments). */
-#define FORGET_AND_CALL(types, arguments)                                                                              \
+/* Calls the engine's own function: (types)(arguments). */
+#define CALL_THEIRS(types, arguments)                                                                                  \
     static void(*theirs) types;                                                                                        \
                                                                                                                        \
-    lookup_forget();                                                                                                   \
+    counts.told++;                                                                                                     \
     if (!theirs)                                                                                                       \
         *(void **)&theirs = behind(__func__);                                                                          \
     theirs arguments
 
 void tlb_flush_by_mmuidx_x86_64(void *cpu, uint16_t modes)
 {
-    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+    lookup_forget();
+    CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
 void tlb_flush_by_mmuidx_all_cpus_x86_64(void *cpu, uint16_t modes)
 {
-    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+    lookup_forget();
+    CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
 void tlb_flush_by_mmuidx_all_cpus_synced_x86_64(void *cpu, uint16_t modes)
 {
-    FORGET_AND_CALL((void *, uint16_t), (cpu, modes));
+    lookup_forget();
+    CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
+/* Code that begins in the page before may go on in this one. */
 void tb_flush_jmp_cache_x86_64(void *cpu, uint64_t address)
 {
-    FORGET_AND_CALL((void *, uint64_t), (cpu, address));
+    forget_page(address >> PAGE_SHIFT);
+    forget_page((address >> PAGE_SHIFT) - 1);
+    CALL_THEIRS((void *, uint64_t), (cpu, address));
 }
 
 void tb_flush_x86_64(void *cpu)
 {
-    FORGET_AND_CALL((void *), (cpu));
+    lookup_forget();
+    CALL_THEIRS((void *), (cpu));
 }
 
 void tb_phys_invalidate_x86_64(void *context, void *tb, uint64_t page)
 {
-    FORGET_AND_CALL((void *, void *, uint64_t), (context, tb, page));
+    lookup_forget();
+    CALL_THEIRS((void *, void *, uint64_t), (context, tb, page));
 }
 
 void tb_invalidate_phys_range_x86_64(void *uc, uint64_t start, uint64_t end)
 {
-    FORGET_AND_CALL((void *, uint64_t, uint64_t), (uc, start, end));
+    lookup_forget();
+    CALL_THEIRS((void *, uint64_t, uint64_t), (uc, start, end));
 }
 
 void tb_invalidate_phys_page_range_x86_64(void *uc, uint64_t start, uint64_t end)
 {
-    FORGET_AND_CALL((void *, uint64_t, uint64_t), (uc, start, end));
+    lookup_forget();
+    CALL_THEIRS((void *, uint64_t, uint64_t), (uc, start, end));
 }
 
-void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages, uint64_t start, int bytes, uintptr_t from)
+void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages_locked, uint64_t start, int bytes, uintptr_t from)
 {
-    FORGET_AND_CALL((void *, void *, uint64_t, int, uintptr_t), (uc, pages, start, bytes, from));
+    lookup_forget();
+    CALL_THEIRS((void *, void *, uint64_t, int, uintptr_t), (uc, pages_locked, start, bytes, from));
 }
 
 /* ---- is it told of every change? ---- */
 
-/* How often it forgot while these instructions ran; UINT64_MAX: they did not. */
-static uint64_t forgets(uc_engine *uc, uint64_t code, const char *bytes, size_t count)
+/* How often it was told of a change while these instructions ran; UINT64_MAX: they did not. */
+static uint64_t tells(uc_engine *uc, uint64_t code, const char *bytes, size_t count)
 {
     uint64_t before;
 
     if (uc_mem_write(uc, code, bytes, count) || uc_ctl_remove_cache(uc, code, code + 64))
         return UINT64_MAX;
-    before = counts.forgotten;
-    return uc_emu_start(uc, code, code + count, 0, 0) == UC_ERR_OK ? counts.forgotten - before : UINT64_MAX;
+    before = counts.told;
+    return uc_emu_start(uc, code, code + count, 0, 0) == UC_ERR_OK ? counts.told - before : UINT64_MAX;
 }
 
 static bool hears_instructions(uc_engine *uc, uint64_t code)
@@ -339,12 +368,12 @@ static bool hears_instructions(uc_engine *uc, uint64_t code)
         {"\xc6\x05\x02\x00\x00\x00\x90\xeb\x00\x90\x90\x90", 12}, /* mov byte [rip + 2], nop; jmp there */
     };
     const uint64_t asked = counts.asked;
-    const uint64_t always = forgets(uc, code, "\x48\x8d\x05\x02\x00\x00\x00\xff\xe0\x90\x90", 11); /* lea; jmp rax */
+    const uint64_t always = tells(uc, code, "\x48\x8d\x05\x02\x00\x00\x00\xff\xe0\x90\x90", 11); /* lea; jmp rax */
 
     if (counts.asked == asked || always == UINT64_MAX)
         return false;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        uint64_t times = forgets(uc, code, changes[i].bytes, changes[i].count);
+        uint64_t times = tells(uc, code, changes[i].bytes, changes[i].count);
 
         if (times <= always || times == UINT64_MAX)
             return false;
@@ -354,15 +383,15 @@ static bool hears_instructions(uc_engine *uc, uint64_t code)
 
 static bool hears_interface(uc_engine *uc, uint64_t code)
 {
-    uint64_t before = counts.forgotten;
+    uint64_t before = counts.told;
 
-    if (uc_ctl_remove_cache(uc, code, code + 64) || counts.forgotten == before)
+    if (uc_ctl_remove_cache(uc, code, code + 64) || counts.told == before)
         return false;
-    before = counts.forgotten;
-    if (uc_ctl_flush_tlb(uc) || counts.forgotten == before)
+    before = counts.told;
+    if (uc_ctl_flush_tlb(uc) || counts.told == before)
         return false;
-    before = counts.forgotten;
-    return uc_ctl_flush_tb(uc) == UC_ERR_OK && counts.forgotten != before;
+    before = counts.told;
+    return uc_ctl_flush_tb(uc) == UC_ERR_OK && counts.told != before;
 }
 
 bool lookup_check(uc_engine *uc, uint64_t code)
