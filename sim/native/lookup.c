@@ -14,8 +14,8 @@
  *
  *   - for this engine, the same flags (CPL, mode, TF, RF, AC, …) and a code segment at 0: that is a state, and has a
  *     number, the epoch, which each entry holds;
- *   - until the engine empties its own table, in whole or for a page, or drops a translation. The functions that do it
- *     are taken over too, and end all epochs.
+ *   - until the engine empties its own table, in whole or for a page that has entries, or drops a translation. The
+ *     functions that do it are taken over too, and end all epochs.
  *
  * The offsets below are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
  * state agree on it; so another layout makes this useless, not wrong. That each change is heard of is tried out on a
@@ -34,7 +34,8 @@ enum {
     ENTRY_BITS = 12,
     ENTRIES = 1 << ENTRY_BITS,
     STATES = 8,
-    PAGES = 4096,
+    PAGE_BITS = 12,
+    PAGES = 1 << PAGE_BITS,
     PAGE_SHIFT = 12,
     EPOCH_SHIFT = 48, /* above an address of user space */
     EPOCH_MAX = UINT16_MAX,
@@ -74,7 +75,7 @@ static struct state {
 } known[STATES];
 static unsigned known_count;
 static uint64_t last_epoch;
-static uint64_t pages[PAGES / 64]; /* by number, modulo PAGES: may there be an entry of it? */
+static uint64_t pages[PAGES / 64]; /* a bit for some: may there be an entry of them? */
 static uint8_t *routine;           /* NULL: none */
 static bool use, works;
 static struct lookup_counts counts;
@@ -93,10 +94,17 @@ void lookup_forget(void)
     counts.forgotten++;
 }
 
+static unsigned bit_of(uint64_t page)
+{
+    return (unsigned)(page * 0x9e3779b97f4a7c15 >> (64 - PAGE_BITS)); /* Fibonacci hashing: Knuth, vol. 3, 6.4 */
+}
+
 /* The entries of a page of code. */
 static void forget_page(uint64_t page)
 {
-    if (pages[page % PAGES / 64] >> page % 64 & 1)
+    const unsigned bit = bit_of(page);
+
+    if (pages[bit / 64] >> bit % 64 & 1)
         lookup_forget();
 }
 
@@ -206,7 +214,7 @@ static void *ask(const uint8_t *env)
     if (now.flags != flags_of(env))
         enter_state(env, flags_of(env));
     *e = (struct entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
-    pages[(pc >> PAGE_SHIFT) % PAGES / 64] |= 1ull << (pc >> PAGE_SHIFT) % 64;
+    pages[bit_of(pc >> PAGE_SHIFT) / 64] |= 1ull << bit_of(pc >> PAGE_SHIFT) % 64;
     counts.kept++;
     return code;
 }

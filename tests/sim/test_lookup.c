@@ -102,17 +102,25 @@ SNIPPET(
     "0x300], 0xc4500; mov dword ptr [rdi + 0x300], 0xc4680; 5: mov r12, [r15 * 8 + " AT(
         GUEST_PARAM) " + 64]; mov cr3, r12; movabs rbx, " AT(GUEST_USER) "; xor r8d, r8d; mov ecx, 20000; 1: call rbx; "
                                                                          "add r8, rax; dec ecx; jnz 1b; mov [r15 * 8 "
-                                                                         "+ " AT(GUEST_PARAM) " + 128], r8; lock inc "
-                                                                                              "qword ptr " P(
-                                                                                                  8) "; test r15d, "
-                                                                                                     "r15d; jz 6f; "
-                                                                                                     "ret; 6: mov "
-                                                                                                     "rax, " P(0) "; "
-                                                                                                                  "4: "
-                                                                                                                  "paus"
-                                                                                                                  "e; "
-                                                                                                                  "cmp"
-                                                                                                                  " " P(8) ", rax; jb 4b; xor eax, eax; ret");
+                                                                         "+ " AT(
+                                                                             GUEST_PARAM) " + 128], r8; lock inc "
+                                                                                          "qword ptr " P(
+                                                                                              8) "; test r15d, "
+                                                                                                 "r15d; jz 6f; "
+                                                                                                 "ret; 6: mov "
+                                                                                                 "rax, " P(
+                                                                                                     0) "; "
+                                                                                                        "4: "
+                                                                                                        "paus"
+                                                                                                        "e; "
+                                                                                                        "cmp"
+                                                                                                        " " P(
+                                                                                                            8) ", rax; "
+                                                                                                               "jb 4b; "
+                                                                                                               "xor "
+                                                                                                               "eax, "
+                                                                                                               "eax; "
+                                                                                                               "ret");
 
 static void test_cpus(void **state)
 {
@@ -129,26 +137,64 @@ static void test_cpus(void **state)
     }
 }
 
+/* RDX the page for INVLPG, RBX the function. */
+SNIPPET(pages,
+        "mov rdx, " P(256) "; mov rbx, " P(264) "; mov ecx, 100; 1: call rbx; invlpg [rdx]; dec ecx; jnz 1b; xor eax, "
+                                                "eax; ret");
+
+/* How often all was forgotten. */
+static uint64_t forgotten_for(enum machine_model model, uint64_t page, uint64_t function)
+{
+    const uint64_t before = lookup_counts().forgotten;
+    struct guest guest;
+    uint64_t forgotten;
+
+    set_up(&guest, model, ACCESSES_PLANNED);
+    guest_map(&guest, FUNCTION + 0x1000, FRAME + 0x3000, PAGE_4K, PAGE_ALL);
+    memcpy(guest_memory(&guest, FRAME + 0xffd), "\xb8\x01\x00", 3);  /* mov eax, 1 … */
+    memcpy(guest_memory(&guest, FRAME + 0x3000), "\x00\x00\xc3", 3); /* … ; ret */
+    guest_put(&guest, GUEST_PARAM + 256, page);
+    guest_put(&guest, GUEST_PARAM + 264, function);
+    guest_must_run(&guest, pages, pages_end, 0);
+    forgotten = lookup_counts().forgotten - before;
+    guest_close(&guest);
+    return forgotten;
+}
+
+/* INVLPG ends what is known of a page of code, and of code that begins in the page before, and nothing else. */
+static void test_pages(void **state)
+{
+    for (unsigned m = 0; m < 2; m++) {
+        const uint64_t always = forgotten_for(models[m], FUNCTION + 0x5000, FUNCTION);
+
+        assert_in_range(always, 1, 90);
+        assert_true(forgotten_for(models[m], FUNCTION, FUNCTION) >= always + 90);
+        assert_true(forgotten_for(models[m], FUNCTION + 0x1000, FUNCTION + 0xffd) >= always + 90);
+        assert_true(forgotten_for(models[m], FUNCTION + 0x1000, FUNCTION) >= always + 90);
+        assert_int_equal(forgotten_for(models[m], OTHER, FUNCTION), always);
+    }
+}
+
 #define RESUME "lea rax, [rip + 9f]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
 
 /* What ring 0 may do, ring 3 may not, at the same address: the function reads CR2. SMEP off. */
-SNIPPET(rings, RESUME "mov rax, cr4; btr rax, 20; mov cr4, rax; movabs rbx, " AT(GUEST_USER) "; mov ecx, 50; 1: call "
-                                                                                             "rbx; dec ecx; jnz 1b; "
-                                                                                             "push " AT(GUEST_USER_SS) "; push 0; push 2; push " AT(
-                                                                                                 GUEST_USER_CS) "; lea "
-                                                                                                                "rax, "
-                                                                                                                "[rbx "
-                                                                                                                "+ "
-                                                                                                                "0x100]"
-                                                                                                                "; "
-                                                                                                                "push "
-                                                                                                                "rax; "
-                                                                                                                "iretq;"
-                                                                                                                " 9: "
-                                                                                                                "xor "
-                                                                                                                "eax, "
-                                                                                                                "eax; "
-                                                                                                                "ret");
+SNIPPET(rings, RESUME "mov rax, cr4; btr rax, 20; mov cr4, rax; movabs rbx, " AT(
+                   GUEST_USER) "; mov ecx, 50; 1: call "
+                               "rbx; dec ecx; jnz 1b; "
+                               "push " AT(GUEST_USER_SS) "; push 0; push 2; push " AT(GUEST_USER_CS) "; lea "
+                                                                                                     "rax, "
+                                                                                                     "[rbx "
+                                                                                                     "+ "
+                                                                                                     "0x100]"
+                                                                                                     "; "
+                                                                                                     "push "
+                                                                                                     "rax; "
+                                                                                                     "iretq;"
+                                                                                                     " 9: "
+                                                                                                     "xor "
+                                                                                                     "eax, "
+                                                                                                     "eax; "
+                                                                                                     "ret");
 
 static void test_rings(void **state)
 {
@@ -189,7 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_used), cmocka_unit_test(test_address_spaces), cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_rings),   cmocka_unit_test(test_upper_bits),
+        cmocka_unit_test(test_pages),   cmocka_unit_test(test_rings),          cmocka_unit_test(test_upper_bits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
