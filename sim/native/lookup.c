@@ -18,8 +18,8 @@
  *     functions that do it are taken over too, and end all epochs.
  *
  * The offsets below are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
- * state agree on it; so another layout makes this useless, not wrong. That each change is heard of is tried out on a
- * scratch engine whenever one is opened (lookup_check).
+ * state agree on it; so another layout of a 2.1 makes this useless, not wrong. That each change is heard of is tried
+ * out on a scratch engine whenever one is opened (lookup_check).
  */
 #include "sim/native/lookup.h"
 
@@ -404,6 +404,10 @@ static bool hears_interface(uc_engine *uc, uint64_t code)
 
 bool lookup_check(uc_engine *uc, uint64_t code)
 {
-    works = behind("helper_lookup_tb_ptr_x86_64") && hears_instructions(uc, code) && hears_interface(uc, code);
+    unsigned major, minor;
+
+    uc_version(&major, &minor);
+    works = major == 2 && minor == 1 && behind("helper_lookup_tb_ptr_x86_64") && hears_instructions(uc, code) &&
+            hears_interface(uc, code);
     return works;
 }
