@@ -431,7 +431,7 @@ enum machine_end run_all(struct machine *m)
         m->current = cpu->index;
         FIBER_LEAVE(&fake_stack, cpu->stack, cpu->stack_bytes);
         guard_select(&cpu->guard);
-        lookup_use(m->config.accesses != ACCESSES_HOOKED);
+        lookup_use(!m->timing && m->config.accesses != ACCESSES_HOOKED);
         swapcontext(&m->scheduler, &cpu->fiber);
         FIBER_ENTER(fake_stack, NULL, NULL);
     }

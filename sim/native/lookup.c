@@ -17,6 +17,10 @@
  *   - until the engine empties its own table, in whole or for a page that has entries, or drops a translation. The
  *     functions that do it are taken over too, and end all epochs.
  *
+ * The engine has one thing more that ends an entry of its table: another translation in its slot. Then it searches, and
+ * fetches the page anew. A fetch through the page tables that this saves could show only that a kernel changed an entry
+ * and forgot INVLPG, which the count model does not look for; so this is for the count model alone.
+ *
  * The offsets below are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
  * state agree on it; so another layout of a 2.1 makes this useless, not wrong. That each change is heard of is tried
  * out on a scratch engine whenever one is opened (lookup_check).
