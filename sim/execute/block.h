@@ -59,6 +59,7 @@ struct block {
     uint8_t reloads : 1;       /* some instruction of it is WRMSR, LGDT, LIDT or LTR: reload the mirrored state */
     uint8_t plain : 1;         /* nothing special, and within one page: the hook's short way */
     uint8_t element_shift : 2; /* REP: an element has 1 << this bytes */
+    uint8_t bulk : 2;          /* REP: enum bulk */
 };
 
 _Static_assert(sizeof(struct block) == 32, "two descriptors a cache line");

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/native/bulk.h"
+
 struct decoder {
     const struct cpu_model *model;
     csh capstone;
@@ -165,6 +167,16 @@ static bool reloads(const cs_insn *insn)
     return insn->id == X86_INS_WRMSR || insn->id == X86_INS_LGDT || insn->id == X86_INS_LIDT || insn->id == X86_INS_LTR;
 }
 
+/* REP and REX.W, but no other prefix. */
+static enum bulk bulk_of(const uint8_t *bytes, size_t size)
+{
+    const unsigned opcode = bytes[size - 1] & ~1u;
+
+    if (bytes[0] != 0xf3 || size > 3 || (size == 3 && bytes[1] != 0x48))
+        return BULK_NONE;
+    return opcode == 0xa4 ? BULK_MOVES : opcode == 0xaa ? BULK_STORES : BULK_NONE;
+}
+
 static void decode_last(struct block *b, const cs_insn *insn)
 {
     bool moves = false;
@@ -176,6 +188,7 @@ static void decode_last(struct block *b, const cs_insn *insn)
     b->special = SPECIAL_REP;
     b->element_shift = (uint8_t)__builtin_ctz(element) & 3;
     b->is_copy = moves && !b->in_copy_routine;
+    b->bulk = bulk_of(insn->bytes, insn->size) & 3;
 }
 
 static uint32_t at_most(uint32_t value, uint32_t limit)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim/native/bulk.h"
 #include "sim/native/lookup.h"
 
 enum {
@@ -230,6 +231,7 @@ static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MA
     if (ok) {
         uc_context_restore(p.uc, p.ring0);
         lookup_check(p.uc, CODE);
+        bulk_check(&(struct engine){.uc = p.uc}, CODE, STACK);
     }
     for (size_t i = 0; i < 4; i++)
         if (*contexts[i])

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim/inside.h"
+#include "sim/native/bulk.h"
 
 #define slow __attribute__((noinline, cold))
 
@@ -279,6 +280,7 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     if (b->special == SPECIAL_REP) {
         if (cpu->rep_pc == pc && b->instructions == 1) {
             rep_again(cpu, b); /* the next element of the same instruction */
+            rep_bulk(cpu, b);
             return;
         }
         charge_block(cpu, b);
@@ -321,6 +323,7 @@ static void count_block(struct cpu *cpu, uint64_t pc, uint32_t size)
     cpu->now.limit = 0;
     if (again(cpu, pc)) {
         rep_settle(cpu, cpu->block);
+        rep_bulk(cpu, cpu->block);
         return;
     }
     b = expected(cpu, NULL, pc, size);
@@ -474,6 +477,8 @@ bool execute_install(struct cpu *cpu, char error[MACHINE_ERROR_MAX])
     uc_err err;
 
     cpu->now.call = on_block_in_place;
+    if (!cpu->machine->timing && cpu->machine->config.accesses != ACCESSES_HOOKED)
+        bulk_open(cpu);
     err = uc_hook_add(uc, &hook, UC_HOOK_BLOCK, block_hook(cpu->machine), cpu, 1, 0);
 
     if (!err)

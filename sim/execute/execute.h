@@ -50,6 +50,7 @@ static inline bool access_begin(struct cpu *cpu, struct block *b, uint64_t pc)
 void rep_begin(struct cpu *cpu, const struct block *b, uint64_t pc);
 void rep_again(struct cpu *cpu, const struct block *b); /* the engine comes by for the next element */
 void rep_settle(struct cpu *cpu, const struct block *b);
+void rep_bulk(struct cpu *cpu, const struct block *b); /* all but one of the elements that can be made at once */
 enum cause rep_cause(const struct block *b); /* of its elements */
 void rep_suspend(struct cpu *cpu); /* an interrupt or fault in the middle: remember the run */
 

@@ -8,6 +8,7 @@
  * not.
  */
 #include "sim/inside.h"
+#include "sim/native/bulk.h"
 
 #define slow __attribute__((noinline, cold))
 
@@ -77,6 +78,18 @@ void rep_settle(struct cpu *cpu, const struct block *b)
         cpu->rep_left--;
         rep_element(cpu, b);
     }
+}
+
+void rep_bulk(struct cpu *cpu, const struct block *b)
+{
+    uint64_t made;
+
+    if (!cpu->bulk || cpu->rep_first || cpu->rep_left < BULK_MIN)
+        return;
+    made = bulk_make(cpu);
+    cpu->rep_left -= made;
+    if (b->is_copy)
+        count_n(cpu, COUNTER_bytes_copied, made * block_element(b));
 }
 
 void rep_again(struct cpu *cpu, const struct block *b)

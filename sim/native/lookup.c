@@ -21,7 +21,7 @@
  * fetches the page anew. A fetch through the page tables that this saves could show only that a kernel changed an entry
  * and forgot INVLPG, which the count model does not look for; so this is for the count model alone.
  *
- * The offsets below are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
+ * The offsets are those of Unicorn 2.1.1. An entry is kept only if the engine's table, the descriptor and the
  * state agree on it; so another layout of a 2.1 makes this useless, not wrong. That each change is heard of is tried
  * out on a scratch engine whenever one is opened (lookup_check).
  */
@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sim/native/engine_state.h"
 #include "sim/native/write.h"
 
 enum {
@@ -43,15 +44,9 @@ enum {
     PAGE_SHIFT = 12,
     EPOCH_SHIFT = 48, /* above an address of user space */
     EPOCH_MAX = UINT16_MAX,
-    CALL_DIRECT = 5,   /* bytes of call x */
-    CALL_INDIRECT = 6, /* and of call [rip + x] */
-    /* of CPUX86State: a pointer to it is what a helper gets */
-    ENV_EIP = 0x80,
-    ENV_EFLAGS = 0x88,
-    ENV_HFLAGS = 0xb0,
-    ENV_CS_BASE = 0xd8,
-    ENV_JMP_CACHE = -0x8918, /* of CPUState, which is before it */
-    EFLAGS_MASK = 0x73100,   /* TF IOPL RF VM AC: cpu_get_tb_cpu_state() */
+    CALL_DIRECT = 5,       /* bytes of call x */
+    CALL_INDIRECT = 6,     /* and of call [rip + x] */
+    EFLAGS_MASK = 0x73100, /* TF IOPL RF VM AC: cpu_get_tb_cpu_state() */
     /* of TranslationBlock */
     TB_PC = 0,
     TB_CS_BASE = 8,
@@ -121,22 +116,6 @@ void lookup_use(bool on)
 {
     use = on && works;
     now.flags = NO_STATE;
-}
-
-static uint64_t word64(const uint8_t *at, ptrdiff_t offset)
-{
-    uint64_t word;
-
-    memcpy(&word, at + offset, sizeof word);
-    return word;
-}
-
-static uint32_t word32(const uint8_t *at, ptrdiff_t offset)
-{
-    uint32_t word;
-
-    memcpy(&word, at + offset, sizeof word);
-    return word;
 }
 
 static uint32_t flags_of(const uint8_t *env)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sim/native/bulk.h"
+
 static bool value_is_known(unsigned value)
 {
     return value != VALUE_GDT && value < VALUES_MAX;
@@ -122,6 +124,10 @@ static void put_again(struct writer *w)
     put_memory(w, true, LOAD, RAX, RCX, of_cpu(cpu, &cpu->rep_left));
     put_registers(w, true, 0x85, RAX, RAX);
     put_slow_if(w, E);
+    if (cpu->bulk && w->block->bulk) {
+        put_shift(w, true, SHR, RAX, BULK_SHIFT);
+        put_slow_if(w, NE);
+    }
     put_clock_below(w, &cpu->attention);
 }
 
