@@ -158,11 +158,17 @@ static bool emulate_invpcid(struct cpu *cpu, uint64_t rip, uint32_t *vector)
     return true;
 }
 
-/* SYSRET with TF set in R11 traps at once, as if the SYSCALL had been stepped over; the block hook has not seen ring 3 yet. */
-static void settle_sysret(struct cpu *cpu, uint64_t rip)
+/* A single step traps behind its instruction (SDM vol. 3B §18.3.1.4), which is then the last of its block; the next
+ * block's hook has not seen what it did. SYSRET with TF set in R11 traps at once, as if the SYSCALL had been stepped over.
+ * Elements of a REP are settle_cancel's. */
+static void settle_stepped(struct cpu *cpu, uint64_t rip)
 {
-    if (cpu->block && cpu->block->special == SPECIAL_SYSRET && rip - cpu->block_pc >= cpu->block->size)
-        settle_block(cpu);
+    const struct block *b = cpu->block;
+
+    if (!b || !b->special || b->special == SPECIAL_REP || (rip - cpu->block_pc < b->size && b->instructions > 1))
+        return;
+    settle_block(cpu);
+    cpu->shadow = false;
 }
 
 static void on_exception(uc_engine *uc, uint32_t vector, void *user)
@@ -180,7 +186,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (cpu->block)
         access_make_before(cpu, rip, true);
     if (vector == VECTOR_DB && !e.is_int)
-        settle_sysret(cpu, rip);
+        settle_stepped(cpu, rip);
     if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip, &vector) && vector == NO_VECTOR) {
         finish_hook(cpu);
         return;

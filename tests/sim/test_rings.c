@@ -550,6 +550,38 @@ static void test_popf_keeps_if(void **state)
     }
 }
 
+/* A ring-0 kernel steps over IRETQ: the trap comes from ring 3, at the target, and with the target's RFLAGS. */
+SNIPPET(steps_to_user,
+        "push " AT(GUEST_USER_SS) "; movabs rax, " AT(STACK) "; push rax; push 2; push " AT(GUEST_USER_CS) "; movabs rax, " AT(CODE) ";"
+        "push rax; push 0x102; popfq; iretq;");
+S(user_privileged, "nop; cli");
+
+static void test_step_over_iret(void **state)
+{
+    static const enum machine_model models[] = {MODEL_TIMING, MODEL_COUNT};
+
+    for (unsigned m = 0; m < 2; m++) {
+        struct guest guest;
+        struct guest_record r;
+
+        set_up(&guest, user_privileged, user_privileged_end, 3);
+        guest.model = models[m];
+        guest_must_run(&guest, steps_to_user, steps_to_user_end, GUEST_LOST); /* by CLI */
+        assert_int_equal(guest_logged(&guest), 2);
+        r = guest_record(&guest, 0);
+        assert_int_equal(r.vector, 1);
+        assert_int_equal(r.rip, CODE);
+        assert_int_equal(r.cs, GUEST_USER_CS);
+        assert_int_equal(r.rsp, STACK);
+        assert_int_equal(r.rflags & 0x302, 2);
+        r = guest_record(&guest, 1);
+        assert_int_equal(r.vector, 13);
+        assert_int_equal(r.rip, CODE + 1);
+        assert_int_equal(guest_counter(&guest, COUNTER_mode_switches), 4); /* out, in, out, in */
+        guest_close(&guest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_prefixed_syscall),
         cmocka_unit_test(test_syscall_disabled),
         cmocka_unit_test(test_popf_keeps_if),
+        cmocka_unit_test(test_step_over_iret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
