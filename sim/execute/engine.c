@@ -211,18 +211,30 @@ static bool probe_layout(struct probe *p, struct engine_layout *layout)
            find_cr2(p, layout) && find_eflags(p, layout);
 }
 
+static uc_err open_engine(uc_engine **uc)
+{
+    uc_err err = uc_open(UC_ARCH_X86, UC_MODE_64, uc);
+
+    if (err)
+        *uc = NULL;
+    else
+        lookup_opened();
+    return err;
+}
+
 static void close_engine(uc_engine *uc)
 {
-    if (uc)
-        uc_close(uc);
-    lookup_forget();
+    if (!uc)
+        return;
+    uc_close(uc);
+    lookup_closed();
 }
 
 static int probe_engine(struct engine_layout *layout, char error[ENGINE_ERROR_MAX])
 {
     struct probe p = {0};
     uc_context **contexts[] = {&p.ring0, &p.ring3, &p.fault, &p.int_n};
-    bool ok = uc_open(UC_ARCH_X86, UC_MODE_64, &p.uc) == UC_ERR_OK &&
+    bool ok = open_engine(&p.uc) == UC_ERR_OK &&
               uc_ctl_set_tcg_buffer_size(p.uc, PROBE_BUFFER_BYTES) == UC_ERR_OK;
 
     for (size_t i = 0; ok && i < 4; i++)
@@ -270,7 +282,7 @@ int engine_open(struct engine *engine, char error[ENGINE_ERROR_MAX])
     memset(engine, 0, sizeof *engine);
     if (check_version(version, error) || probe_engine(&engine->layout, error))
         return -1;
-    err = uc_open(UC_ARCH_X86, UC_MODE_64, &engine->uc);
+    err = open_engine(&engine->uc);
     if (!err)
         err = uc_ctl_set_tcg_buffer_size(engine->uc, ENGINE_CODE_BUFFER);
     if (!err) /* SMAP, SMEP and what static programs use; TCG has no AVX */

@@ -8,12 +8,18 @@
  * model.
  *
  * Unicorn's functions are exported and call each other through the dynamic linker, so one of the same name here takes
- * its place (symbol interposition: System V ABI, "Shared Object Dependencies"). That has each place that calls it call
- * a routine instead, which lies near the translated code and has a small table: RIP, and the code there. An entry was
- * found by the engine's own function and is good as long as that would find it again:
+ * its place (symbol interposition: System V ABI, "Shared Object Dependencies"). That changes each place that calls it,
+ * to one of two things near the translated code:
+ *
+ *   - a call of a routine with a small table: RIP, and the code there;
+ *   - where the jump is direct, which the instructions before the call tell, a jump to a stub of its own (a site),
+ * which needs no table: it goes on at the same code, as long as it is there.
+ *
+ * What is known was found by the engine's own function, and is good as long as that would find it again:
  *
  *   - for this engine, the same flags (CPL, mode, TF, RF, AC, …) and a code segment at 0: that is a state, and has a
- *     number, the epoch, which each entry holds;
+ *     number, the epoch, which each entry and each site holds. A site's flags follow from those of its translation, or
+ *     the engine could not chain jumps; so it compares the epoch alone;
  *   - until the engine empties its own table, in whole or for a page that has entries, or drops a translation. The
  *     functions that do it are taken over too, and end all epochs.
  *
@@ -44,6 +50,9 @@ enum {
     PAGE_SHIFT = 12,
     EPOCH_SHIFT = 48, /* above an address of user space */
     EPOCH_MAX = UINT16_MAX,
+    SITES_MAX = 1 << 16,
+    STUB_BYTES = 32,       /* of a site's routine, */
+    ASIDE_BYTES = 16,      /* and of what it jumps to if it cannot go on */
     CALL_DIRECT = 5,       /* bytes of call x */
     CALL_INDIRECT = 6,     /* and of call [rip + x] */
     EFLAGS_MASK = 0x73100, /* TF IOPL RF VM AC: cpu_get_tb_cpu_state() */
@@ -74,8 +83,24 @@ static struct state {
 } known[STATES];
 static unsigned known_count;
 static uint64_t last_epoch;
+
+/* A place in translated code that always goes on at the same address. */
+struct site {
+    uint64_t epoch; /* NO_STATE: not known */
+    const void *code;
+};
+
+/* Near the translated code. */
+static struct near {
+    struct site site[SITES_MAX];
+    uint8_t routine[4096];
+    uint8_t stub[SITES_MAX][STUB_BYTES];
+    uint8_t aside[SITES_MAX][ASIDE_BYTES];
+    uint8_t ask_for_site[ASIDE_BYTES];
+} * near; /* NULL: none */
+static uint32_t site_count;
+static unsigned engines;           /* that are open */
 static uint64_t pages[PAGES / 64]; /* a bit for some: may there be an entry of them? */
-static uint8_t *routine;           /* NULL: none */
 static bool use, works;
 static struct lookup_counts counts;
 
@@ -85,12 +110,25 @@ static void *behind(const char *name)
     return dlsym(RTLD_NEXT, name);
 }
 
-void lookup_forget(void)
+static void forget_all(void)
 {
     now.flags = NO_STATE;
+    now.epoch = 0;
     known_count = 0;
     memset(pages, 0, sizeof pages);
     counts.forgotten++;
+}
+
+void lookup_opened(void)
+{
+    engines++;
+}
+
+void lookup_closed(void)
+{
+    forget_all();
+    if (--engines == 0)
+        site_count = 0;
 }
 
 static unsigned bit_of(uint64_t page)
@@ -104,7 +142,7 @@ static void forget_page(uint64_t page)
     const unsigned bit = bit_of(page);
 
     if (pages[bit / 64] >> bit % 64 & 1)
-        lookup_forget();
+        forget_all();
 }
 
 struct lookup_counts lookup_counts(void)
@@ -138,6 +176,8 @@ static void enter_state(const uint8_t *env, uint32_t flags)
     if (i == known_count) {
         if (last_epoch == EPOCH_MAX) {
             memset(now.entry, 0, sizeof now.entry);
+            for (uint32_t site = 0; site < site_count; site++)
+                near->site[site].epoch = NO_STATE;
             last_epoch = 0;
             i = known_count = 0;
         }
@@ -202,16 +242,42 @@ static void *ask(const uint8_t *env)
     return code;
 }
 
+/* In this state the table has it. */
+static bool has(const struct entry *e, const uint8_t *env, uint64_t pc)
+{
+    return e->pc == pc && e->code >> EPOCH_SHIFT == now.epoch && now.flags == flags_of(env) &&
+           word64(env, ENV_CS_BASE) == 0;
+}
+
+/* What a site's stub calls that does not know, or no longer. */
+static const void *ask_for_site(const uint8_t *env, uint32_t number)
+{
+    const uint64_t pc = word64(env, ENV_EIP);
+    const struct entry *e = entry_of(pc);
+    const void *code;
+
+    if (!has(e, env, pc)) {
+        code = ask(env);
+        if (!has(e, env, pc))
+            return code;
+    }
+    code = (const void *)(uintptr_t)(e->code << 16 >> 16);
+    near->site[number] = (struct site){now.epoch, code};
+    return code;
+}
+
 /* RDI is the argument; it may change what a call may change. */
 static void write_routine(void)
 {
     enum { ENTRY = offsetof(struct lookup, entry), OR_FROM = 0x0b, XOR_FROM = 0x33, RET = 0xc3 };
-    uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct writer w = {.at = code};
+    struct near *memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct writer w;
     uint8_t *other_pc, *other_epoch;
 
-    if (code == MAP_FAILED)
+    if (memory == MAP_FAILED)
         return;
+    w = (struct writer){.at = memory->routine};
     put_memory(&w, true, LOAD, RCX, RDI, ENV_EIP);
     put_memory(&w, false, LOAD, RAX, RDI, ENV_EFLAGS);
     put_and32(&w, RAX, EFLAGS_MASK);
@@ -239,34 +305,117 @@ static void write_routine(void)
     land(&w, other_epoch);
     put_constant(&w, RAX, (uint64_t)(uintptr_t)ask);
     put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
-    routine = code;
+    w.at = memory->ask_for_site;
+    put_constant(&w, RAX, (uint64_t)(uintptr_t)ask_for_site);
+    put8(&w, 0xff), put8(&w, 0xd0); /* call rax */
+    put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
+    near = memory;
 }
 
-/* The call that returns to `from`: to the routine from now on. */
-static void call_routine(uint8_t *from)
+static int32_t distance_to(const void *to, const uint8_t *behind)
 {
-    const int64_t distance = routine - from;
-    const int32_t near = (int32_t)distance;
+    return (int32_t)((const uint8_t *)to - behind);
+}
+
+/* Bytes of an instruction that stores a register or a constant in the engine's state, at `offset`, or of MOV RDI, RBP;
+ * 0: another. */
+static unsigned store_bytes(const uint8_t *at, int32_t *offset)
+{
+    const unsigned rex = (at[0] & 0xf0) == 0x40;
+    const uint8_t *code = at + rex;
+    const unsigned constant = code[0] == 0xc7 ? 4 : 0;
+
+    *offset = 0;
+    if (memcmp(at, "\x48\x8b\xfd", 3) == 0)
+        return 3;
+    if ((code[0] != 0x89 && !constant) || (code[1] & 7) != 5 || (constant && code[1] & 0x38))
+        return 0;
+    if (code[1] >> 6 == 1) {
+        *offset = (int8_t)code[2];
+        return rex + 3 + constant;
+    }
+    memcpy(offset, code + 2, sizeof *offset);
+    return code[1] >> 6 == 2 ? rex + 6 + constant : 0;
+}
+
+/* Is the code before `call` MOV QWORD [RBP + ENV_EIP], `pc`, and then nothing but other stores? Then it goes on there
+ * always: the call is not reached but through all of them. */
+static bool goes_on_at(const uint8_t *call, uint64_t pc)
+{
+    enum { STORE_EIP_BYTES = 11, BACK_MAX = 96 };
+    static const uint8_t store_eip[] = {0x48, 0xc7, 0x85, ENV_EIP, 0, 0, 0};
+
+    for (unsigned back = STORE_EIP_BYTES; back < BACK_MAX; back++) {
+        const uint8_t *at = call - back;
+        unsigned bytes = STORE_EIP_BYTES;
+        int32_t constant, offset = 0;
+
+        if (memcmp(at, store_eip, sizeof store_eip) != 0)
+            continue;
+        memcpy(&constant, at + sizeof store_eip, sizeof constant);
+        for (at += bytes; at < call && bytes > 0 && offset != ENV_EIP; at += bytes)
+            bytes = store_bytes(at, &offset);
+        return at == call && bytes > 0 && offset != ENV_EIP && (uint64_t)(int64_t)constant == pc;
+    }
+    return false;
+}
+
+/* A new stub. NULL: there are too many. */
+static const uint8_t *make_site(void)
+{
+    const uint64_t epoch = (uint64_t)(uintptr_t)&now.epoch;
+    const uint32_t number = site_count;
+    struct site *site = &near->site[number];
+    struct writer w = {.at = near->stub[number]};
+
+    if (number == SITES_MAX)
+        return NULL;
+    site_count++;
+    counts.sites++;
+    *site = (struct site){NO_STATE, NULL};
+    put8(&w, 0x48), put8(&w, 0xa1), put32(&w, (uint32_t)epoch), put32(&w, epoch >> 32); /* mov rax, [now.epoch] */
+    put8(&w, 0x48), put8(&w, 0x3b), put8(&w, 0x05);                                     /* cmp rax, [rip + x] */
+    put32(&w, (uint32_t)distance_to(&site->epoch, w.at + 4));
+    put8(&w, 0x0f), put8(&w, 0x85), put32(&w, (uint32_t)distance_to(near->aside[number], w.at + 4)); /* jne aside */
+    put8(&w, 0xff), put8(&w, 0x25), put32(&w, (uint32_t)distance_to(&site->code, w.at + 4));         /* jmp [rip + x] */
+    w.at = near->aside[number];
+    put8(&w, 0xbe), put32(&w, number); /* mov esi, number */
+    put_jump(&w, near->ask_for_site);
+    return near->stub[number];
+}
+
+/* The call that returns to `from`, with this RIP to look up: to the routine from now on, or a jump to a stub. */
+static void patch_call(uint8_t *from, uint64_t pc)
+{
     const uintptr_t here = (uintptr_t)helper_lookup_tb_ptr_x86_64;
+    const int64_t distance = (const uint8_t *)near - from;
+    const uint8_t *stub = NULL;
+    unsigned bytes = 0;
     int32_t where;
 
     memcpy(&where, from - sizeof where, sizeof where);
-    if (near != distance)
-        return;
     if (from[-CALL_INDIRECT] == 0xff && from[-CALL_INDIRECT + 1] == 0x15 &&
         memcmp(from + where, &here, sizeof here) == 0)
-        memcpy(from - CALL_INDIRECT, "\x48\xe8", 2); /* a prefix without effect fills it up */
-    else if (from[-CALL_DIRECT] != 0xe8 || (uintptr_t)(from + where) != here)
+        bytes = CALL_INDIRECT;
+    else if (from[-CALL_DIRECT] == 0xe8 && (uintptr_t)(from + where) == here)
+        bytes = CALL_DIRECT;
+    if (bytes == 0 || distance < INT32_MIN || distance > INT32_MAX - (int64_t)sizeof *near)
         return;
-    memcpy(from - sizeof near, &near, sizeof near);
+    if (goes_on_at(from - bytes, pc))
+        stub = make_site();
+    if (bytes == CALL_INDIRECT)
+        from[-CALL_INDIRECT] = 0x48; /* a prefix without effect fills it up */
+    from[-CALL_DIRECT] = stub ? 0xe9 : 0xe8;
+    where = distance_to(stub ? stub : near->routine, from);
+    memcpy(from - sizeof where, &where, sizeof where);
 }
 
 void *helper_lookup_tb_ptr_x86_64(const uint8_t *env)
 {
-    if (!routine)
+    if (!near)
         write_routine();
-    if (routine && use)
-        call_routine(__builtin_return_address(0));
+    if (near && use)
+        patch_call(__builtin_return_address(0), word64(env, ENV_EIP));
     return ask(env);
 }
 
@@ -281,19 +430,19 @@ void *helper_lookup_tb_ptr_x86_64(const uint8_t *env)
 
 void tlb_flush_by_mmuidx_x86_64(void *cpu, uint16_t modes)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
 void tlb_flush_by_mmuidx_all_cpus_x86_64(void *cpu, uint16_t modes)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
 void tlb_flush_by_mmuidx_all_cpus_synced_x86_64(void *cpu, uint16_t modes)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, uint16_t), (cpu, modes));
 }
 
@@ -307,31 +456,33 @@ void tb_flush_jmp_cache_x86_64(void *cpu, uint64_t address)
 
 void tb_flush_x86_64(void *cpu)
 {
-    lookup_forget();
+    forget_all();
+    if (engines == 1)
+        site_count = 0; /* there is no code that they are part of */
     CALL_THEIRS((void *), (cpu));
 }
 
 void tb_phys_invalidate_x86_64(void *context, void *tb, uint64_t page)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, void *, uint64_t), (context, tb, page));
 }
 
 void tb_invalidate_phys_range_x86_64(void *uc, uint64_t start, uint64_t end)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, uint64_t, uint64_t), (uc, start, end));
 }
 
 void tb_invalidate_phys_page_range_x86_64(void *uc, uint64_t start, uint64_t end)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, uint64_t, uint64_t), (uc, start, end));
 }
 
 void tb_invalidate_phys_page_fast_x86_64(void *uc, void *pages_locked, uint64_t start, int bytes, uintptr_t from)
 {
-    lookup_forget();
+    forget_all();
     CALL_THEIRS((void *, void *, uint64_t, int, uintptr_t), (uc, pages_locked, start, bytes, from));
 }
 

@@ -16,13 +16,15 @@ void lookup_use(bool on);
 /* Runs snippets of ring 0 at `code` in a scratch engine without paging. false: this Unicorn does not call what it
  * should, and the table stays off: slower, not wrong. */
 bool lookup_check(uc_engine *uc, uint64_t code);
-/* An engine is closed: another may have its address. */
-void lookup_forget(void);
+/* An engine is open; is closed: another may have its address. */
+void lookup_opened(void);
+void lookup_closed(void);
 
 /* For tests. */
 struct lookup_counts {
     uint64_t asked;     /* the engine's own look-up */
     uint64_t kept;      /* entries written */
+    uint64_t sites;     /* places that got a stub */
     uint64_t told;      /* of changes; */
     uint64_t forgotten; /* those that ended what there was */
 };
