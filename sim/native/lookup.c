@@ -36,26 +36,16 @@
 #include <dlfcn.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "sim/native/engine_state.h"
-#include "sim/native/write.h"
+#include "sim/native/lookup_code.h"
 
 enum {
-    ENTRY_BITS = 12,
-    ENTRIES = 1 << ENTRY_BITS,
     STATES = 8,
     PAGE_BITS = 12,
     PAGES = 1 << PAGE_BITS,
     PAGE_SHIFT = 12,
-    EPOCH_SHIFT = 48, /* above an address of user space */
     EPOCH_MAX = UINT16_MAX,
-    SITES_MAX = 1 << 16,
-    STUB_BYTES = 32,       /* of a site's routine, */
-    ASIDE_BYTES = 16,      /* and of what it jumps to if it cannot go on */
-    CALL_DIRECT = 5,       /* bytes of call x */
-    CALL_INDIRECT = 6,     /* and of call [rip + x] */
-    EFLAGS_MASK = 0x73100, /* TF IOPL RF VM AC: cpu_get_tb_cpu_state() */
     /* of TranslationBlock */
     TB_PC = 0,
     TB_CS_BASE = 8,
@@ -63,18 +53,7 @@ enum {
     TB_CODE = 32,
 };
 
-#define NO_STATE UINT64_MAX
-
-struct entry {
-    uint64_t pc;
-    uint64_t code; /* and its epoch, from bit 48; 0: none */
-};
-
-/* What the routine reads. */
-static struct lookup {
-    uint64_t flags, epoch; /* of the state the engine is in; NO_STATE: not known */
-    struct entry entry[ENTRIES];
-} now __attribute__((aligned(64)));
+static struct lookup_table now __attribute__((aligned(64)));
 
 static struct state {
     const uint8_t *env; /* of which engine */
@@ -84,21 +63,6 @@ static struct state {
 static unsigned known_count;
 static uint64_t last_epoch;
 
-/* A place in translated code that always goes on at the same address. */
-struct site {
-    uint64_t epoch; /* NO_STATE: not known */
-    const void *code;
-};
-
-/* Near the translated code. */
-static struct near {
-    struct site site[SITES_MAX];
-    uint8_t routine[4096];
-    uint8_t stub[SITES_MAX][STUB_BYTES];
-    uint8_t aside[SITES_MAX][ASIDE_BYTES];
-    uint8_t ask_for_site[ASIDE_BYTES];
-} * near; /* NULL: none */
-static uint32_t site_count;
 static unsigned engines;           /* that are open */
 static uint64_t pages[PAGES / 64]; /* a bit for some: may there be an entry of them? */
 static bool use, works;
@@ -128,7 +92,7 @@ void lookup_closed(void)
 {
     forget_all();
     if (--engines == 0)
-        site_count = 0;
+        lookup_code_drop();
 }
 
 static unsigned bit_of(uint64_t page)
@@ -161,7 +125,7 @@ static uint32_t flags_of(const uint8_t *env)
     return (word32(env, ENV_EFLAGS) & EFLAGS_MASK) | word32(env, ENV_HFLAGS);
 }
 
-static struct entry *entry_of(uint64_t pc)
+static struct lookup_entry *entry_of(uint64_t pc)
 {
     return &now.entry[(pc ^ pc >> ENTRY_BITS) % ENTRIES];
 }
@@ -176,8 +140,7 @@ static void enter_state(const uint8_t *env, uint32_t flags)
     if (i == known_count) {
         if (last_epoch == EPOCH_MAX) {
             memset(now.entry, 0, sizeof now.entry);
-            for (uint32_t site = 0; site < site_count; site++)
-                near->site[site].epoch = NO_STATE;
+            lookup_code_forget();
             last_epoch = 0;
             i = known_count = 0;
         }
@@ -221,7 +184,7 @@ static void *ask(const uint8_t *env)
 {
     static void *(*theirs)(const uint8_t *);
     const uint64_t pc = word64(env, ENV_EIP);
-    struct entry *e = entry_of(pc);
+    struct lookup_entry *e = entry_of(pc);
     bool was_known;
     void *code;
 
@@ -236,14 +199,14 @@ static void *ask(const uint8_t *env)
         return code;
     if (now.flags != flags_of(env))
         enter_state(env, flags_of(env));
-    *e = (struct entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
+    *e = (struct lookup_entry){pc, (uint64_t)(uintptr_t)code | now.epoch << EPOCH_SHIFT};
     pages[bit_of(pc >> PAGE_SHIFT) / 64] |= 1ull << bit_of(pc >> PAGE_SHIFT) % 64;
     counts.kept++;
     return code;
 }
 
 /* In this state the table has it. */
-static bool has(const struct entry *e, const uint8_t *env, uint64_t pc)
+static bool has(const struct lookup_entry *e, const uint8_t *env, uint64_t pc)
 {
     return e->pc == pc && e->code >> EPOCH_SHIFT == now.epoch && now.flags == flags_of(env) &&
            word64(env, ENV_CS_BASE) == 0;
@@ -253,7 +216,7 @@ static bool has(const struct entry *e, const uint8_t *env, uint64_t pc)
 static const void *ask_for_site(const uint8_t *env, uint32_t number)
 {
     const uint64_t pc = word64(env, ENV_EIP);
-    const struct entry *e = entry_of(pc);
+    const struct lookup_entry *e = entry_of(pc);
     const void *code;
 
     if (!has(e, env, pc)) {
@@ -262,160 +225,20 @@ static const void *ask_for_site(const uint8_t *env, uint32_t number)
             return code;
     }
     code = (const void *)(uintptr_t)(e->code << 16 >> 16);
-    near->site[number] = (struct site){now.epoch, code};
+    lookup_code_fill(number, now.epoch, code);
     return code;
-}
-
-/* RDI is the argument; it may change what a call may change. */
-static void write_routine(void)
-{
-    enum { ENTRY = offsetof(struct lookup, entry), OR_FROM = 0x0b, XOR_FROM = 0x33, RET = 0xc3 };
-    struct near *memory = mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE | PROT_EXEC,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    struct writer w;
-    uint8_t *other_pc, *other_epoch;
-
-    if (memory == MAP_FAILED)
-        return;
-    w = (struct writer){.at = memory->routine};
-    put_memory(&w, true, LOAD, RCX, RDI, ENV_EIP);
-    put_memory(&w, false, LOAD, RAX, RDI, ENV_EFLAGS);
-    put_and32(&w, RAX, EFLAGS_MASK);
-    put_memory(&w, false, OR_FROM, RAX, RDI, ENV_HFLAGS);
-    put_constant(&w, RSI, (uint64_t)(uintptr_t)&now);
-    put_memory(&w, true, XOR_FROM, RAX, RSI, offsetof(struct lookup, flags));
-    put_memory(&w, true, OR_FROM, RAX, RDI, ENV_CS_BASE);
-    put_move(&w, RDX, RCX);
-    put_shift(&w, true, SHR, RDX, ENTRY_BITS);
-    put_registers(&w, true, XOR, RCX, RDX);
-    put_and32(&w, RDX, ENTRIES - 1);
-    put_shift(&w, false, SHL, RDX, 4); /* bytes of an entry */
-    put_indexed(&w, true, XOR_FROM, RCX, RSI, RDX, 0, ENTRY + (int)offsetof(struct entry, pc));
-    put_registers(&w, true, OR, RCX, RAX);
-    other_pc = put_jump_if(&w, NE); /* or other flags, or a base */
-    put_indexed(&w, true, LOAD, RAX, RSI, RDX, 0, ENTRY + (int)offsetof(struct entry, code));
-    put_move(&w, RDX, RAX);
-    put_shift(&w, true, SHR, RDX, EPOCH_SHIFT);
-    put_memory(&w, true, CMP, RDX, RSI, offsetof(struct lookup, epoch));
-    other_epoch = put_jump_if(&w, NE);
-    put_shift(&w, true, SHL, RAX, 64 - EPOCH_SHIFT);
-    put_shift(&w, true, SHR, RAX, 64 - EPOCH_SHIFT);
-    put8(&w, RET);
-    land(&w, other_pc);
-    land(&w, other_epoch);
-    put_constant(&w, RAX, (uint64_t)(uintptr_t)ask);
-    put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
-    w.at = memory->ask_for_site;
-    put_constant(&w, RAX, (uint64_t)(uintptr_t)ask_for_site);
-    put8(&w, 0xff), put8(&w, 0xd0); /* call rax */
-    put8(&w, 0xff), put8(&w, 0xe0); /* jmp rax */
-    near = memory;
-}
-
-static int32_t distance_to(const void *to, const uint8_t *behind)
-{
-    return (int32_t)((const uint8_t *)to - behind);
-}
-
-/* Bytes of an instruction that stores a register or a constant in the engine's state, at `offset`, or of MOV RDI, RBP;
- * 0: another. */
-static unsigned store_bytes(const uint8_t *at, int32_t *offset)
-{
-    const unsigned rex = (at[0] & 0xf0) == 0x40;
-    const uint8_t *code = at + rex;
-    const unsigned constant = code[0] == 0xc7 ? 4 : 0;
-
-    *offset = 0;
-    if (memcmp(at, "\x48\x8b\xfd", 3) == 0)
-        return 3;
-    if ((code[0] != 0x89 && !constant) || (code[1] & 7) != 5 || (constant && code[1] & 0x38))
-        return 0;
-    if (code[1] >> 6 == 1) {
-        *offset = (int8_t)code[2];
-        return rex + 3 + constant;
-    }
-    memcpy(offset, code + 2, sizeof *offset);
-    return code[1] >> 6 == 2 ? rex + 6 + constant : 0;
-}
-
-/* Is the code before `call` MOV QWORD [RBP + ENV_EIP], `pc`, and then nothing but other stores? Then it goes on there
- * always: the call is not reached but through all of them. */
-static bool goes_on_at(const uint8_t *call, uint64_t pc)
-{
-    enum { STORE_EIP_BYTES = 11, BACK_MAX = 96 };
-    static const uint8_t store_eip[] = {0x48, 0xc7, 0x85, ENV_EIP, 0, 0, 0};
-
-    for (unsigned back = STORE_EIP_BYTES; back < BACK_MAX; back++) {
-        const uint8_t *at = call - back;
-        unsigned bytes = STORE_EIP_BYTES;
-        int32_t constant, offset = 0;
-
-        if (memcmp(at, store_eip, sizeof store_eip) != 0)
-            continue;
-        memcpy(&constant, at + sizeof store_eip, sizeof constant);
-        for (at += bytes; at < call && bytes > 0 && offset != ENV_EIP; at += bytes)
-            bytes = store_bytes(at, &offset);
-        return at == call && bytes > 0 && offset != ENV_EIP && (uint64_t)(int64_t)constant == pc;
-    }
-    return false;
-}
-
-/* A new stub. NULL: there are too many. */
-static const uint8_t *make_site(void)
-{
-    const uint64_t epoch = (uint64_t)(uintptr_t)&now.epoch;
-    const uint32_t number = site_count;
-    struct site *site = &near->site[number];
-    struct writer w = {.at = near->stub[number]};
-
-    if (number == SITES_MAX)
-        return NULL;
-    site_count++;
-    counts.sites++;
-    *site = (struct site){NO_STATE, NULL};
-    put8(&w, 0x48), put8(&w, 0xa1), put32(&w, (uint32_t)epoch), put32(&w, epoch >> 32); /* mov rax, [now.epoch] */
-    put8(&w, 0x48), put8(&w, 0x3b), put8(&w, 0x05);                                     /* cmp rax, [rip + x] */
-    put32(&w, (uint32_t)distance_to(&site->epoch, w.at + 4));
-    put8(&w, 0x0f), put8(&w, 0x85), put32(&w, (uint32_t)distance_to(near->aside[number], w.at + 4)); /* jne aside */
-    put8(&w, 0xff), put8(&w, 0x25), put32(&w, (uint32_t)distance_to(&site->code, w.at + 4));         /* jmp [rip + x] */
-    w.at = near->aside[number];
-    put8(&w, 0xbe), put32(&w, number); /* mov esi, number */
-    put_jump(&w, near->ask_for_site);
-    return near->stub[number];
-}
-
-/* The call that returns to `from`, with this RIP to look up: to the routine from now on, or a jump to a stub. */
-static void patch_call(uint8_t *from, uint64_t pc)
-{
-    const uintptr_t here = (uintptr_t)helper_lookup_tb_ptr_x86_64;
-    const int64_t distance = (const uint8_t *)near - from;
-    const uint8_t *stub = NULL;
-    unsigned bytes = 0;
-    int32_t where;
-
-    memcpy(&where, from - sizeof where, sizeof where);
-    if (from[-CALL_INDIRECT] == 0xff && from[-CALL_INDIRECT + 1] == 0x15 &&
-        memcmp(from + where, &here, sizeof here) == 0)
-        bytes = CALL_INDIRECT;
-    else if (from[-CALL_DIRECT] == 0xe8 && (uintptr_t)(from + where) == here)
-        bytes = CALL_DIRECT;
-    if (bytes == 0 || distance < INT32_MIN || distance > INT32_MAX - (int64_t)sizeof *near)
-        return;
-    if (goes_on_at(from - bytes, pc))
-        stub = make_site();
-    if (bytes == CALL_INDIRECT)
-        from[-CALL_INDIRECT] = 0x48; /* a prefix without effect fills it up */
-    from[-CALL_DIRECT] = stub ? 0xe9 : 0xe8;
-    where = distance_to(stub ? stub : near->routine, from);
-    memcpy(from - sizeof where, &where, sizeof where);
 }
 
 void *helper_lookup_tb_ptr_x86_64(const uint8_t *env)
 {
-    if (!near)
-        write_routine();
-    if (near && use)
-        patch_call(__builtin_return_address(0), word64(env, ENV_EIP));
+    static bool opened;
+
+    if (!opened)
+        lookup_code_open(&now, ask, ask_for_site);
+    opened = true;
+    if (use)
+        counts.sites +=
+            lookup_code_patch(__builtin_return_address(0), (void *)helper_lookup_tb_ptr_x86_64, word64(env, ENV_EIP));
     return ask(env);
 }
 
@@ -458,7 +281,7 @@ void tb_flush_x86_64(void *cpu)
 {
     forget_all();
     if (engines == 1)
-        site_count = 0; /* there is no code that they are part of */
+        lookup_code_drop();
     CALL_THEIRS((void *), (cpu));
 }
 
