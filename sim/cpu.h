@@ -221,7 +221,6 @@ struct cpu {
     uint64_t rep_pc;   /* address of the REP instruction that is running, 0: none */
     uint64_t rep_left; /* elements of it that are still to come */
     uint32_t rep_cost_256; /* 1/256 cycles of an element */
-    uint64_t *bulk;    /* count model: the engine's registers, for bulk.c; NULL: nothing is made in bulk */
     bool rep_first;    /* its first element has not been settled */
     bool rep_single;   /* RCX was 0 or 1: the engine comes by once more if it was 1 */
     bool shadow;       /* interrupt shadow of STI, MOV SS */
@@ -248,6 +247,7 @@ struct cpu {
     struct code_place *places;    /* in_place.c; NULL: none yet */
     unsigned place_count;
     struct native *native;                              /* native.c; NULL: none yet */
+    uint64_t *bulk;                                     /* count model: the engine's registers, for bulk.c; NULL: it makes nothing */
     uint64_t native_value[VALUES_MAX - VALUE_TEMPORARY]; /* its routines' temporaries, */
     uint64_t native_store[NATIVE_STEPS_MAX];            /* and the lines of a block's stores */
 
