@@ -124,9 +124,13 @@ static unsigned string_element(unsigned id, bool *moves)
     return 0;
 }
 
+/* Of a string instruction, whose opcode is its last byte. Not by what Capstone says: MOVSD has lost its F2. */
 static bool has_rep(const cs_insn *insn)
 {
-    return insn->detail->x86.prefix[0] == X86_PREFIX_REP || insn->detail->x86.prefix[0] == X86_PREFIX_REPNE;
+    for (unsigned at = 0; at + 1 < insn->size; at++)
+        if (insn->bytes[at] == 0xf2 || insn->bytes[at] == 0xf3)
+            return true;
+    return false;
 }
 
 /* Cost beyond the base cost, in cycles; and SWAPGS, whose cost is a transition. */
@@ -183,7 +187,7 @@ static void decode_last(struct block *b, const cs_insn *insn)
     unsigned element;
 
     b->special = special_of(insn) & 15;
-    if (!has_rep(insn) || (element = string_element(insn->id, &moves)) == 0)
+    if ((element = string_element(insn->id, &moves)) == 0 || !has_rep(insn))
         return;
     b->special = SPECIAL_REP;
     b->element_shift = (uint8_t)__builtin_ctz(element) & 3;
