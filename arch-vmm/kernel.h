@@ -68,7 +68,7 @@ struct vcpu {
     uint64_t efer, star, lstar, fmask;
     uint64_t kernel_gs; /* MSR_KERNEL_GS_BASE: the GS base that is not in use */
     struct table_register gdt, idt, tss;
-    int64_t bias; /* ns, added to its CPU time: a sleeper saves up no more than CREDIT_NS */
+    int64_t bias; /* ns, added to its CPU time: a sleeper saves up no more than a slice */
     struct lapic lapic;
     struct alarm timer;           /* when the APIC's expires */
     struct shadow_page *root[2];  /* of cr3: at CPL 3, at CPL 0 */

@@ -16,7 +16,6 @@
 #define RFLAGS_IOPL 0x3000
 #define RFLAGS_AC 0x40000
 #define OPCODE_HLT 0xf4
-#define CREDIT_NS 10000000 /* a slice (guest/sched.c) */
 #define VECTOR_TIMER_FIRST 16 /* SDM vol. 3A §10.5.2: lower ones are errors */
 
 /* ---- flags and bases ---- */
@@ -73,9 +72,9 @@ static void hurry(struct vcpu *v)
         return;
     others = (int64_t)sched_used_ns(&running->thread) + running->bias;
     mine = (int64_t)v->thread.used_ns + v->bias;
-    if (mine < others - CREDIT_NS)
-        v->bias += others - CREDIT_NS - mine;
-    if (mine < others + CREDIT_NS)
+    if (mine < others - (int64_t)SCHED_SLICE_NS)
+        v->bias += others - (int64_t)SCHED_SLICE_NS - mine;
+    if (mine < others + (int64_t)SCHED_SLICE_NS)
         monitor.hurried = v;
 }
 

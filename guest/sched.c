@@ -21,7 +21,6 @@
 #include "guest/sched.h"
 #include "guest/x86.h"
 
-#define SLICE_NS 10000000ul
 #define NO_TICK UINT64_MAX
 #define BUCKETS 64
 #define RESCHEDULE_TICK 1  /* others can run: see that the slice ends */
@@ -239,7 +238,7 @@ void sched_before_user(void)
     }
     cpu->reschedule = 0;
     if (!list_empty(&sched.ready) && sched.tick == NO_TICK)
-        tick_after(SLICE_NS, clock_ns());
+        tick_after(SCHED_SLICE_NS, clock_ns());
 }
 
 void sched_kill(struct thread *thread)
@@ -266,7 +265,7 @@ static void tick(uint64_t now)
         return;
     if (!found->late)
         sched_yield_later();
-    tick_after(found->late ? SLICE_NS / 2 : SLICE_NS, now);
+    tick_after(found->late ? SCHED_SLICE_NS / 2 : SCHED_SLICE_NS, now);
     found->late = false;
 }
 

@@ -14,6 +14,7 @@
 #include "guest/thread.h"
 
 #define SCHED_FOREVER UINT64_MAX
+#define SCHED_SLICE_NS 10000000ul
 
 void sched_init(void);
 /* A new thread may run from now on. */
