@@ -11,6 +11,8 @@
 
 enum { HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS };
 
+#define DROPPED UINT32_MAX /* as an address: RAM ends before */
+
 _Static_assert(BLOCKS_MAX == HASH_SIZE / 2, "a hash with room");
 
 struct block_table {
@@ -89,8 +91,8 @@ void block_drop_page(struct block_table *table, uint64_t frame)
     for (uint32_t i = 1; i < table->used; i++) {
         struct block *b = &table->blocks[i];
 
-        if (b->size && (b->address >> 12 == frame || (b->address + b->size - 1u) >> 12 == frame))
-            b->size = 0, b->key = 0; /* its number stays taken; no block is that short */
+        if (b->address != DROPPED && (b->address >> 12 == frame || (b->address + b->size - 1u) >> 12 == frame))
+            b->address = DROPPED, b->key = 0; /* its number stays taken, and if it runs now it is settled by its size */
     }
 }
 

@@ -44,11 +44,11 @@ enum block_event {
 
 struct block {
     uint64_t key;           /* where it last ran: block_key() */
-    uint32_t address;       /* physical */
+    uint32_t address;       /* physical; UINT32_MAX: dropped */
     uint32_t cost_256 : 24; /* base cost of all instructions in 1/256 cycles */
     uint32_t swapgs : 8;    /* how many of them: each costs a transition */
     uint32_t next[2];       /* numbers of the two blocks that last followed it: a guess, to be verified */
-    uint16_t size;          /* bytes; 0: dropped */
+    uint16_t size;          /* bytes */
     uint16_t instructions;
     uint8_t special : 4; /* enum special */
     uint8_t event : 3;   /* enum block_event */

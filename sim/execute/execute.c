@@ -270,6 +270,8 @@ static void slow_block(struct cpu *cpu, uint64_t pc, uint32_t size)
         stop_before(cpu, pc);
         return;
     }
+    if (b->special == SPECIAL_RETURN && cpu->cpl == 3)
+        mmu_before_far_transfer(cpu, b->instructions == 1);
     b->key = block_key(pc, cpu->key_epoch);
     if (!access_begin(cpu, b, pc)) {
         stop_before(cpu, pc);

@@ -67,6 +67,8 @@ static void slow settle_invlpg(struct cpu *cpu, const struct block *b)
     trace_flush(cpu, "invlpg");
     if (n > 0)
         tlb_flush_page(cpu->tlb, operands[0].address >> 12 & ((1ul << 52) - 1), cpu->pcid);
+    if (!cpu->machine->timing) /* which has no TLB to ask for a page of code: it forgets all that it knows of them */
+        mmu_soft_flushed(cpu);
     count(cpu, COUNTER_tlb_page_flushes);
     charge_timing(cpu, CAUSE_tlb, cpu->machine->model.invlpg_cost);
 }

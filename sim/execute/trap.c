@@ -161,11 +161,11 @@ static bool emulate_invpcid(struct cpu *cpu, uint64_t rip, uint32_t *vector)
 /* A single step traps behind its instruction (SDM vol. 3B §18.3.1.4), which is then the last of its block; the next
  * block's hook has not seen what it did. SYSRET with TF set in R11 traps at once, as if the SYSCALL had been stepped over.
  * Elements of a REP are settle_cancel's. */
-static void settle_stepped(struct cpu *cpu, uint64_t rip)
+static void settle_stepped(struct cpu *cpu)
 {
     const struct block *b = cpu->block;
 
-    if (!b || !b->special || b->special == SPECIAL_REP || (rip - cpu->block_pc < b->size && b->instructions > 1))
+    if (!b || !b->special || b->special == SPECIAL_REP)
         return;
     settle_block(cpu);
     cpu->shadow = false;
@@ -186,7 +186,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (cpu->block)
         access_make_before(cpu, rip, true);
     if (vector == VECTOR_DB && !e.is_int)
-        settle_stepped(cpu, rip);
+        settle_stepped(cpu);
     if (vector == 6 && !e.is_int && emulate_invpcid(cpu, rip, &vector) && vector == NO_VECTOR) {
         finish_hook(cpu);
         return;

@@ -16,14 +16,16 @@ void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation
 {
     struct translation now;
     const uint8_t rights = TRANSLATION_USER | TRANSLATION_WRITE;
-    bool same = mmu_peek(cpu, address, &now) && translation_address(&now, address) == translation_address(used, address) &&
+    bool same = mmu_peek(cpu, address, &now) &&
+                translation_address(&now, address) == translation_address(used, address) &&
                 (used->flags & rights & ~now.flags) == 0 && (now.flags & ~used->flags & TRANSLATION_NX) == 0;
 
     if (same)
         return;
     count(cpu, COUNTER_stale_translations);
     account_warn(cpu->machine,
-                 "stale translation: %s used %#" PRIx64 " through a TLB entry whose page-table entry has changed; INVLPG is missing",
+                 "stale translation: %s used %#" PRIx64
+                 " through a TLB entry whose page-table entry has changed; INVLPG is missing",
                  cpu->domain->name, address & PAGE_MASK);
 }
 
@@ -40,6 +42,31 @@ void mmu_flush_soft(struct cpu *cpu)
     uc_ctl_flush_tlb(cpu->engine.uc);
     mmu_soft_flushed(cpu);
     cpu->flush_soft = false;
+}
+
+/* May ring 3 use its stack, as far as such an instruction does? */
+static bool stack_is_users(const struct cpu *cpu)
+{
+    enum { PUSHED = 16, POPPED = 40 };
+    const uint64_t rsp = engine_get(&cpu->engine, UC_X86_REG_RSP);
+    struct translation low, high;
+
+    return mmu_peek(cpu, rsp - PUSHED, &low) && mmu_peek(cpu, rsp + POPPED - 1, &high) &&
+           low.flags & high.flags & TRANSLATION_USER &&
+           (cpu->cr0 & CR0_WP || low.flags & high.flags & TRANSLATION_WRITE);
+}
+
+/* The engine makes the accesses to the stack with ring 0's part of the soft TLB, also at CPL 3, which are the program's
+ * (SDM vol. 3A §4.6.1). So what ring 0 may and ring 3 may not must not be there before, and with SMAP nothing behind
+ * it. */
+void mmu_before_far_transfer(struct cpu *cpu, bool first)
+{
+    if (!first || !stack_is_users(cpu)) /* what comes before it may give it another stack */
+        mmu_flush_soft(cpu);
+    else if (!(cpu->cr4 & CR4_SMAP))
+        return;
+    cpu->flush_soft = true;
+    attend(cpu);
 }
 
 static uint64_t alias_of(struct cpu *cpu, uint64_t address, uint64_t physical)
@@ -87,16 +114,19 @@ static void fill_fetch(struct cpu *cpu, uint64_t address, uint64_t physical, uc_
     m->page_flags[physical >> 12] |= PAGE_IS_CODE;
 }
 
-static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum access access, const struct translation *t,
-                      uc_tlb_entry *out)
+static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum access access,
+                      const struct translation *t, uc_tlb_entry *out)
 {
     struct machine *m = cpu->machine;
-    bool writable = t->flags & TRANSLATION_DIRTY && mmu_allowed(cpu, t->flags, ACCESS_WRITE, cpu->cpl == 3 ? AS_USER : AS_SUPERVISOR, true);
+    bool writable = t->flags & TRANSLATION_DIRTY &&
+                    mmu_allowed(cpu, t->flags, ACCESS_WRITE, cpu->cpl == 3 ? AS_USER : AS_SUPERVISOR, true);
     uint8_t *flags = physical < m->ram_bytes ? &m->page_flags[physical >> 12] : NULL;
 
     if (flags && *flags & PAGE_IS_CODE) {
         if (access == ACCESS_WRITE)
-            run_drop_code(m, physical >> 12); /* before the next block; only a block that modifies itself could see the difference */
+            run_drop_code(
+                m,
+                physical >> 12); /* before the next block; only a block that modifies itself could see the difference */
         else
             writable = false;
     }
@@ -109,13 +139,14 @@ static void fill_data(struct cpu *cpu, uint64_t address, uint64_t physical, enum
 static bool in_descriptor_table(const struct cpu *cpu, uint64_t page)
 {
     for (unsigned i = 0; i < 3; i++)
-        if (page + PAGE_BYTES > cpu->table_base[i] && page <= cpu->table_base[i] + cpu->table_limit[i] && cpu->table_base[i])
+        if (page + PAGE_BYTES > cpu->table_base[i] && page <= cpu->table_base[i] + cpu->table_limit[i] &&
+            cpu->table_base[i])
             return true;
     return false;
 }
 
-/* Does this instruction look at a descriptor? MOV and POP to a segment register, LSS LFS LGS, IRET, far RET, far CALL and
- * JMP, LLDT LTR VERR VERW, LAR, LSL. */
+/* Does this instruction look at a descriptor? MOV and POP to a segment register, LSS LFS LGS, IRET, far RET, far CALL
+ * and JMP, LLDT LTR VERR VERW, LAR, LSL. */
 static bool reads_descriptor(const uint8_t *code, unsigned length)
 {
     static const char one_byte[] = "\x8e\xca\xcb\xcf", two_bytes[] = "\x02\x03\xa1\xa9\xb2\xb4\xb5";
@@ -152,9 +183,9 @@ static bool block_reads_descriptor(const struct cpu *cpu)
 }
 
 /* Segment loads read the GDT and the TSS as supervisor whatever the CPL (SDM 4.6: implicit supervisor-mode access). The
- * engine does not say which access is one: at ring 3 the block must have an instruction that makes one, and the soft TLB
- * forgets it behind the block. A write is the program's: a descriptor whose accessed bit is clear, in a page that programs
- * may not write, is #PF here. */
+ * engine does not say which access is one: at ring 3 the block must have an instruction that makes one, and the soft
+ * TLB forgets it behind the block. A write is the program's: a descriptor whose accessed bit is clear, in a page that
+ * programs may not write, is #PF here. */
 static bool is_implicit_supervisor(struct cpu *cpu, uint64_t page, enum access access)
 {
     if (cpu->cpl != 3 || access != ACCESS_READ || !in_descriptor_table(cpu, page) || !block_reads_descriptor(cpu))

@@ -45,6 +45,8 @@ static inline uint64_t translation_address(const struct translation *t, uint64_t
 /* fill.c: the MMU under the engine, and its soft TLB */
 bool mmu_fill(uc_engine *uc, uint64_t address, uc_mem_type type, uc_tlb_entry *out, void *user);
 void mmu_flush_soft(struct cpu *cpu);
+/* Ring 3 is about to execute a block that ends with IRET, or a far RET, CALL or JMP; first: with no instruction before. */
+void mmu_before_far_transfer(struct cpu *cpu, bool first);
 void mmu_soft_flushed(struct cpu *cpu); /* the engine's soft TLB is empty */
 /* This entry is being used: counts and warns if the tables no longer say the same. */
 void mmu_check_stale(struct cpu *cpu, uint64_t address, const struct translation *used);

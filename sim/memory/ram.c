@@ -4,7 +4,7 @@
  *
  * RAM is one host mapping. Every engine maps it SLOT_COUNT times (see cpu.h), so few
  * large regions: Unicorn looks each hooked access's region up. Above RAM and outside
- * the devices there is nothing: reads give ones, writes are lost.
+ * the devices there is nothing: a kernel that goes there ends the run with a report.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -134,6 +134,89 @@ static void test_fetch_into_missing_page(void **state)
     }
 }
 
+/* One page, then another, with code of the same size and other instructions: 3 and 15. */
+/* clang-format off */
+SNIPPET(swaps,
+        "movabs rbx, " AT(FUNCTION) "; mov rdi, [" AT(GUEST_PARAM) "]; mov r12, [" AT(GUEST_PARAM) " + 8]; mov r13, [" AT(GUEST_PARAM) " + 16];"
+        "mov ecx, 100; 1: mov [rdi], r12; invlpg [rbx]; call rbx; mov [rdi], r13; invlpg [rbx]; call rbx; dec ecx; jnz 1b;"
+        "xor eax, eax; ret");
+/* RDX the address that the page's code loads from: the first 20 times there is a word. RCX counts. */
+SNIPPET(faults,
+        "movabs rbx, " AT(FUNCTION) "; mov edx, " AT(OTHER_FRAME) "; mov ecx, 20; 1: call rbx; dec ecx; jnz 1b;"
+        "lea rax, [rip + 8f]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp; bts rdx, 40; call rbx;"
+        "8: xor eax, eax; ret");
+/* The page's code interrupts itself, without a stack. */
+SNIPPET(interrupts,
+        "movabs rbx, " AT(FUNCTION) "; lea rax, [rip + 8f]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+        "movabs rsp, " AT(GUEST_USER) "; jmp rbx; 8: xor eax, eax; ret");
+/* clang-format on */
+
+static const struct {
+    enum machine_model model;
+    enum machine_accesses accesses;
+} ways[] = {{MODEL_TIMING, ACCESSES_PLANNED},
+            {MODEL_TIMING, ACCESSES_HOOKED},
+            {MODEL_COUNT, ACCESSES_PLANNED},
+            {MODEL_COUNT, ACCESSES_HOOKED}};
+#define WAYS (sizeof ways / sizeof ways[0])
+
+static uint64_t instructions_of_swaps(unsigned way, uint64_t first, uint64_t second)
+{
+    struct guest guest;
+    uint64_t instructions;
+
+    set_up(&guest, ways[way].model);
+    guest.accesses = ways[way].accesses;
+    memcpy(guest_memory(&guest, FRAME), "\x0f\x1f\x80\0\0\0\0\x0f\x1f\x80\0\0\0\0\xc3", 15);
+    memset(guest_memory(&guest, OTHER_FRAME), 0x90, 14);
+    *(uint8_t *)guest_memory(&guest, OTHER_FRAME + 14) = 0xc3;
+    guest_put(&guest, GUEST_PARAM + 8, first | PAGE_ALL);
+    guest_put(&guest, GUEST_PARAM + 16, second | PAGE_ALL);
+    guest_must_run(&guest, swaps, swaps_end, 0);
+    instructions = guest_counter(&guest, COUNTER_instructions);
+    guest_close(&guest);
+    return instructions;
+}
+
+static void test_same_size(void **state)
+{
+    for (unsigned way = 0; way < WAYS; way++)
+        assert_int_equal(instructions_of_swaps(way, FRAME, OTHER_FRAME), instructions_of_swaps(way, FRAME, FRAME) + 1200);
+}
+
+/* A block stores to `target`, and is then left in the middle. Instructions of the run. */
+static uint64_t leave_after_store(unsigned way, uint32_t target, bool interrupt)
+{
+    const uint8_t *code = interrupt ? interrupts : faults, *end = interrupt ? interrupts_end : faults_end;
+    uint8_t block[] = "\xc6\x04\x25\0\0\0\0\x01\x90\x90\x48\x8b\x02\x90\x90\x90\xc3"; /* mov byte [target], 1 … mov rax, [rdx] … */
+    struct guest guest;
+    uint64_t instructions;
+
+    set_up(&guest, ways[way].model);
+    guest.accesses = ways[way].accesses;
+    memcpy(block + 3, &target, sizeof target);
+    if (interrupt)
+        memcpy(block + 10, "\xcd\x82", 2);
+    memcpy(guest_memory(&guest, FRAME), block, sizeof block);
+    guest_gate(&guest, 14, GUEST_STUBS + 14 * 16, GUEST_KERNEL_CS, 1, 14, 0, true);
+    guest_must_run(&guest, code, end, 0);
+    assert_int_equal(guest_logged(&guest), 1);
+    assert_int_equal(guest_record(&guest, 0).vector, 14);
+    assert_int_equal(guest_record(&guest, 0).rip, FUNCTION + 10);
+    instructions = guest_counter(&guest, COUNTER_instructions);
+    guest_close(&guest);
+    return instructions;
+}
+
+/* Its own page or another: the same. */
+static void test_left_after_own_store(void **state)
+{
+    for (unsigned way = 0; way < WAYS; way++) {
+        assert_int_equal(leave_after_store(way, FRAME + 0x800, false), leave_after_store(way, OTHER_FRAME, false));
+        assert_int_equal(leave_after_store(way, FRAME + 0x800, true), leave_after_store(way, OTHER_FRAME, true));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +224,8 @@ int main(void)
         cmocka_unit_test(test_remapped),
         cmocka_unit_test(test_across_border),
         cmocka_unit_test(test_fetch_into_missing_page),
+        cmocka_unit_test(test_same_size),
+        cmocka_unit_test(test_left_after_own_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -582,6 +582,65 @@ static void test_step_over_iret(void **state)
     }
 }
 
+#define RESUME_AT(label) "lea rax, [rip + " label "]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
+#define WITH_SMAP "mov rax, cr4; bts rax, 21; btr rax, 20; mov cr4, rax;"
+/* Ring 0 has just read PARAM + 0x800; ring 3 gets the stack pointer in PARAM + 0x900. */
+SNIPPET(to_kernel_stack,
+        WITH_SMAP RESUME_AT("8f") "mov rax, [" AT(GUEST_PARAM) " + 0x800]; push " AT(GUEST_USER_SS) "; push [" AT(GUEST_PARAM) " + 0x900]; push 2;"
+        "push " AT(GUEST_USER_CS) "; movabs rax, " AT(CODE) "; push rax; iretq; 8: xor eax, eax; ret");
+/* Ring 3 runs on its own stack; then ring 0 reads there. */
+SNIPPET(then_reads_stack,
+        WITH_SMAP RESUME_AT("8f") "push " AT(GUEST_USER_SS) "; movabs rax, " AT(STACK) " - 64; push rax; push 2; push " AT(GUEST_USER_CS) ";"
+        "movabs rax, " AT(CODE) "; push rax; iretq; 8: " RESUME_AT("9f") "movabs rdx, " AT(STACK) "; mov rax, [rdx - 8]; mov eax, 7; ret;"
+        "9: xor eax, eax; ret");
+S(user_iretq, "iretq");
+S(user_takes_stack, "mov esp, " AT(GUEST_PARAM) " + 0x800; iretq");
+S(user_far_return, "rex.W retf");
+S(user_far_call, "rex.W call fword ptr [rip + 1f]; 1: .quad " AT(CODE) "; .word " AT(GUEST_USER_CS));
+S(user_iretq_to_next, "mov rax, rsp; mov ecx, ss; push rcx; push rax; pushfq; mov ecx, cs; push rcx; lea rcx, [rip + 1f]; push rcx; jmp 2f; 2: iretq; 1: nop");
+
+/* The stack of IRET, far RET and far CALL is the program's: ring 0's pages are not for them, nor for ring 0 with SMAP what
+ * they have read. */
+static void test_far_transfers_at_ring_3(void **state)
+{
+    static const struct {
+        const uint8_t *code, *end;
+        uint64_t stack;
+        unsigned error, at;
+    } transfers[] = {{user_iretq, user_iretq_end, GUEST_PARAM + 0x800, 5, 0},
+                     {user_takes_stack, user_takes_stack_end, STACK - 64, 5, 5},
+                     {user_far_return, user_far_return_end, GUEST_PARAM + 0x800, 5, 0},
+                     {user_far_call, user_far_call_end, GUEST_PARAM + 0x800, 7, 0}};
+
+    for (unsigned way = 0; way < 4; way++) {
+        struct guest guest;
+
+        for (size_t i = 0; i < sizeof transfers / sizeof transfers[0]; i++) {
+            set_up(&guest, transfers[i].code, transfers[i].end, 3);
+            guest.model = way / 2 ? MODEL_COUNT : MODEL_TIMING;
+            guest.accesses = way % 2 ? ACCESSES_HOOKED : ACCESSES_PLANNED;
+            guest_put(&guest, GUEST_PARAM + 0x800, CODE + 0x100);
+            guest_put(&guest, GUEST_PARAM + 0x808, GUEST_USER_CS);
+            guest_put(&guest, GUEST_PARAM + 0x900, transfers[i].stack);
+            guest_must_run(&guest, to_kernel_stack, to_kernel_stack_end, 0);
+            assert_int_equal(guest_logged(&guest), 1);
+            assert_int_equal(guest_record(&guest, 0).vector, 14);
+            assert_int_equal(guest_record(&guest, 0).error, transfers[i].error);
+            assert_int_equal(guest_record(&guest, 0).rip, CODE + transfers[i].at);
+            guest_close(&guest);
+        }
+        set_up(&guest, user_iretq_to_next, user_iretq_to_next_end, 3);
+        guest.model = way / 2 ? MODEL_COUNT : MODEL_TIMING;
+        guest.accesses = way % 2 ? ACCESSES_HOOKED : ACCESSES_PLANNED;
+        guest_must_run(&guest, then_reads_stack, then_reads_stack_end, 0); /* 7: it could */
+        assert_int_equal(guest_logged(&guest), 2);
+        assert_int_equal(guest_record(&guest, 0).vector, 0x80);
+        assert_int_equal(guest_record(&guest, 1).vector, 14);
+        assert_int_equal(guest_record(&guest, 1).cs, GUEST_KERNEL_CS);
+        guest_close(&guest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_syscall_disabled),
         cmocka_unit_test(test_popf_keeps_if),
         cmocka_unit_test(test_step_over_iret),
+        cmocka_unit_test(test_far_transfers_at_ring_3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
