@@ -172,10 +172,14 @@ static void drop_stale_code(struct cpu *cpu)
 
 void run_translate_again(struct cpu *cpu, uint64_t frame)
 {
-    if (cpu->stale_code_count < STALE_CODE_PAGES)
-        cpu->stale_code[cpu->stale_code_count++] = frame;
-    else
+    unsigned i = 0;
+
+    while (i < cpu->stale_code_count && cpu->stale_code[i] != frame)
+        i++;
+    if (i == STALE_CODE_PAGES)
         cpu->stale_all_code = true;
+    else if (i == cpu->stale_code_count)
+        cpu->stale_code[cpu->stale_code_count++] = frame;
     attend(cpu);
 }
 
@@ -183,17 +187,9 @@ void run_drop_code(struct machine *m, uint64_t frame)
 {
     m->page_flags[frame] &= (uint8_t)~PAGE_IS_CODE;
     block_drop_page(m->blocks, frame);
-    for (unsigned i = 0; i < m->cpu_count; i++) {
-        struct cpu *cpu = &m->cpus[i];
-
-        if (!cpu->started)
-            continue;
-        if (cpu->stale_code_count < STALE_CODE_PAGES)
-            cpu->stale_code[cpu->stale_code_count++] = frame;
-        else
-            run_crash(cpu, "more than %d pages of code changed within one block", STALE_CODE_PAGES);
-        attend(cpu);
-    }
+    for (unsigned i = 0; i < m->cpu_count; i++)
+        if (m->cpus[i].started)
+            run_translate_again(&m->cpus[i], frame);
 }
 
 /* The exact address: of the operands of the instruction at RIP, the one that touches the page. */

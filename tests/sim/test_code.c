@@ -151,6 +151,21 @@ SNIPPET(interrupts,
         "movabs rsp, " AT(GUEST_USER) "; jmp rbx; 8: xor eax, eax; ret");
 /* clang-format on */
 
+/* Calls a function in each of PAGES pages, copies another one over each with one instruction, and calls them again. CPU 1
+ * sleeps. */
+#define PAGES 40
+#define MANY 0x360000
+#define MANY_NEW 0x330000
+/* clang-format off */
+SNIPPET(many,
+        "test r15d, r15d; jnz 7f; mov edi, 0xfee00000; mov dword ptr [rdi + 0xf0], 0x1ff; mov dword ptr [rdi + 0x300], 0xc4500;"
+        "mov dword ptr [rdi + 0x300], 0xc4680; 8: pause; cmp dword ptr [" AT(GUEST_PARAM) " + 72], 1; jb 8b;"
+        "xor r8d, r8d; call 5f; mov esi, " AT(MANY_NEW) "; mov edi, " AT(MANY) "; mov ecx, " AT(PAGES) " * 4096; rep movsb; call 5f;"
+        "mov [" AT(GUEST_PARAM) " + 64], r8; xor eax, eax; ret;"
+        "5: mov ebx, " AT(MANY) "; mov edx, " AT(PAGES) "; 6: call rbx; add r8, rax; add ebx, 4096; dec edx; jnz 6b; ret;"
+        "7: inc dword ptr [" AT(GUEST_PARAM) " + 72]; ret");
+/* clang-format on */
+
 static const struct {
     enum machine_model model;
     enum machine_accesses accesses;
@@ -217,6 +232,26 @@ static void test_left_after_own_store(void **state)
     }
 }
 
+/* More pages than a CPU keeps a list of. */
+static void test_many_pages(void **state)
+{
+    for (unsigned way = 0; way < WAYS; way++) {
+        struct guest guest;
+
+        set_up(&guest, ways[way].model);
+        guest.accesses = ways[way].accesses;
+        guest.cpus = 2;
+        for (uint64_t page = 0; page < PAGES; page++) {
+            memcpy(guest_memory(&guest, MANY + page * 4096), function, sizeof function);
+            memcpy(guest_memory(&guest, MANY_NEW + page * 4096), function, sizeof function);
+            *(uint8_t *)guest_memory(&guest, MANY_NEW + page * 4096 + 1) = 100;
+        }
+        guest_must_run(&guest, many, many_end, 0);
+        assert_int_equal(guest_word(&guest, GUEST_PARAM + 64), PAGES * (1 + 100));
+        guest_close(&guest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_fetch_into_missing_page),
         cmocka_unit_test(test_same_size),
         cmocka_unit_test(test_left_after_own_store),
+        cmocka_unit_test(test_many_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
