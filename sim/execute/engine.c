@@ -441,15 +441,20 @@ struct engine_exception engine_take_exception(struct engine *engine)
     return e;
 }
 
+enum { ARITHMETIC_FLAGS = 0xcd5 }; /* CF PF AF ZF SF OF, and DF */
+
+uint64_t engine_system_flags(const struct engine *engine)
+{
+    uc_context_save(engine->uc, engine->context);
+    return word_at(engine->context, engine->layout.eflags) & ~(uint64_t)ARITHMETIC_FLAGS;
+}
+
 void engine_repair_flags(struct engine *engine)
 {
-    const uint64_t arithmetic = 0xcd5; /* CF PF AF ZF SF OF, and DF */
-    uint64_t flags = engine_get(engine, UC_X86_REG_RFLAGS), system;
+    const uint64_t flags = engine_get(engine, UC_X86_REG_RFLAGS), system = engine_system_flags(engine);
 
-    uc_context_save(engine->uc, engine->context);
-    system = word_at(engine->context, engine->layout.eflags) & ~arithmetic;
-    if ((flags & ~arithmetic) != system)
-        engine_set(engine, UC_X86_REG_RFLAGS, (flags & arithmetic) | system);
+    if ((flags & ~(uint64_t)ARITHMETIC_FLAGS) != system)
+        engine_set(engine, UC_X86_REG_RFLAGS, (flags & ARITHMETIC_FLAGS) | system);
 }
 
 void engine_set_cr2(struct engine *engine, uint64_t address)

@@ -61,6 +61,9 @@ struct engine_exception {
  * taken for a double fault. */
 struct engine_exception engine_take_exception(struct engine *engine);
 
+/* RFLAGS but for the arithmetic flags and DF. UC_X86_REG_RFLAGS cannot be asked in mid-block: see below. */
+uint64_t engine_system_flags(const struct engine *engine);
+
 /* Of an exception in mid-block, before RFLAGS is read: now and then the engine has not computed the arithmetic flags
  * and shows an operand instead, in all bits. The system flags (IOPL, VM, …) are put right; the arithmetic ones cannot
  * be. */

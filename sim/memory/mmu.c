@@ -188,9 +188,10 @@ static uint32_t error_code(const struct cpu *cpu, bool present, bool reserved, e
            (reserved ? ERROR_RSVD | ERROR_P : 0u) | (fetch_bit ? ERROR_FETCH : 0u);
 }
 
-static bool access_ac(const struct cpu *cpu, uint8_t flags)
+/* RFLAGS.AC, where it matters. */
+static bool access_ac(const struct cpu *cpu, uint8_t flags, enum privilege privilege)
 {
-    return cpu->cr4 & CR4_SMAP && flags & TRANSLATION_USER && engine_get(&cpu->engine, UC_X86_REG_RFLAGS) & FLAG_AC;
+    return cpu->cr4 & CR4_SMAP && flags & TRANSLATION_USER && privilege == AS_SUPERVISOR && engine_system_flags(&cpu->engine) & FLAG_AC;
 }
 
 /* A counted walk with its rights check, into the TLBs. */
@@ -205,7 +206,7 @@ static bool walk_counted(struct cpu *cpu, uint64_t address, enum access access, 
     present = walk_tables(&w);
     if (present)
         leaf_translation(&w, out);
-    if (!present || !mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags))) {
+    if (!present || !mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags, privilege))) {
         *error = error_code(cpu, present, w.reserved, access, privilege);
         if (cpu->machine->timing)
             psc_forget(cpu->tlb, address >> 12 & ((1ul << 52) - 1), cpu->pcid);
@@ -242,7 +243,7 @@ bool mmu_translate(struct cpu *cpu, uint64_t address, enum access access, enum p
     if (result == TLB_MISS)
         return walk_counted(cpu, address, access, privilege, out, error);
     *out = *entry;
-    if (!mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags))) {
+    if (!mmu_allowed(cpu, out->flags, access, privilege, access_ac(cpu, out->flags, privilege))) {
         tlb_flush_page(cpu->tlb, address >> 12, cpu->pcid);
         return walk_counted(cpu, address, access, privilege, out, error);
     }

@@ -584,6 +584,49 @@ static void test_step_over_iret(void **state)
 
 #define RESUME_AT(label) "lea rax, [rip + " label "]; mov [" AT(GUEST_CONTROL) "], rax; mov [" AT(GUEST_CONTROL) " + 8], rsp;"
 #define WITH_SMAP "mov rax, cr4; bts rax, 21; btr rax, 20; mov cr4, rax;"
+/* Arithmetic whose operand looks like RFLAGS, EDX, behind a block that has left the flags themselves; then an access to a
+ * user page of ring 0 with SMAP, with AC (PARAM + 0x908), or without. */
+SNIPPET(reads_users,
+        WITH_SMAP RESUME_AT("8f") "movabs rbx, " AT(DATA) "; mov edx, [" AT(GUEST_PARAM) " + 0x900]; push [" AT(GUEST_PARAM) " + 0x908]; popfq;"
+        "add ecx, edx; mov rax, [rbx]; push 2; popfq; mov eax, 7; ret; 8: xor eax, eax; ret");
+
+static void test_smap_in_mid_block(void **state)
+{
+    for (unsigned way = 0; way < 8; way++) {
+        const bool ac = way / 4;
+        struct guest guest;
+
+        set_up(&guest, s_nothing, s_nothing_end, 0);
+        guest.model = way / 2 % 2 ? MODEL_COUNT : MODEL_TIMING;
+        guest.accesses = way % 2 ? ACCESSES_HOOKED : ACCESSES_PLANNED;
+        guest_put(&guest, GUEST_PARAM + 0x900, ac ? 0 : 0x40000);
+        guest_put(&guest, GUEST_PARAM + 0x908, ac ? 0x40002 : 2);
+        guest_must_run(&guest, reads_users, reads_users_end, ac ? 7 : 0);
+        assert_int_equal(guest_logged(&guest), !ac);
+        if (!ac)
+            assert_int_equal(guest_record(&guest, 0).error, 1);
+        guest_close(&guest);
+    }
+}
+
+/* The same at ring 3: the #PF's RFLAGS have no TF, NT, RF, AC or ID of an operand. */
+S(user_flags_like, "push 2; popfq; mov edx, 0x254500; add ecx, edx; mov rax, [0]");
+
+static void test_flags_of_fault(void **state)
+{
+    for (unsigned way = 0; way < 4; way++) {
+        struct guest guest;
+
+        set_up(&guest, user_flags_like, user_flags_like_end, 3);
+        guest.model = way / 2 ? MODEL_COUNT : MODEL_TIMING;
+        guest.accesses = way % 2 ? ACCESSES_HOOKED : ACCESSES_PLANNED;
+        guest_must_run(&guest, go, go_end, 0);
+        assert_int_equal(guest_record(&guest, 0).vector, 14);
+        assert_int_equal(guest_record(&guest, 0).rflags & 0x3fffff & ~0x8d5ul & ~0x10000ul, 2);
+        guest_close(&guest);
+    }
+}
+
 /* Ring 0 has just read PARAM + 0x800; ring 3 gets the stack pointer in PARAM + 0x900. */
 SNIPPET(to_kernel_stack,
         WITH_SMAP RESUME_AT("8f") "mov rax, [" AT(GUEST_PARAM) " + 0x800]; push " AT(GUEST_USER_SS) "; push [" AT(GUEST_PARAM) " + 0x900]; push 2;"
@@ -660,6 +703,8 @@ int main(void)
         cmocka_unit_test(test_popf_keeps_if),
         cmocka_unit_test(test_step_over_iret),
         cmocka_unit_test(test_far_transfers_at_ring_3),
+        cmocka_unit_test(test_smap_in_mid_block),
+        cmocka_unit_test(test_flags_of_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
