@@ -7,8 +7,8 @@
  * (`attention`): instructions and cycles are those of as many turns, to the 1/256 cycle.
  *
  * A CPU that hears nothing stays there for ever, and when every CPU does, so does the machine: that is a crash of
- * its kernel, and the run ends at once instead of at its time limit. A device's write that changes the very jump
- * is not thought of.
+ * its kernel, and the run ends at once instead of at its time limit. A program's endless loop is no crash of the kernel:
+ * if the run has a limit, that ends it. A device's write that changes the very jump is not thought of.
  */
 #include "sim/inside.h"
 
@@ -59,7 +59,7 @@ void spin_forward(struct cpu *cpu, const struct block *b)
     if (flags & FLAG_TF) /* each turn traps */
         return;
     cpu->deaf = !(flags & FLAG_IF);
-    if (spin_is_for_ever(cpu->machine)) {
+    if (spin_is_for_ever(cpu->machine) && !(cpu->cpl == 3 && cpu->machine->config.time_limit_cycles)) {
         run_crash(cpu, "a jump to itself with interrupts %s: nothing can end it",
                   cpu->deaf ? "off" : "on, and none can come");
         return;

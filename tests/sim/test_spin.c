@@ -223,10 +223,28 @@ static void test_says_why(void **state)
     guest_close(&guest);
 }
 
+/* A program's is no crash of the kernel, if the run has a limit. */
+SNIPPET(to_program, "push " AT(GUEST_USER_SS) "; push 0; push 0x202; push " AT(GUEST_USER_CS) "; movabs rax, " AT(GUEST_USER) "; push rax; iretq");
+
+static void test_program(void **state)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct guest guest;
+
+        guest_open(&guest, "tiny");
+        guest.model = i / 2 ? MODEL_COUNT : MODEL_TIMING;
+        guest.time_limit = i % 2 ? 1000000 : 0;
+        guest_map(&guest, GUEST_USER, GUEST_FREE, PAGE_4K, PAGE_ALL);
+        memcpy(guest_memory(&guest, GUEST_FREE), "\xeb\xfe", 2);
+        assert_int_equal(guest_run(&guest, to_program, to_program_end), i % 2 ? END_TIME_LIMIT : END_CRASH);
+        guest_close(&guest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_as_turns), cmocka_unit_test(test_same_at_time_limit), cmocka_unit_test(test_single_step),
+        cmocka_unit_test(test_same_as_turns), cmocka_unit_test(test_same_at_time_limit), cmocka_unit_test(test_single_step), cmocka_unit_test(test_program),
         cmocka_unit_test(test_is_quick),      cmocka_unit_test(test_for_ever),           cmocka_unit_test(test_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
