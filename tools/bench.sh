@@ -4,8 +4,9 @@
 # tools/bench.sh [ARCH]: how fast the simulator is on this machine. `make bench` sets up, builds and calls it.
 #
 # Prints, with the machine's name: million simulated instructions a second on `sqlite` under the timing and the count
-# model; the host's time from power on to a program's first instruction (the third of five); the wall time and largest resident set of the
-# whole `run`; and the same program natively under valgrind's cachegrind (user code only, no TLB) for comparison.
+# model; the host's time from power on to a program's first instruction (the third of five); the wall time and largest
+# resident set of the whole `run`; and the same program natively under valgrind's cachegrind (user code only, no TLB) for
+# comparison.
 #
 # BENCH_OPS rows for the timing model (10,000: some seconds), four times as many for the count model: its first fifth of a
 # second goes by with translating the program, which says nothing of its speed. Both sizes are printed for it.

@@ -12,8 +12,8 @@
  * to one of two things near the translated code:
  *
  *   - a call of a routine with a small table: RIP, and the code there;
- *   - where the jump is direct, which the instructions before the call tell, a jump to a stub of its own (a site),
- * which needs no table: it goes on at the same code, as long as it is there.
+ *   - where the jump is direct, which the instructions before the call tell, a jump to a stub of its own (a site). That
+ *     needs no table: it goes on at the same code, as long as it is there.
  *
  * What is known was found by the engine's own function, and is good as long as that would find it again:
  *
